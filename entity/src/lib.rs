@@ -1,0 +1,11 @@
+//! The tables, one file each. Plain rows: no wire format, no rules, no methods.
+//!
+//! Tenant tables start every key with `account_id`, so that a distributed PostgreSQL can shard them by account.
+
+pub mod account_key;
+pub mod account_revision;
+pub mod catalog_revision;
+pub mod installation;
+pub mod installation_secret;
+pub mod integration;
+pub mod key_check;

@@ -1,0 +1,213 @@
+//! Configuration sections become parts, parts become a running server; and the order in which it stops.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fs, io};
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, ServerSection};
+use crate::error::Error;
+use crate::server::{self, Server};
+use crate::service::{ServiceSettings, Services};
+use crate::store::{StatementObserver, Store};
+use crate::telemetry::Metrics;
+use crate::vault::{Keyring, Vault};
+
+/// A server that is ready to listen. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    config: Config,
+    store: Store,
+    server: Server,
+    router: Router,
+    services: Services,
+}
+
+impl App {
+    /// Opens the database, migrates it, checks the keys and loads the catalog.
+    ///
+    /// # Errors
+    /// A sentence for the operator that names the culprit and the cure.
+    pub async fn prepare(config: Config, witness: Option<StatementObserver>) -> Result<Self, String> {
+        let metrics = Arc::new(Metrics::default());
+        let vault = Vault::new(keyring(&config)?);
+        if !vault.is_usable() {
+            tracing::warn!("no key ring is configured: secrets cannot be stored until PATCHBAY_KEYRING_FILE names one");
+        }
+        let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
+        let settings = ServiceSettings {
+            limits: config.limits,
+            max_subscriptions_per_account: config.graphql.max_subscriptions_per_account,
+            subscription_poll: config.graphql.subscription_poll,
+        };
+        let services = Services::start(store.clone(), vault, settings).await?;
+        let server = Server::new(services.clone(), metrics);
+        let router = server.router(&config);
+        Ok(Self { config, store, server, router, services })
+    }
+
+    /// Every route with every layer, for tests that need no socket.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// The services, for tests that look behind the transports.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// The store, for tests that look behind the services.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Listens where the configuration says.
+    ///
+    /// # Errors
+    /// When the address is not loopback while nobody is authenticated, or cannot be listened on.
+    pub async fn listen(&self) -> Result<TcpListener, String> {
+        refuse_open_address(&self.config.server)?;
+        let address = self.config.server.listen;
+        TcpListener::bind(address).await.map_err(|e| {
+            format!("cannot listen on {address}: {e}. Choose another address with --listen, for instance --listen 127.0.0.1:8081")
+        })
+    }
+
+    /// Serves until `stop` resolves, then drains: requests under way have until the deadline.
+    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let catalog = self.follow_catalog();
+        let accepting = server::serve(self.server.clone(), listener, self.router.clone(), &self.config.server);
+        tokio::pin!(accepting);
+        tokio::select! {
+            () = &mut accepting => {}
+            () = stop => {
+                tracing::info!("stopping: finishing requests under way");
+                self.server.stop();
+            }
+        }
+        let deadline = self.config.server.drain_timeout;
+        if tokio::time::timeout(deadline, self.server.drained()).await.is_err() {
+            tracing::warn!(deadline_ms = deadline.as_millis() as u64, "some requests did not finish in time");
+        }
+        catalog.abort();
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+
+    /// Sees what other replicas change in the catalog.
+    fn follow_catalog(&self) -> JoinHandle<()> {
+        let (services, every) = (self.services.clone(), self.config.catalog_poll);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                if let Err(error) = services.refresh_catalog().await {
+                    tracing::warn!(cause = error.cause(), "reading the catalog's revision");
+                }
+            }
+        })
+    }
+}
+
+/// Opens the database and brings its schema up to date.
+///
+/// # Errors
+/// A sentence for the operator.
+pub async fn open(config: &Config, observer: Option<StatementObserver>) -> Result<Store, String> {
+    if let Some(folder) =
+        config.embedded_database().and_then(|path| path.parent()).filter(|f| !f.as_os_str().is_empty())
+    {
+        fs::create_dir_all(folder).map_err(|e| format!("cannot make the data directory {}: {e}", folder.display()))?;
+    }
+    let store = Store::connect(&config.database, observer).await.map_err(database_sentence)?;
+    let applied = store.migrate(&config.database).await.map_err(database_sentence)?;
+    if !applied.is_empty() {
+        tracing::info!(steps = applied.len(), "schema migrated");
+    }
+    Ok(store)
+}
+
+/// The key ring in force; made on the very first run with the embedded database, and never otherwise.
+fn keyring(config: &Config) -> Result<Option<Keyring>, String> {
+    if !config.keys.keyring.is_empty() {
+        return Keyring::parse(&config.keys.keyring).map(Some).map_err(|e| format!("keys.keyring: {e}"));
+    }
+    if let Some(path) = &config.keys.keyring_file {
+        return Keyring::read(path).map(Some).map_err(|e| e.to_string());
+    }
+    let Some(database) = config.embedded_database() else { return Ok(None) };
+    let path = default_keyring(config);
+    if !path.exists() {
+        if database.exists() {
+            // Secrets may have been sealed with a key that is gone: a new one would only hide that.
+            return Ok(None);
+        }
+        create_keyring(&path)?;
+    }
+    read_new(&path).map(Some)
+}
+
+fn default_keyring(config: &Config) -> PathBuf {
+    config.server.data_dir.join("keyring.json")
+}
+
+fn create_keyring(path: &Path) -> Result<(), String> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|e| format!("cannot make the data directory {}: {e}", folder.display()))?;
+    }
+    match Keyring::create(path) {
+        Ok(()) => {
+            tracing::info!(file = %path.display(), key = 1, "made a key ring: keep a copy, secrets cannot be read without it");
+            Ok(())
+        }
+        // Another process on its first run was faster.
+        Err(_) if path.exists() => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Reads a key ring that another process may be writing at this moment.
+fn read_new(path: &Path) -> Result<Keyring, String> {
+    const ATTEMPTS: u32 = 20;
+    for _ in 1..ATTEMPTS {
+        match fs::metadata(path) {
+            Ok(file) if file.len() == 0 => std::thread::sleep(Duration::from_millis(10)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => break,
+            _ => break,
+        }
+    }
+    Keyring::read(path).map_err(|e| e.to_string())
+}
+
+fn refuse_open_address(settings: &ServerSection) -> Result<(), String> {
+    let address = settings.listen;
+    if address.ip().is_loopback() || settings.insecure_trust_account_header {
+        return Ok(());
+    }
+    Err(format!(
+        "refusing to listen on {address}: X-Account-ID is believed without authentication, so anyone who reaches this \
+         address could act for any account. Listen on 127.0.0.1 behind a gateway that sets the header, or, if only such a \
+         gateway can reach the address, add --insecure-trust-account-header"
+    ))
+}
+
+fn database_sentence(error: Error) -> String {
+    let cause = error.cause().unwrap_or_default();
+    format!(
+        "{}: {cause}. Check database.url, and that the server is running and lets this user in",
+        error.public_message()
+    )
+}
+
+fn both(first: StatementObserver, second: Option<StatementObserver>) -> StatementObserver {
+    match second {
+        None => first,
+        Some(second) => Arc::new(move |statement, took, failed| {
+            first(statement, took, failed);
+            second(statement, took, failed);
+        }),
+    }
+}

@@ -1,0 +1,46 @@
+//! `params_schema` and `secrets_schema`, generated from an entry's fields (JSON Schema 2020-12).
+
+use serde_json::{Map, Value, json};
+
+use super::file::{EntryFile, Field, FieldKind};
+use crate::domain::Part;
+
+/// The schema of one part. Unknown keys are accepted: a provider may know more than the catalog does.
+pub(super) fn of(file: &EntryFile, part: Part) -> Value {
+    let fields = file.fields(part);
+    let properties: Map<String, Value> = fields.iter().map(|f| (f.name.clone(), property(f, part))).collect();
+    let required: Vec<_> = fields.iter().filter(|f| f.required).map(|f| f.name.as_str()).collect();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": format!("{} {}", file.display_name, part.as_str()),
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": true,
+    })
+}
+
+fn property(field: &Field, part: Part) -> Value {
+    let mut property = Map::new();
+    let mut set = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            property.insert(key.to_owned(), value);
+        }
+    };
+    let kind = match field.kind {
+        FieldKind::String => Some("string"),
+        FieldKind::Integer => Some("integer"),
+        FieldKind::Boolean => Some("boolean"),
+        FieldKind::Enum => None,
+    };
+    set("title", Some(field.label.clone().into()));
+    set("description", field.help.clone().map(Value::from));
+    set("type", kind.map(Value::from));
+    set("format", field.format.clone().map(Value::from));
+    set("pattern", field.pattern.clone().map(Value::from));
+    set("enum", (field.kind == FieldKind::Enum).then(|| field.choices.clone().into()));
+    set("default", field.default.clone());
+    set("examples", field.example.clone().map(|example| json!([example])));
+    set("writeOnly", (part == Part::Secrets).then_some(true.into()));
+    Value::Object(property)
+}

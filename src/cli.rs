@@ -1,0 +1,303 @@
+//! The command line.
+
+mod health;
+mod print;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::{self, App};
+use crate::config::{self, Config, Resolved, Sources};
+use crate::vault::Keyring;
+use crate::{catalog, graphql, rest, telemetry};
+use print::print;
+
+/// The configuration file that is read when it is there.
+const DEFAULT_FILE: &str = "patchbay.toml";
+const CONFIG_VARIABLE: &str = "PATCHBAY_CONFIG";
+/// Exit code for a configuration that cannot be used, as for a wrong flag.
+const BAD_CONFIGURATION: u8 = 2;
+
+/// The integrations backend of a multi-tenant platform: one catalog, sealed secrets, GraphQL and REST, one binary.
+///
+/// Without a command it serves. With nothing configured it keeps everything in an embedded database in
+/// ./patchbay-data and listens on 127.0.0.1:8080.
+#[derive(Parser)]
+#[command(name = "patchbay", version, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const AFTER_HELP: &str = "\
+Settings are taken from, in this order, the last one winning: defaults, patchbay.toml, environment variables
+(PATCHBAY_SERVER__LISTEN for server.listen), flags. `patchbay config show` prints each with its source.
+
+Examples:
+  patchbay                                        serve, with the embedded database
+  patchbay --listen 127.0.0.1:9000                on another port
+  patchbay --database-url postgres://localhost/p  on PostgreSQL
+  patchbay config default > patchbay.toml         a commented configuration file to start from
+  curl -s -H 'X-Account-ID: acme' http://127.0.0.1:8080/api/v1/integrations";
+
+#[derive(Args)]
+struct Settings {
+    /// Configuration file [default: patchbay.toml when it is there; environment: PATCHBAY_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Folder of the embedded database and its key ring [default: ./patchbay-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// postgres://… or sqlite:PATH, instead of the embedded database. Prefer PATCHBAY_DATABASE_URL for one with a password
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// Listen beyond loopback although nobody is authenticated: only behind a gateway that sets X-Account-ID
+    #[arg(long, global = true)]
+    insecure_trust_account_header: bool,
+    /// Any other setting, such as log.level=debug; may be repeated
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve both APIs (what happens without a command)
+    Serve,
+    /// Bring the database schema up to date, and end
+    Migrate,
+    /// Print the GraphQL schema
+    Schema,
+    /// Print the OpenAPI document
+    Openapi,
+    /// Encryption keys
+    #[command(subcommand)]
+    Keys(Keys),
+    /// The built-in catalog
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
+    /// The configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Ask a running server whether it is ready; exits with 0 when it is
+    Healthcheck,
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Make a key ring with one fresh key
+    ///
+    /// Point PATCHBAY_KEYRING_FILE at it. Keep a copy in a safe place: secrets cannot be read without it.
+    Generate {
+        /// Write to this new file, readable by its owner alone, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum CatalogCommand {
+    /// List the built-in integrations
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Print every setting with its value and source; secrets as <set>
+    Show,
+    /// Print a commented configuration file with every setting at its default
+    Default,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Configuration(faults)) => {
+            for fault in faults {
+                print::complain(&fault);
+            }
+            ExitCode::from(BAD_CONFIGURATION)
+        }
+        Err(Failure::Other(sentence)) => {
+            print::complain(&sentence);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum Failure {
+    Configuration(Vec<String>),
+    Other(String),
+}
+
+impl From<String> for Failure {
+    fn from(sentence: String) -> Self {
+        Self::Other(sentence)
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => block_on(serve(configure(&cli.settings)?))?,
+        Command::Migrate => block_on(migrate(configure(&cli.settings)?))?,
+        Command::Schema => print(&graphql::sdl()),
+        Command::Openapi => print(&openapi()?),
+        Command::Keys(Keys::Generate { out }) => generate_keys(out)?,
+        Command::Catalog(CatalogCommand::List { json }) => list_catalog(json)?,
+        Command::Config(ConfigCommand::Show) => print(&resolve(&cli.settings)?.show()),
+        Command::Config(ConfigCommand::Default) => print(&config::default_file()),
+        Command::Healthcheck => block_on(health::check(configure(&cli.settings)?.server.listen))?,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "patchbay", &mut std::io::stdout());
+        }
+    }
+    Ok(())
+}
+
+fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| format!("cannot start: {e}"))?;
+    let outcome = runtime.block_on(work);
+    // What is still running after the drain has had its time.
+    runtime.shutdown_background();
+    Ok(outcome?)
+}
+
+async fn serve(config: Config) -> Result<(), String> {
+    telemetry::init(&config.log);
+    let app = App::prepare(config, None).await?;
+    let listener = app.listen().await?;
+    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    print(&welcome(&format!("http://{address}")));
+    tracing::info!(%address, "ready");
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // The second one does not wait.
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(1);
+        });
+    };
+    app.run(listener, stop).await;
+    Ok(())
+}
+
+fn welcome(url: &str) -> String {
+    format!(
+        "Patchbay {} is ready\n  GraphiQL       {url}/graphiql\n  API reference  {url}/docs\n  GraphQL        {url}/graphql\n  \
+         REST           {url}/api/v1\n\nTry it:\n  curl -s -H 'X-Account-ID: acme' {url}/api/v1/integrations/stripe\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+async fn migrate(config: Config) -> Result<(), String> {
+    telemetry::init(&config.log);
+    let store = app::open(&config, None).await?;
+    store.close().await;
+    print("The schema is up to date\n");
+    Ok(())
+}
+
+fn openapi() -> Result<String, String> {
+    rest::document().to_pretty_json().map(|json| json + "\n").map_err(|e| e.to_string())
+}
+
+fn generate_keys(out: Option<PathBuf>) -> Result<(), Failure> {
+    match out {
+        Some(path) => {
+            Keyring::create(&path).map_err(|e| e.to_string())?;
+            print(&format!("Wrote a key ring to {}. Keep a copy: secrets cannot be read without it\n", path.display()));
+        }
+        None => print(&Keyring::generate().map_err(|e| e.to_string())?),
+    }
+    Ok(())
+}
+
+fn list_catalog(json: bool) -> Result<(), Failure> {
+    let entries = catalog::builtin().map_err(|faults| faults.join("\n"))?;
+    if json {
+        let definitions: Vec<_> = entries.into_iter().map(|(_, definition)| definition).collect();
+        print(&(serde_json::to_string_pretty(&definitions).map_err(|e| e.to_string())? + "\n"));
+        return Ok(());
+    }
+    let mut rows: Vec<_> = entries.iter().map(|(file, _)| (&file.category, &file.name, &file.display_name)).collect();
+    rows.sort();
+    let lines = rows.iter().map(|(category, name, display_name)| format!("{category:<16} {name:<20} {display_name}\n"));
+    print(&lines.collect::<String>());
+    Ok(())
+}
+
+fn configure(settings: &Settings) -> Result<Config, Failure> {
+    Ok(Config::from(&resolve(settings)?))
+}
+
+fn resolve(settings: &Settings) -> Result<Resolved, Failure> {
+    let sources = Sources {
+        file: read_file(settings)?,
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+            .collect(),
+        flags: flags(settings)?,
+    };
+    Resolved::read(&sources).map_err(Failure::Configuration)
+}
+
+fn read_file(settings: &Settings) -> Result<Option<(String, String)>, Failure> {
+    let named = settings.config.clone().or_else(|| std::env::var_os(CONFIG_VARIABLE).map(PathBuf::from));
+    let is_optional = named.is_none();
+    let path = named.unwrap_or_else(|| DEFAULT_FILE.into());
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some((path.display().to_string(), text))),
+        Err(e) if is_optional && e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Failure::Configuration(vec![format!("cannot read {}: {e}", path.display())])),
+    }
+}
+
+fn flags(settings: &Settings) -> Result<Vec<(String, String, String)>, Failure> {
+    let named = [
+        ("server.listen", "--listen", settings.listen.clone()),
+        ("server.data_dir", "--data-dir", settings.data_dir.clone()),
+        ("database.url", "--database-url", settings.database_url.clone()),
+        (
+            "server.insecure_trust_account_header",
+            "--insecure-trust-account-header",
+            settings.insecure_trust_account_header.then(|| "true".to_owned()),
+        ),
+    ];
+    let named = named.into_iter().filter_map(|(key, flag, value)| Some((key.to_owned(), flag.to_owned(), value?)));
+    let mut flags: Vec<_> = named.collect();
+    for pair in &settings.set {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            Failure::Configuration(vec!["--set takes KEY=VALUE, for instance --set log.level=debug".to_owned()])
+        })?;
+        flags.push((key.to_owned(), "--set".to_owned(), value.to_owned()));
+    }
+    Ok(flags)
+}

@@ -1,0 +1,194 @@
+//! The settings as the parts of the program take them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Resolved;
+use crate::domain::limits::InstallLimits;
+use crate::store::{StoreSettings, Target};
+
+/// SQLite readers beyond this only contend for two cores' worth of work.
+const SQLITE_READERS: u32 = 4;
+
+/// Everything, ready to be handed out.
+#[derive(Clone)]
+pub struct Config {
+    /// Listening, limits of a connection, shutdown.
+    pub server: ServerSection,
+    /// The database.
+    pub database: StoreSettings,
+    /// Where the key ring is.
+    pub keys: KeysSection,
+    /// Sizes of an install.
+    pub limits: InstallLimits,
+    /// Limits of a document, subscriptions.
+    pub graphql: GraphqlSection,
+    /// How often the catalog's revision is read.
+    pub catalog_poll: Duration,
+    /// Logs.
+    pub log: LogSection,
+}
+
+/// Listening, limits of a connection, shutdown.
+#[derive(Clone)]
+pub struct ServerSection {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The folder of the embedded database.
+    pub data_dir: PathBuf,
+    /// Listen beyond loopback although nobody is authenticated.
+    pub insecure_trust_account_header: bool,
+    /// For one request.
+    pub request_timeout: Duration,
+    /// For the request's headers.
+    pub header_timeout: Duration,
+    /// For an idle connection.
+    pub keep_alive: Duration,
+    /// For requests under way at shutdown.
+    pub drain_timeout: Duration,
+    /// Most client connections.
+    pub max_connections: usize,
+    /// Most requests at once.
+    pub max_concurrent_requests: usize,
+    /// Largest body.
+    pub max_body_bytes: usize,
+    /// Largest sum of headers.
+    pub max_header_bytes: usize,
+    /// Serve `/docs`.
+    pub docs: bool,
+}
+
+/// Where the key ring is.
+#[derive(Clone)]
+pub struct KeysSection {
+    /// A file.
+    pub keyring_file: Option<PathBuf>,
+    /// The document itself; empty when not given.
+    pub keyring: String,
+}
+
+/// Limits of a GraphQL document, and subscriptions.
+#[derive(Clone, Copy, Debug)]
+pub struct GraphqlSection {
+    /// Deepest nesting of fields.
+    pub max_depth: u64,
+    /// Most fields, lists at page size.
+    pub max_complexity: u64,
+    /// Most aliases of an operation.
+    pub max_aliases: u64,
+    /// Most directives of a document.
+    pub max_directives: u64,
+    /// Largest document.
+    pub max_document_bytes: usize,
+    /// Most open subscriptions of one account.
+    pub max_subscriptions_per_account: usize,
+    /// How often the change counter is read.
+    pub subscription_poll: Duration,
+    /// Serve `/graphiql`.
+    pub graphiql: bool,
+}
+
+/// Logs.
+#[derive(Clone, Debug)]
+pub struct LogSection {
+    /// Level of our own events.
+    pub level: String,
+    /// Form of the lines.
+    pub format: LogFormat,
+}
+
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// By whether standard error is a terminal.
+    Auto,
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// The embedded database's file, when that is the one used.
+    pub fn embedded_database(&self) -> Option<&PathBuf> {
+        match &self.database.target {
+            Target::Sqlite(path) => Some(path),
+            Target::Postgres { .. } => None,
+        }
+    }
+}
+
+impl From<&Resolved> for Config {
+    fn from(resolved: &Resolved) -> Self {
+        let millis = |key: &str| Duration::from_millis(resolved.number(key));
+        let size = |key: &str| usize::try_from(resolved.number(key)).unwrap_or(usize::MAX);
+        let data_dir = resolved.path("server.data_dir").unwrap_or_else(|| ".".into());
+        Self {
+            database: database(resolved, &data_dir),
+            server: ServerSection {
+                listen: resolved.text("server.listen").parse().unwrap_or_else(|_| ([127, 0, 0, 1], 8080).into()),
+                data_dir,
+                insecure_trust_account_header: resolved.switch("server.insecure_trust_account_header"),
+                request_timeout: millis("server.request_timeout_ms"),
+                header_timeout: millis("server.header_timeout_ms"),
+                keep_alive: millis("server.keep_alive_ms"),
+                drain_timeout: millis("server.drain_timeout_ms"),
+                max_connections: size("server.max_connections"),
+                max_concurrent_requests: size("server.max_concurrent_requests"),
+                max_body_bytes: size("server.max_body_bytes"),
+                max_header_bytes: size("server.max_header_bytes"),
+                docs: resolved.switch("server.docs"),
+            },
+            keys: KeysSection {
+                keyring_file: resolved.path("keys.keyring_file"),
+                keyring: resolved.text("keys.keyring").to_owned(),
+            },
+            limits: InstallLimits {
+                params_max_bytes: size("limits.params_max_bytes"),
+                secrets_max_bytes: size("limits.secrets_max_bytes"),
+            },
+            graphql: GraphqlSection {
+                max_depth: resolved.number("graphql.max_depth"),
+                max_complexity: resolved.number("graphql.max_complexity"),
+                max_aliases: resolved.number("graphql.max_aliases"),
+                max_directives: resolved.number("graphql.max_directives"),
+                max_document_bytes: size("graphql.max_document_bytes"),
+                max_subscriptions_per_account: size("graphql.max_subscriptions_per_account"),
+                subscription_poll: millis("graphql.subscription_poll_ms"),
+                graphiql: resolved.switch("graphql.graphiql"),
+            },
+            catalog_poll: millis("catalog.poll_ms"),
+            log: LogSection {
+                level: resolved.text("log.level").to_owned(),
+                format: match resolved.text("log.format") {
+                    "pretty" => LogFormat::Pretty,
+                    "json" => LogFormat::Json,
+                    _ => LogFormat::Auto,
+                },
+            },
+        }
+    }
+}
+
+fn database(resolved: &Resolved, data_dir: &std::path::Path) -> StoreSettings {
+    let url = resolved.text("database.url");
+    let target = if url.is_empty() {
+        Target::Sqlite(data_dir.join("patchbay.db"))
+    } else if let Some(path) = url.strip_prefix("sqlite:") {
+        Target::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
+    } else {
+        let migration_url = Some(resolved.text("database.migration_url").to_owned()).filter(|url| !url.is_empty());
+        Target::Postgres { url: url.to_owned(), migration_url }
+    };
+    let most = u32::try_from(resolved.number("database.max_connections")).unwrap_or(u32::MAX);
+    let millis = |key: &str| Duration::from_millis(resolved.number(key));
+    StoreSettings {
+        max_connections: if matches!(target, Target::Sqlite(_)) { most.min(SQLITE_READERS) } else { most },
+        target,
+        acquire_timeout: millis("database.acquire_timeout_ms"),
+        statement_timeout: millis("database.statement_timeout_ms"),
+        transaction_pooler: resolved.switch("database.transaction_pooler"),
+        sqlite_synchronous_full: resolved.text("database.sqlite_synchronous") == "full",
+    }
+}

@@ -1,0 +1,256 @@
+//! Every setting, once.
+
+use std::net::SocketAddr;
+
+/// What a value may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A whole number in a range.
+    Number {
+        /// Least allowed.
+        min: u64,
+        /// Most allowed.
+        max: u64,
+    },
+    /// `true` or `false`.
+    Switch,
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+    /// `ADDRESS:PORT`.
+    Address,
+    /// A path, or nothing.
+    Path,
+    /// Any text.
+    Text,
+    /// A database URL that may hold a password.
+    DatabaseUrl,
+    /// Text that is never shown.
+    Secret,
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// `section.name`; a unit, where there is one, ends the name.
+    pub key: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// As text.
+    pub default: &'static str,
+    /// One sentence.
+    pub help: &'static str,
+    /// A shorter environment variable beside `PATCHBAY_SECTION__NAME`.
+    pub env: Option<&'static str>,
+}
+
+const fn setting(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
+    Setting { key, kind, default, help, env: None }
+}
+
+const fn number(key: &'static str, min: u64, max: u64, default: &'static str, help: &'static str) -> Setting {
+    setting(key, Kind::Number { min, max }, default, help)
+}
+
+const fn named(env: &'static str, setting: Setting) -> Setting {
+    Setting { env: Some(env), ..setting }
+}
+
+/// All settings, by section.
+pub const SETTINGS: &[Setting] = &[
+    named(
+        "PATCHBAY_LISTEN",
+        setting(
+            "server.listen",
+            Kind::Address,
+            "127.0.0.1:8080",
+            "Where the server listens, ADDRESS:PORT; port 0 takes a free one.",
+        ),
+    ),
+    named(
+        "PATCHBAY_DATA_DIR",
+        setting(
+            "server.data_dir",
+            Kind::Path,
+            "./patchbay-data",
+            "Folder of the embedded database and its key ring; made when absent.",
+        ),
+    ),
+    setting(
+        "server.insecure_trust_account_header",
+        Kind::Switch,
+        "false",
+        "Believe X-Account-ID from any peer, also when not listening on loopback. Only behind a gateway that sets the header.",
+    ),
+    number("server.request_timeout_ms", 100, 600_000, "10000", "How long one request may take."),
+    number("server.header_timeout_ms", 100, 60_000, "5000", "How long a client may take to send its request headers."),
+    number("server.keep_alive_ms", 1_000, 3_600_000, "75000", "How long an idle connection is kept."),
+    number("server.drain_timeout_ms", 0, 600_000, "10000", "How long requests under way may go on after SIGTERM."),
+    number("server.max_connections", 1, 1_000_000, "10000", "Most client connections at once."),
+    number(
+        "server.max_concurrent_requests",
+        1,
+        100_000,
+        "512",
+        "Most requests worked on at once; more are answered 503.",
+    ),
+    number("server.max_body_bytes", 1_024, 16_777_216, "262144", "Largest request body."),
+    number("server.max_header_bytes", 1_024, 262_144, "32768", "Largest sum of request headers."),
+    setting("server.docs", Kind::Switch, "true", "Serve the API reference at /docs."),
+    named(
+        "PATCHBAY_DATABASE_URL",
+        setting(
+            "database.url",
+            Kind::DatabaseUrl,
+            "",
+            "postgres://user:password@host/name, or sqlite:PATH. Empty: patchbay.db in server.data_dir.",
+        ),
+    ),
+    setting(
+        "database.migration_url",
+        Kind::DatabaseUrl,
+        "",
+        "A direct PostgreSQL URL for migrations, when database.url goes through a pooler.",
+    ),
+    number(
+        "database.max_connections",
+        1,
+        1_000,
+        "16",
+        "Most connections to PostgreSQL, or readers of the SQLite file (there 4 at most).",
+    ),
+    number(
+        "database.acquire_timeout_ms",
+        10,
+        60_000,
+        "1000",
+        "How long a request waits for a database connection before it is answered 503.",
+    ),
+    number("database.statement_timeout_ms", 10, 600_000, "3000", "How long PostgreSQL may work on one statement."),
+    setting(
+        "database.transaction_pooler",
+        Kind::Switch,
+        "false",
+        "PostgreSQL is behind a pooler in transaction mode, such as PgBouncer: no named statements, no start-up options.",
+    ),
+    setting(
+        "database.sqlite_synchronous",
+        Kind::Choice(&["full", "normal"]),
+        "full",
+        "full: a commit survives power loss. normal: faster, the last commits may be lost with the power (never with the process).",
+    ),
+    named(
+        "PATCHBAY_KEYRING_FILE",
+        setting(
+            "keys.keyring_file",
+            Kind::Path,
+            "",
+            "Key ring that secrets are sealed with, mode 0600. Empty with the embedded database: keyring.json in server.data_dir.",
+        ),
+    ),
+    named(
+        "PATCHBAY_KEYRING",
+        setting("keys.keyring", Kind::Secret, "", "The key ring itself as JSON, instead of a file."),
+    ),
+    number("limits.params_max_bytes", 1, 1_048_576, "65536", "Largest params of one install."),
+    number("limits.secrets_max_bytes", 1, 1_048_576, "65536", "Largest secrets of one install."),
+    number("graphql.max_depth", 1, 100, "16", "Deepest nesting of fields; GraphiQL's introspection needs 15."),
+    number(
+        "graphql.max_complexity",
+        1,
+        1_000_000,
+        "5000",
+        "Most fields of an answer, lists counted at their page size.",
+    ),
+    number("graphql.max_aliases", 0, 10_000, "30", "Most aliases of an operation."),
+    number("graphql.max_directives", 0, 10_000, "10", "Most directives of a document."),
+    number("graphql.max_document_bytes", 256, 1_048_576, "65536", "Largest query document."),
+    number(
+        "graphql.max_subscriptions_per_account",
+        0,
+        10_000,
+        "100",
+        "Most open subscriptions of one account on one replica.",
+    ),
+    number(
+        "graphql.subscription_poll_ms",
+        50,
+        2_000,
+        "1000",
+        "How often the account's change counter is read while someone is subscribed.",
+    ),
+    setting("graphql.graphiql", Kind::Switch, "true", "Serve GraphiQL at /graphiql."),
+    number(
+        "catalog.poll_ms",
+        50,
+        60_000,
+        "1000",
+        "How often the catalog's revision is read, to see what another replica changed.",
+    ),
+    setting(
+        "log.level",
+        Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        "info",
+        "How much Patchbay logs. Libraries are never let past warn: their finer logs print requests and statements.",
+    ),
+    setting(
+        "log.format",
+        Kind::Choice(&["auto", "pretty", "json"]),
+        "auto",
+        "auto: pretty on a terminal, JSON lines otherwise.",
+    ),
+];
+
+impl Setting {
+    /// The setting with this key.
+    pub fn find(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// The environment variable that always works.
+    pub fn env_name(&self) -> String {
+        format!("PATCHBAY_{}", self.key.replace('.', "__").to_uppercase())
+    }
+
+    /// Never shown, and also readable from the file that `…_FILE` names.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.kind, Kind::Secret | Kind::DatabaseUrl)
+    }
+
+    /// The allowed values in words, where they are few or bounded.
+    pub fn range(&self) -> Option<String> {
+        match self.kind {
+            Kind::Number { min, max } => Some(format!("{min} to {max}")),
+            Kind::Switch => Some("true, false".into()),
+            Kind::Choice(words) => Some(words.join(", ")),
+            Kind::Address => Some("ADDRESS:PORT, for instance 127.0.0.1:8080".into()),
+            Kind::DatabaseUrl => Some("a URL that starts with postgres:// or sqlite:".into()),
+            Kind::Path | Kind::Text | Kind::Secret => None,
+        }
+    }
+
+    /// Whether a value fits.
+    ///
+    /// # Errors
+    /// What is allowed instead.
+    pub fn check(&self, text: &str) -> Result<(), String> {
+        let fits = match self.kind {
+            Kind::Number { min, max } => text.parse::<u64>().is_ok_and(|n| (min..=max).contains(&n)),
+            Kind::Switch => matches!(text, "true" | "false"),
+            Kind::Choice(words) => words.contains(&text),
+            Kind::Address => text.parse::<SocketAddr>().is_ok(),
+            Kind::DatabaseUrl => ["", "postgres://", "postgresql://", "sqlite:"]
+                .iter()
+                .any(|p| if p.is_empty() { text.is_empty() } else { text.starts_with(p) }),
+            Kind::Path | Kind::Text | Kind::Secret => true,
+        };
+        if fits { Ok(()) } else { Err(format!("allowed: {}", self.range().unwrap_or_default())) }
+    }
+
+    /// A value in TOML.
+    pub fn as_toml(&self, text: &str) -> String {
+        match self.kind {
+            Kind::Number { .. } | Kind::Switch => text.to_owned(),
+            _ => format!("{text:?}"),
+        }
+    }
+}

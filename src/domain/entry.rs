@@ -1,0 +1,185 @@
+//! A catalog entry: what an integration is, asks for and how a call to it is made.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// Names the namespace of built-in ids; it never changes, or every deployment's ids would.
+const NAMESPACE: Uuid = Uuid::from_u128(0xd4c2bc5a_e42b_5539_8166_3dbaddd01bd1);
+
+/// The 24 categories: a closed list with a single choice, so that counts add up.
+pub const CATEGORIES: [&str; 24] = [
+    "accounting",
+    "ai",
+    "analytics",
+    "calendar",
+    "cms",
+    "commerce",
+    "communication",
+    "crm",
+    "databases",
+    "design",
+    "developer_tools",
+    "documents",
+    "finance",
+    "hr",
+    "identity",
+    "it_operations",
+    "marketing",
+    "payments",
+    "productivity",
+    "social",
+    "storage",
+    "support",
+    "surveys",
+    "telephony",
+];
+
+/// An integration's id, the same on every deployment for built-in entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IntegrationId(pub Uuid);
+
+impl IntegrationId {
+    /// The id of a built-in entry: UUIDv5 of its name (RFC 9562, section 5.5).
+    pub fn of_builtin(name: &str) -> Self {
+        Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+    }
+}
+
+impl fmt::Display for IntegrationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How a provider wants to be authenticated to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AuthKind {
+    /// A fixed secret in a header or query under the provider's own name.
+    ApiKey,
+    /// `Authorization` with `Bearer` or another word.
+    Bearer,
+    /// User and password.
+    Basic,
+    /// Id and secret exchanged for a token, no person involved.
+    Oauth2ClientCredentials,
+    /// The redirect flow.
+    Oauth2Code,
+    /// A key file signs a token.
+    ServiceAccountJwt,
+    /// Every request is signed.
+    RequestSignature,
+    /// AWS Signature Version 4.
+    AwsSigv4,
+    /// Log in, then use what came back.
+    TwoStep,
+    /// An MCP server with OAuth discovery.
+    McpOauth,
+    /// A public API.
+    None,
+}
+
+impl AuthKind {
+    /// Each kind with its wire name.
+    pub const ALL: [(Self, &'static str); 11] = [
+        (Self::ApiKey, "api_key"),
+        (Self::Bearer, "bearer"),
+        (Self::Basic, "basic"),
+        (Self::Oauth2ClientCredentials, "oauth2_client_credentials"),
+        (Self::Oauth2Code, "oauth2_code"),
+        (Self::ServiceAccountJwt, "service_account_jwt"),
+        (Self::RequestSignature, "request_signature"),
+        (Self::AwsSigv4, "aws_sigv4"),
+        (Self::TwoStep, "two_step"),
+        (Self::McpOauth, "mcp_oauth"),
+        (Self::None, "none"),
+    ];
+}
+
+/// Whether an entry is still offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryState {
+    /// Offered.
+    Active,
+    /// Gone from the built-in set; still readable and uninstallable.
+    Deprecated,
+}
+
+/// One catalog entry, immutable once loaded.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its id.
+    pub id: IntegrationId,
+    /// snake_case, unique.
+    pub name: String,
+    /// As the provider writes it.
+    pub display_name: String,
+    /// One sentence.
+    pub description: String,
+    /// One of [`CATEGORIES`].
+    pub category: String,
+    /// Free words to find it by.
+    pub tags: Vec<String>,
+    /// Only set where an operator supplies icon files.
+    pub icon_url: Option<String>,
+    /// The provider's API documentation.
+    pub docs_url: Option<String>,
+    /// The provider's site.
+    pub homepage_url: Option<String>,
+    /// In the entry's order, without repetition.
+    pub auth_kinds: Vec<AuthKind>,
+    /// Required fields, `params.region` or `secrets.api_key` style, params first.
+    pub required: Vec<RequiredField>,
+    /// JSON Schema 2020-12 of `params`.
+    pub params_schema: Value,
+    /// JSON Schema 2020-12 of `secrets`.
+    pub secrets_schema: Value,
+    /// Still offered or not.
+    pub state: EntryState,
+    /// When the entry was first loaded.
+    pub created_at: DateTime<Utc>,
+    /// When the entry last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A field that an installation needs to be complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequiredField {
+    /// Where the value goes.
+    pub part: Part,
+    /// The field's name.
+    pub name: String,
+}
+
+/// The two halves of what an account supplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Plain values.
+    Params,
+    /// Sealed values.
+    Secrets,
+}
+
+impl Part {
+    /// The part's wire name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Params => "params",
+            Self::Secrets => "secrets",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builtin_ids_never_move() {
+        assert_eq!(IntegrationId::of_builtin("stripe").to_string(), "c5c44806-6981-5408-a812-edbd36c0eef2");
+        assert_eq!(IntegrationId::of_builtin("shopify").to_string(), "0bddc65a-3912-5abc-9192-4e8b5c4acf7a");
+        assert_eq!(NAMESPACE, Uuid::new_v5(&Uuid::nil(), b"patchbay/integration"));
+    }
+}

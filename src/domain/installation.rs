@@ -1,0 +1,113 @@
+//! What one account stored for one integration.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::entry::{IntegrationId, Part};
+use super::limits::{JSON_DEPTH, SECRETS_PER_INSTALLATION};
+use super::secret::SecretName;
+use crate::error::{Error, FieldProblem, Result};
+
+/// The only connection name until an account can connect one integration more than once.
+pub const CONNECTION: &str = "default";
+
+/// A stored installation. Exists from the first install on and outlives an uninstall.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Installation {
+    /// The catalog entry.
+    pub integration_id: IntegrationId,
+    /// Plain parameters.
+    pub params: Map<String, Value>,
+    /// Sorted; never a value.
+    pub secret_names: Vec<String>,
+    /// Set while installed.
+    pub installed_at: Option<DateTime<Utc>>,
+    /// The account's revision at the last change.
+    pub revision: i64,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What a caller supplied to an install: storable, but not yet checked against the entry's schemas.
+#[derive(Default)]
+pub struct Supplied {
+    params: Option<Map<String, Value>>,
+    secrets: Map<String, Value>,
+}
+
+impl Supplied {
+    /// Takes what the caller sent. `params` replaces the stored params whole and `None` leaves them; `secrets` is merged
+    /// by name, where `null` removes one.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for values nested more than [`JSON_DEPTH`] levels deep, and for a NUL character in params,
+    /// which PostgreSQL cannot hold.
+    pub fn new(params: Option<Map<String, Value>>, secrets: Option<Map<String, Value>>) -> Result<Self> {
+        for part in [&params, &secrets].into_iter().flatten() {
+            if part.values().any(|value| 1 + depth(value) > JSON_DEPTH) {
+                return Err(Error::bad_input(format!("JSON is nested more than {JSON_DEPTH} levels deep")));
+            }
+        }
+        if params.iter().flatten().any(|(name, value)| name.contains('\0') || has_nul(value)) {
+            return Err(Error::bad_input("params must not contain the NUL character"));
+        }
+        Ok(Self { params, secrets: secrets.unwrap_or_default() })
+    }
+
+    /// The params, if any were supplied.
+    pub fn params(&self) -> Option<&Map<String, Value>> {
+        self.params.as_ref()
+    }
+
+    /// The secrets by name; empty when none were supplied.
+    pub fn secrets(&self) -> &Map<String, Value> {
+        &self.secrets
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        _ => false,
+    }
+}
+
+/// What happens to one secret name.
+#[derive(Clone, Debug)]
+pub struct SecretChange<V> {
+    /// Which secret.
+    pub name: SecretName,
+    /// A new value, or `None` to remove it.
+    pub value: Option<V>,
+}
+
+/// The sorted names that are kept after these changes.
+///
+/// # Errors
+/// [`Error::Invalid`] when they are more than [`SECRETS_PER_INSTALLATION`].
+pub fn merge_names<V>(kept: &[String], changes: &[SecretChange<V>]) -> Result<Vec<String>> {
+    let mut names: BTreeSet<&str> = kept.iter().map(String::as_str).collect();
+    for change in changes {
+        match change.value {
+            Some(_) => names.insert(change.name.as_str()),
+            None => names.remove(change.name.as_str()),
+        };
+    }
+    if names.len() > SECRETS_PER_INSTALLATION {
+        let message = format!("an installation keeps at most {SECRETS_PER_INSTALLATION} secrets");
+        return Err(Error::Invalid(vec![FieldProblem { part: Part::Secrets, name: None, message }]));
+    }
+    Ok(names.into_iter().map(str::to_owned).collect())
+}

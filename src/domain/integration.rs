@@ -1,0 +1,72 @@
+//! An entry as one account sees it.
+
+use std::sync::{Arc, LazyLock};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::entry::{Entry, Part};
+use super::installation::Installation;
+
+/// Belongs to the pair of account and integration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Not installed.
+    Available,
+    /// Installed.
+    Installed,
+}
+
+/// A catalog entry together with what the account stored for it.
+#[derive(Clone, Debug)]
+pub struct Integration {
+    /// The shared entry.
+    pub entry: Arc<Entry>,
+    /// The account's own row, if it ever installed the entry.
+    pub installation: Option<Installation>,
+}
+
+impl Integration {
+    /// Installed or available.
+    pub fn status(&self) -> Status {
+        match self.installed_at() {
+            Some(_) => Status::Installed,
+            None => Status::Available,
+        }
+    }
+
+    /// When it was installed, while it is.
+    pub fn installed_at(&self) -> Option<DateTime<Utc>> {
+        self.installation.as_ref().and_then(|i| i.installed_at)
+    }
+
+    /// The stored params, kept through an uninstall; empty when none.
+    pub fn params(&self) -> &Map<String, Value> {
+        static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        self.installation.as_ref().map_or(&NONE, |i| &i.params)
+    }
+
+    /// Sorted names of the stored secrets, kept through an uninstall.
+    pub fn secret_names(&self) -> &[String] {
+        self.installation.as_ref().map_or(&[], |i| &i.secret_names)
+    }
+
+    /// Required fields that were not supplied yet, in the entry's order.
+    pub fn missing_fields(&self) -> Vec<String> {
+        self.entry
+            .required
+            .iter()
+            .filter(|field| match field.part {
+                Part::Params => !self.params().contains_key(&field.name),
+                Part::Secrets => !self.secret_names().contains(&field.name),
+            })
+            .map(|field| format!("{}.{}", field.part.as_str(), field.name))
+            .collect()
+    }
+
+    /// The later of the entry's and the installation's last change.
+    pub fn updated_at(&self) -> DateTime<Utc> {
+        let entry = self.entry.updated_at;
+        self.installation.as_ref().map_or(entry, |i| entry.max(i.updated_at))
+    }
+}

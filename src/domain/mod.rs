@@ -1,0 +1,18 @@
+//! The words of the business, as types. Nothing here knows a JSON shape, a header, a table or a transport.
+
+pub mod account;
+pub mod entry;
+pub mod installation;
+pub mod integration;
+pub mod limits;
+pub mod listing;
+pub mod reference;
+pub mod secret;
+
+pub use account::AccountId;
+pub use entry::{AuthKind, Entry, EntryState, IntegrationId, Part};
+pub use installation::{CONNECTION, Installation, SecretChange, Supplied};
+pub use integration::{Integration, Status};
+pub use listing::{CatalogFilter, Cursor, Page, Slice};
+pub use reference::Reference;
+pub use secret::{Plain, Sealed, SecretName};

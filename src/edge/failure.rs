@@ -1,0 +1,129 @@
+//! Everything that can end a request: errors of the inside, and faults of the transport itself.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::domain::entry::Part;
+use crate::error::Error;
+
+/// Why a request failed. Rendered once, by the transport it came through.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// An error of the inside.
+    Inside(Error),
+    /// No such route.
+    NoRoute,
+    /// The route does not take this method.
+    Method,
+    /// The body is larger than allowed.
+    BodyTooLarge {
+        /// In bytes.
+        limit: usize,
+    },
+    /// The body is of a kind that is not taken here.
+    MediaType,
+    /// The headers are larger than allowed.
+    HeadersTooLarge {
+        /// In bytes.
+        limit: usize,
+    },
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Inside(error)
+    }
+}
+
+impl Failure {
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Inside(error) => match error {
+                Error::AccountRequired | Error::AccountInvalid | Error::BadInput { .. } => StatusCode::BAD_REQUEST,
+                Error::NotFound => StatusCode::NOT_FOUND,
+                Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                Error::SecretsUnavailable { .. } | Error::DatabaseUnavailable { .. } | Error::Overloaded => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+                Error::Timeout => StatusCode::GATEWAY_TIMEOUT,
+                Error::Database { .. } | Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        }
+    }
+
+    /// A word for programs, `integration_not_found` style.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Inside(error) => match error {
+                Error::AccountRequired => "account_required",
+                Error::AccountInvalid => "account_invalid",
+                Error::BadInput { .. } => "bad_user_input",
+                Error::NotFound => "integration_not_found",
+                Error::Invalid(problems) if problems.iter().any(|p| p.part == Part::Params) => "params_invalid",
+                Error::Invalid(_) => "secrets_invalid",
+                Error::SecretsUnavailable { .. } => "secrets_unavailable",
+                Error::Database { .. } => "database_error",
+                Error::DatabaseUnavailable { .. } => "database_unavailable",
+                Error::Overloaded => "overloaded",
+                Error::Timeout => "timeout",
+                Error::Internal { .. } => "internal",
+            },
+            Self::NoRoute => "route_not_found",
+            Self::Method => "method_not_allowed",
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::MediaType => "unsupported_media_type",
+            Self::HeadersTooLarge { .. } => "headers_too_large",
+        }
+    }
+
+    /// One plain sentence without internals.
+    pub fn message(&self) -> Cow<'static, str> {
+        match self {
+            Self::Inside(error) => error.public_message(),
+            Self::NoRoute => "No such route".into(),
+            Self::Method => "Method not allowed".into(),
+            Self::BodyTooLarge { limit } => format!("Request body is larger than {limit} bytes").into(),
+            Self::MediaType => "Content-Type must be application/json".into(),
+            Self::HeadersTooLarge { limit } => format!("Request headers are larger than {limit} bytes").into(),
+        }
+    }
+
+    /// Seconds after which the same request may succeed, where waiting helps.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Inside(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// Writes the failure to the log, once: what the operator must look at as an error, the rest for debugging.
+    pub fn log(&self) {
+        let cause = match self {
+            Self::Inside(error) => error.cause(),
+            _ => None,
+        };
+        let (code, status) = (self.code(), self.status().as_u16());
+        if self.status().is_server_error() {
+            tracing::error!(code, status, cause, "request failed");
+        } else {
+            tracing::debug!(code, status, "request refused");
+        }
+    }
+}
+
+/// A response without a body that carries the failure: the outermost layer renders it for the transport at hand.
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}

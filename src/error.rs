@@ -1,0 +1,125 @@
+//! The one error type of the inside. Each transport translates it with one exhaustive match.
+//!
+//! It has no `Display` on purpose: a blanket conversion in the GraphQL library would publish it. Clients get
+//! [`Error::public_message`]; `cause` is for the log alone.
+
+use std::borrow::Cow;
+
+use crate::domain::entry::Part;
+
+/// What can go wrong, cut by what a caller or operator would do about it.
+#[derive(Clone, Debug)]
+pub enum Error {
+    /// No account was named.
+    AccountRequired,
+    /// The account named is malformed.
+    AccountInvalid,
+    /// The request is malformed in a way the message explains.
+    BadInput {
+        /// A sentence for the client, free of anything it supplied.
+        message: Cow<'static, str>,
+    },
+    /// No such integration for this account.
+    NotFound,
+    /// Supplied values break the entry's schemas: one problem per field, never empty.
+    Invalid(Vec<FieldProblem>),
+    /// Secrets cannot be sealed right now.
+    SecretsUnavailable {
+        /// For the log.
+        cause: String,
+        /// Seconds after which to try again.
+        retry_after: u64,
+    },
+    /// The database answered with an error.
+    Database {
+        /// For the log.
+        cause: String,
+    },
+    /// The database cannot be reached or has no connection free.
+    DatabaseUnavailable {
+        /// For the log.
+        cause: String,
+    },
+    /// The server sheds load.
+    Overloaded,
+    /// The request took too long.
+    Timeout,
+    /// A defect of ours.
+    Internal {
+        /// For the log.
+        cause: String,
+    },
+}
+
+/// One field that breaks its rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldProblem {
+    /// `params` or `secrets`.
+    pub part: Part,
+    /// The field's name; `None` when the part as a whole is at fault.
+    pub name: Option<String>,
+    /// The rule, in words; never the value.
+    pub message: String,
+}
+
+impl FieldProblem {
+    /// The problem with the place in front, `params.region: …`.
+    pub fn sentence(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{}.{name}: {}", self.part.as_str(), self.message),
+            None => format!("{}: {}", self.part.as_str(), self.message),
+        }
+    }
+}
+
+/// Seconds a client should wait when the database is away or the server is busy.
+pub const RETRY_AFTER_SECONDS: u64 = 1;
+
+impl Error {
+    /// A bad-input error with this sentence.
+    pub fn bad_input(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::BadInput { message: message.into() }
+    }
+
+    /// The sentence a client may see.
+    pub fn public_message(&self) -> Cow<'static, str> {
+        match self {
+            Self::AccountRequired => "Missing X-Account-ID header".into(),
+            Self::AccountInvalid => "Invalid X-Account-ID header".into(),
+            Self::BadInput { message } => message.clone(),
+            Self::NotFound => "Integration not found".into(),
+            Self::Invalid(problems) => {
+                problems.iter().map(FieldProblem::sentence).collect::<Vec<_>>().join("; ").into()
+            }
+            Self::SecretsUnavailable { .. } => "Secret encryption service unavailable".into(),
+            Self::Database { .. } => "Database error".into(),
+            Self::DatabaseUnavailable { .. } => "Database unavailable".into(),
+            Self::Overloaded => "Server is busy".into(),
+            Self::Timeout => "Request timed out".into(),
+            Self::Internal { .. } => "Internal error".into(),
+        }
+    }
+
+    /// What the log should say beyond the public message.
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::SecretsUnavailable { cause, .. }
+            | Self::Database { cause }
+            | Self::DatabaseUnavailable { cause }
+            | Self::Internal { cause } => Some(cause),
+            _ => None,
+        }
+    }
+
+    /// Seconds after which the same request may succeed, where waiting helps.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::SecretsUnavailable { retry_after, .. } => Some(*retry_after),
+            Self::DatabaseUnavailable { .. } | Self::Overloaded => Some(RETRY_AFTER_SECONDS),
+            _ => None,
+        }
+    }
+}
+
+/// The inside's result.
+pub type Result<T> = std::result::Result<T, Error>;

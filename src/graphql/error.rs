@@ -1,0 +1,211 @@
+//! Failures as GraphQL shows them: a code for programs in `extensions`, and never a word of the document, a variable, a
+//! library or the database.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
+use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError, ValidationResult};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response as HttpResponse};
+use serde_json::json;
+
+use super::document::Refusal;
+use crate::edge::{Failure, RequestId};
+use crate::error::Error;
+
+/// An error on its way out of a resolver.
+///
+/// Like [`Error`] it has no `Display`: the library would publish that text, and lose the code.
+#[derive(Clone)]
+pub(super) struct Failed(Error);
+
+/// What a resolver returns. The library's own result would let `?` publish any error's text.
+pub(super) type Result<T> = std::result::Result<T, Failed>;
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<Failed> for async_graphql::Error {
+    fn from(Failed(error): Failed) -> Self {
+        let mut extensions = ErrorExtensionValues::default();
+        extensions.set("code", code(&error));
+        if let Some(seconds) = error.retry_after() {
+            extensions.set("retryAfter", seconds);
+        }
+        Self {
+            message: error.public_message().into_owned(),
+            source: Some(Arc::new(error)),
+            extensions: Some(extensions),
+        }
+    }
+}
+
+/// The code of an error that is not for the user: a problem that a person can fix is in `userErrors` instead.
+fn code(error: &Error) -> &'static str {
+    match error {
+        Error::AccountRequired => "ACCOUNT_REQUIRED",
+        Error::AccountInvalid => "ACCOUNT_INVALID",
+        Error::BadInput { .. } | Error::NotFound | Error::Invalid(_) => BAD_USER_INPUT,
+        Error::SecretsUnavailable { .. } => "SECRETS_UNAVAILABLE",
+        Error::Database { .. } | Error::DatabaseUnavailable { .. } => "DATABASE_ERROR",
+        Error::Timeout => "TIMEOUT",
+        Error::Overloaded => "RATE_LIMITED",
+        Error::Internal { .. } => "INTERNAL",
+    }
+}
+
+/// Gives what the validator found its code.
+pub(super) struct MarkInvalid;
+
+const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
+const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
+
+impl ExtensionFactory for MarkInvalid {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_graphql::async_trait::async_trait]
+impl Extension for MarkInvalid {
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> std::result::Result<ValidationResult, Vec<ServerError>> {
+        next.run(ctx).await.map_err(|mut errors| {
+            for error in &mut errors {
+                // A wrong value, in the document or a variable, is the user's; everything else the programmer's.
+                let code = if error.message.starts_with("Invalid value") { BAD_USER_INPUT } else { VALIDATION_FAILED };
+                error.extensions.get_or_insert_default().set("code", code);
+            }
+            errors
+        })
+    }
+}
+
+/// The words of the schema: all that an error of the library may quote.
+#[derive(Clone)]
+pub(super) struct Vocabulary(Arc<HashSet<String>>);
+
+impl Vocabulary {
+    pub(super) fn new(names: Vec<String>) -> Self {
+        Self(Arc::new(names.into_iter().collect()))
+    }
+
+    /// The message with every quoted word that is not of the schema left out.
+    fn clean(&self, message: &str) -> String {
+        let mut pieces = message.split('"');
+        let mut clean = pieces.next().unwrap_or_default().to_owned();
+        while let Some(quoted) = pieces.next() {
+            let bare = quoted.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let known = self.0.contains(bare) && quoted.len() <= bare.len() + 3;
+            // An odd quote at the end leaves a piece without its partner: that one is dropped whole.
+            let Some(after) = pieces.next() else { break };
+            if known {
+                clean.push_str(&format!("\"{quoted}\""));
+            } else if clean.ends_with(' ') {
+                clean.pop();
+            }
+            clean.push_str(after);
+        }
+        clean
+    }
+}
+
+/// Gives every error its code and request id, cleans what the library wrote, and writes each to the log once.
+pub(super) fn finish(mut response: Response, request_id: &RequestId, vocabulary: &Vocabulary) -> Response {
+    for error in &mut response.errors {
+        let inside = error.source.as_ref().and_then(|source| source.downcast_ref::<Error>()).cloned();
+        match inside {
+            Some(inside) => Failure::from(inside).log(),
+            None => clean(error, vocabulary),
+        }
+        let extensions = error.extensions.get_or_insert_default();
+        extensions.set("requestId", request_id.0.as_ref());
+        error.source = None;
+    }
+    response
+}
+
+fn clean(error: &mut ServerError, vocabulary: &Vocabulary) {
+    error.message = vocabulary.clean(&error.message);
+    let extensions = error.extensions.get_or_insert_default();
+    if extensions.get("code").is_none() {
+        extensions.set("code", BAD_USER_INPUT);
+    }
+}
+
+/// Whether the request was refused before anything ran: an error of a field has the field's path.
+pub(super) fn is_refusal(response: &Response) -> bool {
+    !response.errors.is_empty() && response.errors.iter().all(|error| error.path.is_empty())
+}
+
+/// A response that says why a document is not run.
+pub(super) fn refused(refusal: Refusal) -> Response {
+    let (code, message, at): (_, String, Option<Pos>) = match refusal {
+        Refusal::TooLarge { limit } => {
+            ("QUERY_TOO_COMPLEX", format!("The document is larger than {limit} bytes"), None)
+        }
+        Refusal::TooComplex(message) => ("QUERY_TOO_COMPLEX", message, None),
+        Refusal::Invalid(message) => (VALIDATION_FAILED, message, None),
+        Refusal::Operation(message) => (VALIDATION_FAILED, message, None),
+        Refusal::Syntax(Some(at)) => {
+            ("GRAPHQL_PARSE_FAILED", format!("Syntax error at line {} column {}", at.line, at.column), Some(at))
+        }
+        Refusal::Syntax(None) => ("GRAPHQL_PARSE_FAILED", "Syntax error".into(), None),
+    };
+    let mut error = ServerError::new(message, at);
+    error.extensions.get_or_insert_default().set("code", code);
+    Response::from_errors(vec![error])
+}
+
+/// A failure of the transport as GraphQL JSON.
+pub fn render(failure: &Failure, request_headers: &HeaderMap, request_id: &RequestId) -> HttpResponse {
+    let code = match failure {
+        Failure::Inside(error) => code(error),
+        Failure::BodyTooLarge { .. } => "QUERY_TOO_COMPLEX",
+        Failure::NoRoute | Failure::Method | Failure::MediaType | Failure::HeadersTooLarge { .. } => BAD_USER_INPUT,
+    };
+    let mut extensions = json!({"code": code, "requestId": request_id.0.as_ref()});
+    if let Some(seconds) = failure.retry_after() {
+        extensions["retryAfter"] = seconds.into();
+    }
+    let body = json!({"errors": [{"message": failure.message(), "extensions": extensions}]});
+    let mut response = respond(failure.status(), super::endpoint::media_type(request_headers), &body.to_string());
+    if let Some(seconds) = failure.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+pub(super) fn respond(status: StatusCode, media_type: &'static str, body: &str) -> HttpResponse {
+    (status, [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")], body.to_owned()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_words_of_the_schema_are_quoted() {
+        let vocabulary = Vocabulary::new(vec!["Integration".into(), "name".into(), "Int".into()]);
+        for (message, clean) in [
+            (
+                r#"Unknown field "sk_live" on type "Integration". Did you mean "name"?"#,
+                r#"Unknown field on type "Integration". Did you mean "name"?"#,
+            ),
+            (r#"Variable "$secret" is not defined"#, "Variable is not defined"),
+            (r#"Failed to parse "Int!": bad "a "b" c""#, r#"Failed to parse "Int!": bad"#),
+            (r#"odd "name"#, "odd "),
+        ] {
+            let cleaned = vocabulary.clean(message);
+            assert!(!cleaned.contains("sk_live") && !cleaned.contains("secret"), "{cleaned}");
+            assert!(cleaned.starts_with(clean.trim_end()), "{cleaned} is not {clean}");
+        }
+    }
+}

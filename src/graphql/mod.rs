@@ -1,0 +1,81 @@
+//! GraphQL at `/graphql`: the same services as REST, shaped for graphs.
+//!
+//! Never names the store or the vault; no type here has a field that could hold a secret value.
+
+mod document;
+mod endpoint;
+mod error;
+mod executor;
+mod loaders;
+mod mutation;
+mod query;
+mod socket;
+mod subscription;
+mod types;
+
+use async_graphql::{SDLExportOptions, Schema};
+use axum::Router;
+use axum::routing::{any, get};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use error::render;
+
+use crate::config::GraphqlSection;
+use crate::edge::EdgeState;
+use executor::Executor;
+use mutation::Mutation;
+use query::Query;
+use subscription::Subscription;
+
+type PatchbaySchema = Schema<Query, Mutation, Subscription>;
+
+/// The path of the endpoint; sockets are at `/graphql/ws`.
+pub const PATH: &str = "/graphql";
+
+/// What the GraphQL handlers get.
+#[derive(Clone)]
+pub struct GraphqlState {
+    edge: EdgeState,
+    executor: Executor,
+    /// Cancelled when the server starts to stop.
+    stopping: CancellationToken,
+    /// Waited for at shutdown.
+    sockets: TaskTracker,
+}
+
+impl GraphqlState {
+    /// A schema with its limits over the services.
+    pub fn new(edge: EdgeState, settings: &GraphqlSection, stopping: CancellationToken, sockets: TaskTracker) -> Self {
+        Self { edge, executor: Executor::new(schema(), *settings), stopping, sockets }
+    }
+}
+
+/// The endpoint and its socket.
+pub fn router(state: GraphqlState) -> Router {
+    Router::new().route(PATH, any(endpoint::handle)).route("/graphql/ws", get(socket::upgrade)).with_state(state)
+}
+
+/// The printed schema, the same from run to run.
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new()
+        .sorted_fields()
+        .sorted_arguments()
+        .sorted_enum_items()
+        .include_specified_by()
+        .prefer_single_line_descriptions()
+        .use_space_ident();
+    let sdl = schema().sdl_with_options(options);
+    let lines: Vec<_> = sdl.trim_end().lines().map(str::trim_end).collect();
+    lines.join("\n") + "\n"
+}
+
+fn schema() -> PatchbaySchema {
+    // Depth, complexity and directives are counted by `document`, in linear time and before the library looks; its own
+    // counting takes exponential time on nested fragments.
+    Schema::build(Query, Mutation, Subscription)
+        .register_output_type::<types::Node>()
+        .limit_recursive_depth(document::LEVELS_MAX + 1)
+        .extension(error::MarkInvalid)
+        .finish()
+}

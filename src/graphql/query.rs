@@ -1,0 +1,88 @@
+//! Queries.
+
+use async_graphql::dataloader::DataLoader;
+use async_graphql::{Context, ID, Object};
+
+use super::error::Result;
+use super::executor::Caller;
+use super::loaders::InstallationByIntegration;
+use super::types::{
+    Integration, IntegrationConnection, IntegrationRef, IntegrationStatus, McpConnectionList, NativeToolList, Node,
+    PageArguments,
+};
+use crate::domain::{self, CatalogFilter, Reference};
+use crate::error::Error;
+
+/// Everything that can be asked. Needs the account in `X-Account-ID`, but for introspection.
+pub(super) struct Query;
+
+/// Everything that can be asked. Needs the account in `X-Account-ID`, but for introspection.
+#[Object]
+impl Query {
+    /// The catalog as the account sees it, by category, display name and id.
+    #[allow(clippy::too_many_arguments, reason = "each is an argument of the field")]
+    async fn integrations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only this category. One that does not exist matches nothing.")] category: Option<String>,
+        #[graphql(desc = "Only integrations with this status.")] status: Option<IntegrationStatus>,
+        #[graphql(desc = "Case-insensitive part of the name, display name, description or a tag.")] search: Option<
+            String,
+        >,
+        #[graphql(desc = "The first so many, 1 to 200; 50 when neither `first` nor `last` is given.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many, 1 to 200.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
+    ) -> Result<IntegrationConnection> {
+        let tenant = caller(ctx).tenant()?;
+        let page = PageArguments { first, after, last, before }.page()?;
+        let listing = tenant.list(CatalogFilter { category, status: status.map(Into::into), search }).await?;
+        Ok(IntegrationConnection::new(listing, &page)?)
+    }
+
+    /// One integration by id or by name; null when there is none.
+    async fn integration(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which one.")] by: IntegrationRef,
+    ) -> Result<Option<Integration>> {
+        find(ctx, &by.into()).await
+    }
+
+    /// MCP connections: none yet.
+    async fn mcp_connections(&self, ctx: &Context<'_>) -> Result<McpConnectionList> {
+        caller(ctx).tenant()?;
+        Ok(McpConnectionList)
+    }
+
+    /// Native tools: none yet.
+    async fn native_tools(&self, ctx: &Context<'_>) -> Result<NativeToolList> {
+        caller(ctx).tenant()?;
+        Ok(NativeToolList)
+    }
+
+    /// Any object by its id; null when there is none.
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "The object's id.")] id: ID) -> Result<Option<Node>> {
+        let tenant_is_known = caller(ctx).tenant().map(drop);
+        tenant_is_known?;
+        match Reference::parse_id(&id) {
+            Some(reference) => Ok(find(ctx, &reference).await?.map(Node::Integration)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Sibling fields and aliases share one statement through the loader.
+async fn find(ctx: &Context<'_>, reference: &Reference) -> Result<Option<Integration>> {
+    let tenant = caller(ctx).tenant()?;
+    let Some(entry) = tenant.catalog().find(reference) else { return Ok(None) };
+    let loader = ctx.data_unchecked::<DataLoader<InstallationByIntegration>>();
+    let installation = loader.load_one(entry.id).await.map_err(|error| Error::clone(&error))?;
+    Ok(Some(Integration(domain::Integration { entry, installation })))
+}
+
+pub(super) fn caller<'a>(ctx: &'a Context<'_>) -> &'a Caller {
+    ctx.data_unchecked::<Caller>()
+}

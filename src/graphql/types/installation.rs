@@ -1,0 +1,92 @@
+//! Inputs and payloads of install and uninstall.
+
+use async_graphql::{Enum, InputObject, SimpleObject};
+
+use super::{Integration, IntegrationRef, JsonObject};
+use crate::domain::Part;
+use crate::error::{Error, FieldProblem};
+
+/// What to install.
+#[derive(InputObject)]
+pub(in crate::graphql) struct InstallIntegrationInput {
+    /// Which integration.
+    pub(in crate::graphql) integration: IntegrationRef,
+    /// Replaces the stored params whole; absent or null leaves them.
+    pub(in crate::graphql) params: Option<JsonObject>,
+    /// Merged by name into the stored secrets; a name with null is removed. Any JSON values. Better sent as a variable
+    /// than written into the document.
+    pub(in crate::graphql) secrets: Option<JsonObject>,
+}
+
+/// What to uninstall.
+#[derive(InputObject)]
+pub(in crate::graphql) struct UninstallIntegrationInput {
+    /// Which integration.
+    pub(in crate::graphql) integration: IntegrationRef,
+}
+
+/// What came of an install.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct InstallIntegrationPayload {
+    /// As it stands now; null when there are user errors.
+    pub(in crate::graphql) integration: Option<Integration>,
+    /// Whether anything was changed.
+    pub(in crate::graphql) changed: bool,
+    /// What a person can fix; nothing was stored when there is any.
+    pub(in crate::graphql) user_errors: Vec<InstallationError>,
+}
+
+/// What came of an uninstall.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct UninstallIntegrationPayload {
+    /// As it stands now; null when there are user errors.
+    pub(in crate::graphql) integration: Option<Integration>,
+    /// Whether anything was changed.
+    pub(in crate::graphql) changed: bool,
+    /// What a person can fix.
+    pub(in crate::graphql) user_errors: Vec<InstallationError>,
+}
+
+/// Something a person can fix.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct InstallationError {
+    /// The rule that is broken, in words.
+    message: String,
+    /// The way to the field at fault from the mutation's arguments, such as `["input", "params", "region"]`.
+    field: Option<Vec<String>>,
+    /// The kind of problem.
+    code: InstallationErrorCode,
+}
+
+/// Kinds of problems.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+pub(in crate::graphql) enum InstallationErrorCode {
+    /// No such integration for this account.
+    IntegrationNotFound,
+    /// A param breaks the entry's schema.
+    ParamsInvalid,
+    /// A secret breaks the entry's schema.
+    SecretsInvalid,
+}
+
+impl InstallationError {
+    /// No such integration.
+    pub(in crate::graphql) fn not_found() -> Self {
+        Self {
+            message: Error::NotFound.public_message().into_owned(),
+            field: Some(vec!["input".into(), "integration".into()]),
+            code: InstallationErrorCode::IntegrationNotFound,
+        }
+    }
+}
+
+impl From<FieldProblem> for InstallationError {
+    fn from(problem: FieldProblem) -> Self {
+        let code = match problem.part {
+            Part::Params => InstallationErrorCode::ParamsInvalid,
+            Part::Secrets => InstallationErrorCode::SecretsInvalid,
+        };
+        let path = ["input", problem.part.as_str()].into_iter().map(str::to_owned).chain(problem.name);
+        Self { message: problem.message, field: Some(path.collect()), code }
+    }
+}

@@ -1,0 +1,294 @@
+//! The wire shapes. None has a field that could hold a secret value.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::domain::{self, Cursor};
+
+/// Belongs to the pair of account and integration.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Status {
+    /// Not installed.
+    Available,
+    /// Installed.
+    Installed,
+}
+
+/// How a provider wants to be authenticated to.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AuthKind {
+    /// A fixed secret in a header or query under the provider's own name.
+    ApiKey,
+    /// `Authorization` with `Bearer` or another word.
+    Bearer,
+    /// User and password.
+    Basic,
+    /// Id and secret exchanged for a token, no person involved.
+    Oauth2ClientCredentials,
+    /// The redirect flow.
+    Oauth2Code,
+    /// A key file signs a token.
+    ServiceAccountJwt,
+    /// Every request is signed.
+    RequestSignature,
+    /// AWS Signature Version 4.
+    AwsSigv4,
+    /// Log in, then use what came back.
+    TwoStep,
+    /// An MCP server with OAuth discovery.
+    McpOauth,
+    /// A public API.
+    None,
+}
+
+/// A catalog entry as the account sees it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Integration<'a> {
+    #[serde(flatten)]
+    summary: Summary<'a>,
+    /// JSON Schema 2020-12 of `params`.
+    #[schema(value_type = Object, example = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
+        "properties": {"api_version": {"type": "string", "title": "API version"}},
+        "required": [], "additionalProperties": true
+    }))]
+    params_schema: &'a Value,
+    /// JSON Schema 2020-12 of `secrets`.
+    #[schema(value_type = Object, example = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
+        "properties": {"api_key": {"type": "string", "title": "API key", "writeOnly": true}},
+        "required": ["api_key"], "additionalProperties": true
+    }))]
+    secrets_schema: &'a Value,
+}
+
+/// An item of a list: an integration whose schemas are there only with `include=schemas`.
+#[derive(Serialize, ToSchema)]
+pub(super) struct IntegrationItem<'a> {
+    #[serde(flatten)]
+    summary: Summary<'a>,
+    /// JSON Schema 2020-12 of `params`; only with `include=schemas`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false)]
+    params_schema: Option<&'a Value>,
+    /// JSON Schema 2020-12 of `secrets`; only with `include=schemas`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false)]
+    secrets_schema: Option<&'a Value>,
+}
+
+/// What is always told of an integration.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Summary<'a> {
+    /// The same for every account and on every deployment.
+    #[schema(example = "c5c44806-6981-5408-a812-edbd36c0eef2")]
+    id: Uuid,
+    /// snake_case, unique, never reused.
+    #[schema(example = "stripe", pattern = "^[a-z][a-z0-9_]{0,62}$")]
+    name: &'a str,
+    /// As the provider writes it.
+    #[schema(example = "Stripe")]
+    display_name: &'a str,
+    /// One sentence.
+    #[schema(example = "Online payments, subscriptions and invoices.")]
+    description: &'a str,
+    /// One of 24 categories.
+    #[schema(example = "payments")]
+    category: &'a str,
+    /// Words to find it by.
+    #[schema(example = json!(["cards", "billing"]))]
+    tags: &'a [String],
+    /// An icon, where the operator supplies one.
+    #[schema(required = true, format = "uri")]
+    icon_url: Option<&'a str>,
+    /// The provider's API documentation.
+    #[schema(required = true, format = "uri", example = "https://docs.stripe.com/api")]
+    docs_url: Option<&'a str>,
+    /// The provider's site.
+    #[schema(required = true, format = "uri", example = "https://stripe.com")]
+    homepage_url: Option<&'a str>,
+    /// Ways to authenticate to the provider.
+    auth_kinds: Vec<AuthKind>,
+    /// Of this account.
+    status: Status,
+    /// Set while installed.
+    #[schema(required = true)]
+    installed_at: Option<DateTime<Utc>>,
+    /// What the account stored, kept through an uninstall; `{}` when nothing.
+    #[schema(value_type = Object, example = json!({"api_version": "2025-09-30.clover"}))]
+    params: &'a Map<String, Value>,
+    /// Names of the stored secrets, sorted; never a value.
+    #[schema(example = json!(["api_key", "webhook_secret"]))]
+    secret_names: &'a [String],
+    /// Required fields not supplied yet.
+    #[schema(example = json!(["secrets.api_key"]))]
+    missing_fields: Vec<String>,
+    /// Owned by this account alone.
+    is_custom: bool,
+    /// When the entry came into the catalog.
+    created_at: DateTime<Utc>,
+    /// The later of the last changes of entry and installation.
+    updated_at: DateTime<Utc>,
+}
+
+/// A list of integrations.
+#[derive(Serialize, ToSchema)]
+pub(super) struct IntegrationList<'a> {
+    /// By category, display name without case, id.
+    integrations: Vec<IntegrationItem<'a>>,
+    /// Matches in each category as if `category` had not been given; categories without any are left out.
+    #[schema(value_type = BTreeMap<String, u64>, example = json!({"payments": 3}))]
+    category_counts: BTreeMap<&'a str, usize>,
+    /// All matches, not only this page.
+    #[schema(value_type = u64, example = 1)]
+    total: usize,
+    /// With `limit` or `cursor`: where the next page starts, `null` on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, required = false)]
+    next_cursor: Option<Option<&'a str>>,
+}
+
+/// What came of an install or uninstall.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Changed<'a> {
+    /// As it stands now.
+    integration: Integration<'a>,
+    /// Whether anything was changed.
+    changed: bool,
+}
+
+/// What an install may supply. Server-set and unknown fields are ignored.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "params": {"api_version": "2025-09-30.clover"},
+    "secrets": {"api_key": "sk_test_example_0000", "webhook_secret": "whsec_example_0000"}
+}))]
+#[allow(dead_code, reason = "describes the request in the document; it is read by `json::supplied`")]
+pub(super) struct InstallBody {
+    /// Replaces the stored params whole.
+    #[schema(value_type = Option<Object>, required = false)]
+    params: Option<Value>,
+    /// Merged by name into the stored secrets; `null` removes a name.
+    #[schema(value_type = Option<Object>, required = false)]
+    secrets: Option<Value>,
+}
+
+/// MCP connections: none yet.
+#[derive(Serialize, ToSchema)]
+pub(super) struct McpConnectionList {
+    /// Always empty for now.
+    #[schema(value_type = Vec<Object>)]
+    pub(super) mcp_connections: [(); 0],
+    /// Always 0 for now.
+    #[schema(example = 0)]
+    pub(super) total: u64,
+}
+
+/// Native tools: none yet.
+#[derive(Serialize, ToSchema)]
+pub(super) struct NativeToolList {
+    /// Always empty for now.
+    #[schema(value_type = Vec<Object>)]
+    pub(super) native_tools: [(); 0],
+    /// Always 0 for now.
+    #[schema(example = 0)]
+    pub(super) total: u64,
+}
+
+impl<'a> Integration<'a> {
+    pub(super) fn of(integration: &'a domain::Integration) -> Self {
+        Self {
+            summary: Summary::of(integration),
+            params_schema: &integration.entry.params_schema,
+            secrets_schema: &integration.entry.secrets_schema,
+        }
+    }
+}
+
+impl<'a> IntegrationList<'a> {
+    pub(super) fn new(
+        integrations: &'a [domain::Integration],
+        with_schemas: bool,
+        category_counts: BTreeMap<&'a str, usize>,
+        total: usize,
+        next_cursor: Option<Option<&'a Cursor>>,
+    ) -> Self {
+        let item = |integration: &'a domain::Integration| IntegrationItem {
+            summary: Summary::of(integration),
+            params_schema: with_schemas.then_some(&integration.entry.params_schema),
+            secrets_schema: with_schemas.then_some(&integration.entry.secrets_schema),
+        };
+        Self {
+            integrations: integrations.iter().map(item).collect(),
+            category_counts,
+            total,
+            next_cursor: next_cursor.map(|cursor| cursor.map(|Cursor(text)| text.as_str())),
+        }
+    }
+}
+
+impl<'a> Changed<'a> {
+    pub(super) fn of(integration: &'a domain::Integration, changed: bool) -> Self {
+        Self { integration: Integration::of(integration), changed }
+    }
+}
+
+impl<'a> Summary<'a> {
+    fn of(integration: &'a domain::Integration) -> Self {
+        let entry = &integration.entry;
+        Self {
+            id: entry.id.0,
+            name: &entry.name,
+            display_name: &entry.display_name,
+            description: &entry.description,
+            category: &entry.category,
+            tags: &entry.tags,
+            icon_url: entry.icon_url.as_deref(),
+            docs_url: entry.docs_url.as_deref(),
+            homepage_url: entry.homepage_url.as_deref(),
+            auth_kinds: entry.auth_kinds.iter().map(|kind| (*kind).into()).collect(),
+            status: integration.status().into(),
+            installed_at: integration.installed_at(),
+            params: integration.params(),
+            secret_names: integration.secret_names(),
+            missing_fields: integration.missing_fields(),
+            is_custom: false,
+            created_at: entry.created_at,
+            updated_at: integration.updated_at(),
+        }
+    }
+}
+
+impl From<domain::integration::Status> for Status {
+    fn from(status: domain::integration::Status) -> Self {
+        match status {
+            domain::integration::Status::Available => Self::Available,
+            domain::integration::Status::Installed => Self::Installed,
+        }
+    }
+}
+
+impl From<domain::AuthKind> for AuthKind {
+    fn from(kind: domain::AuthKind) -> Self {
+        match kind {
+            domain::AuthKind::ApiKey => Self::ApiKey,
+            domain::AuthKind::Bearer => Self::Bearer,
+            domain::AuthKind::Basic => Self::Basic,
+            domain::AuthKind::Oauth2ClientCredentials => Self::Oauth2ClientCredentials,
+            domain::AuthKind::Oauth2Code => Self::Oauth2Code,
+            domain::AuthKind::ServiceAccountJwt => Self::ServiceAccountJwt,
+            domain::AuthKind::RequestSignature => Self::RequestSignature,
+            domain::AuthKind::AwsSigv4 => Self::AwsSigv4,
+            domain::AuthKind::TwoStep => Self::TwoStep,
+            domain::AuthKind::McpOauth => Self::McpOauth,
+            domain::AuthKind::None => Self::None,
+        }
+    }
+}

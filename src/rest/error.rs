@@ -1,0 +1,108 @@
+//! Failures as REST shows them: one plain sentence, or an RFC 9457 object for clients that ask for it.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::edge::{Failure, RequestId};
+use crate::error::{Error, FieldProblem};
+
+const ERROR_CODE: HeaderName = HeaderName::from_static("x-error-code");
+const PROBLEM: &str = "application/problem+json";
+
+/// A failure as an RFC 9457 problem.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "type": "urn:patchbay:problem:params_invalid", "title": "Unprocessable Entity", "status": 422,
+    "detail": "params.api_version: must be a string", "instance": "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11",
+    "code": "params_invalid", "errors": [{"pointer": "/params/api_version", "detail": "must be a string"}]
+}))]
+pub(super) struct Problem {
+    /// Names the kind of problem.
+    #[serde(rename = "type")]
+    #[schema(format = "uri")]
+    kind: String,
+    /// The status in words.
+    title: &'static str,
+    /// The status again.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// One plain sentence, the same as in the plain-text form.
+    detail: String,
+    /// The request's id.
+    instance: String,
+    /// The same word as in `X-Error-Code`.
+    code: &'static str,
+    /// One item per field at fault; empty when no field is.
+    errors: Vec<FieldError>,
+}
+
+/// One field at fault.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FieldError {
+    /// JSON pointer into the request body.
+    #[schema(example = "/params/api_version")]
+    pointer: String,
+    /// The rule that is broken.
+    #[schema(example = "must be a string")]
+    detail: String,
+}
+
+/// The failure as a response.
+pub fn render(failure: &Failure, request_headers: &HeaderMap, request_id: &RequestId) -> Response {
+    let status = failure.status();
+    let mut response = if wants_problem(request_headers) {
+        problem(failure, status, request_id)
+    } else {
+        // Sets `text/plain; charset=utf-8`.
+        (status, failure.message().into_owned()).into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(ERROR_CODE, HeaderValue::from_static(failure.code()));
+    if let Some(seconds) = failure.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn problem(failure: &Failure, status: StatusCode, request_id: &RequestId) -> Response {
+    let problem = Problem {
+        kind: format!("urn:patchbay:problem:{}", failure.code()),
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        detail: failure.message().into_owned(),
+        instance: request_id.0.to_string(),
+        code: failure.code(),
+        errors: match failure {
+            Failure::Inside(Error::Invalid(problems)) => problems.iter().map(field_error).collect(),
+            _ => Vec::new(),
+        },
+    };
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    (status, [(header::CONTENT_TYPE, PROBLEM)], body).into_response()
+}
+
+fn field_error(problem: &FieldProblem) -> FieldError {
+    let part = problem.part.as_str();
+    // RFC 6901, section 3.
+    let escape = |name: &str| name.replace('~', "~0").replace('/', "~1");
+    let pointer = match &problem.name {
+        Some(name) => format!("/{part}/{}", escape(name)),
+        None => format!("/{part}"),
+    };
+    FieldError { pointer, detail: problem.message.clone() }
+}
+
+/// Only a client that names the type gets it; `*/*` does not.
+fn wants_problem(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(PROBLEM));
+        let refused = parts.any(|parameter| {
+            parameter.strip_prefix("q=").is_some_and(|q| q.parse::<f32>().is_ok_and(|quality| quality == 0.0))
+        });
+        named && !refused
+    })
+}

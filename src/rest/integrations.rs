@@ -1,0 +1,130 @@
+//! The catalog as an account sees it, install and uninstall.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
+
+use super::query::{self, ListQuery};
+use super::{body, json, respond};
+use crate::domain::{Page, Reference, Supplied};
+use crate::edge::{EdgeState, Failure, is_json, read_body, tenant_in};
+use crate::error::Error;
+
+type Answer = Result<Response, Failure>;
+
+/// List integrations
+///
+/// The catalog as the account sees it, with counts per category. Without `limit` and `cursor` the whole list is
+/// answered; with either, a page and the cursor of the next one.
+#[utoipa::path(get, path = "/integrations", tag = "integrations", operation_id = "listIntegrations",
+    params(ListQuery),
+    responses(
+        (status = 200, description = "The list, or one page of it", body = body::IntegrationList,
+         headers(("Link" = String, description = "With `limit` or `cursor`: the next page, `rel=\"next\"`"))),
+        (status = 304, description = "The client has this answer already"),
+        (status = 400, description = "A missing or malformed account, or a malformed parameter"),
+    ))]
+pub(super) async fn list(State(state): State<EdgeState>, headers: HeaderMap, uri: Uri) -> Answer {
+    let tenant = tenant_in(&headers, &state)?;
+    let wanted = ListQuery::read(&uri)?.parse()?;
+    let listing = tenant.list(wanted.filter).await?;
+    let slice = listing.page(&wanted.page)?;
+    let paged = wanted.page != Page::All;
+    let next = slice.cursors.last().filter(|_| slice.has_next);
+    let body = body::IntegrationList::new(
+        &slice.items,
+        wanted.with_schemas,
+        listing.category_counts(),
+        listing.total(),
+        paged.then_some(next),
+    );
+    let mut response = respond::cached(&headers, &body)?;
+    if let Some(cursor) = next {
+        let link = format!("<{}>; rel=\"next\"", query::next_page(&uri, cursor));
+        let link = HeaderValue::from_str(&link).map_err(|e| Error::Internal { cause: e.to_string() })?;
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+/// Show an integration
+///
+/// One catalog entry as the account sees it, with the JSON Schemas of its params and secrets.
+#[utoipa::path(get, path = "/integrations/{id}", tag = "integrations", operation_id = "getIntegration",
+    params(("id" = String, Path, description = "UUID, in any case, or name", example = "stripe")),
+    responses(
+        (status = 200, description = "The integration", body = body::Integration),
+        (status = 304, description = "The client has this answer already"),
+        (status = 400, description = "A missing or malformed account"),
+        (status = 404, description = "No such integration for this account"),
+    ))]
+pub(super) async fn show(State(state): State<EdgeState>, headers: HeaderMap, path: Id) -> Answer {
+    let tenant = tenant_in(&headers, &state)?;
+    let integration = tenant.integration(&path.0).await?;
+    Ok(respond::cached(&headers, &body::Integration::of(&integration))?)
+}
+
+/// Install an integration
+///
+/// Stores what is supplied and marks the integration as installed. `params` replaces the stored params whole; `secrets`
+/// is merged by name, a name with `null` is removed. Without a body it installs what was kept from an earlier
+/// installation, or nothing. Values are checked against the entry's schemas; fields still missing are reported in
+/// `missing_fields`. Safe to repeat.
+#[utoipa::path(post, path = "/integrations/{id}/install", tag = "integrations", operation_id = "installIntegration",
+    params(("id" = String, Path, description = "UUID, in any case, or name", example = "stripe")),
+    request_body(content = Option<body::InstallBody>, description = "Empty or `null`: nothing is supplied"),
+    responses(
+        (status = 200, description = "Installed", body = body::Changed),
+        (status = 400, description = "A missing or malformed account, or a malformed body"),
+        (status = 404, description = "No such integration for this account"),
+        (status = 413, description = "The body is too large"),
+        (status = 415, description = "The body is not JSON"),
+        (status = 422, description = "A value breaks the entry's schema; nothing was stored"),
+    ))]
+pub(super) async fn install(State(state): State<EdgeState>, headers: HeaderMap, path: Id, body: Body) -> Answer {
+    let tenant = tenant_in(&headers, &state)?;
+    let bytes = read_body(&headers, body, state.max_body_bytes).await?;
+    let supplied = if bytes.is_empty() {
+        Supplied::default()
+    } else if is_json(&headers) {
+        json::supplied(&bytes)?
+    } else {
+        return Err(Failure::MediaType);
+    };
+    let outcome = tenant.install(&path.0, supplied).await?;
+    Ok(axum::Json(body::Changed::of(&outcome.integration, outcome.changed)).into_response())
+}
+
+/// Uninstall an integration
+///
+/// Marks the integration as available. Params and secrets are kept, and are in force again after the next install. Not
+/// installed: nothing happens and `changed` is false. Safe to repeat.
+#[utoipa::path(post, path = "/integrations/{id}/uninstall", tag = "integrations", operation_id = "uninstallIntegration",
+    params(("id" = String, Path, description = "UUID, in any case, or name", example = "stripe")),
+    responses(
+        (status = 200, description = "Not installed any more", body = body::Changed),
+        (status = 400, description = "A missing or malformed account"),
+        (status = 404, description = "No such integration for this account"),
+        (status = 413, description = "The body, which is ignored, is too large"),
+    ))]
+pub(super) async fn uninstall(State(state): State<EdgeState>, headers: HeaderMap, path: Id, body: Body) -> Answer {
+    let tenant = tenant_in(&headers, &state)?;
+    read_body(&headers, body, state.max_body_bytes).await?;
+    let outcome = tenant.uninstall(&path.0).await?;
+    Ok(axum::Json(body::Changed::of(&outcome.integration, outcome.changed)).into_response())
+}
+
+/// The `{id}` of a path. One that is not UTF-8 is a name that nobody has.
+pub(super) struct Id(Reference);
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Id {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, Failure> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(text)) => Ok(Self(Reference::parse(&text))),
+            Err(_) => Ok(Self(Reference::Name(String::new()))),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Reading JSON that a client sent, strictly, and without quoting it.
+
+use serde_json::{Map, Value};
+
+use crate::domain::Supplied;
+use crate::error::{Error, Result};
+
+/// The body of an install: nothing, `null`, or an object with `params` and `secrets`.
+///
+/// # Errors
+/// [`Error::BadInput`] when it is not JSON, or of another shape.
+pub(super) fn supplied(body: &[u8]) -> Result<Supplied> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Supplied::default());
+    }
+    match parse(body)? {
+        Value::Null => Ok(Supplied::default()),
+        Value::Object(mut object) => Supplied::new(part(&mut object, "params")?, part(&mut object, "secrets")?),
+        _ => Err(Error::bad_input("The request body must be a JSON object")),
+    }
+}
+
+fn part(object: &mut Map<String, Value>, name: &'static str) -> Result<Option<Map<String, Value>>> {
+    match object.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(part)) => Ok(Some(part)),
+        Some(_) => Err(Error::bad_input(format!("{name} must be a JSON object"))),
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Value> {
+    // The library's text quotes what it read, and that may be a secret: keep the place alone.
+    serde_json::from_slice(body)
+        .map_err(|e| Error::bad_input(format!("Malformed JSON at line {} column {}", e.line(), e.column())))
+}

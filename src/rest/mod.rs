@@ -1,0 +1,47 @@
+//! REST under `/api/v1`: thin handlers that parse, make one service call and shape.
+//!
+//! Never names the store or the vault; no shape here has a field that could hold a secret value.
+
+mod body;
+mod error;
+mod integrations;
+mod json;
+mod openapi;
+mod query;
+mod respond;
+mod stubs;
+
+use axum::Router;
+use axum::extract::Request;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use error::render;
+pub use openapi::document;
+
+use crate::edge::{EdgeState, Failure};
+
+/// The prefix of every route.
+pub const PREFIX: &str = "/api/v1";
+
+/// The routes, with the document that describes them at `/api/v1/openapi.json`.
+pub fn router(state: EdgeState) -> Router {
+    let (router, api) = documented().split_for_parts();
+    let document = openapi::Document::new(openapi::finish(api));
+    router
+        .route(&format!("{PREFIX}/openapi.json"), axum::routing::get(move |request: Request| document.serve(request)))
+        .method_not_allowed_fallback(async || Failure::Method)
+        .with_state(state)
+}
+
+/// Every documented route. A route outside of this is outside of every check.
+fn documented() -> OpenApiRouter<EdgeState> {
+    let routes = OpenApiRouter::new()
+        .routes(routes!(integrations::list))
+        .routes(routes!(integrations::show))
+        .routes(routes!(integrations::install))
+        .routes(routes!(integrations::uninstall))
+        .routes(routes!(stubs::mcp_connections))
+        .routes(routes!(stubs::native_tools));
+    OpenApiRouter::with_openapi(openapi::header()).nest(PREFIX, routes)
+}

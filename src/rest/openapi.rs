@@ -1,0 +1,125 @@
+//! The document: generated from the handlers; what every operation has in common is added here, once.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::response::Response;
+use utoipa::OpenApi;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Response as Described, Type};
+
+use super::error::Problem;
+use super::query::Include;
+use super::{body, respond};
+
+const ACCOUNT: &str = "account";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Patchbay",
+        description = "The integrations backend of a multi-tenant platform: each account sees one catalog of \
+            third-party integrations, installs them with params and secrets, and uninstalls them. Every answer \
+            belongs to the account that `X-Account-ID` names. The same is offered as GraphQL at `/graphql`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        contact(name = "Patchbay", url = "/docs")
+    ),
+    servers((url = "/", description = "The server that serves this document")),
+    tags(
+        (name = "integrations", description = "The catalog as an account sees it, install and uninstall"),
+        (name = "tools", description = "Kinds of tools that are not built yet: their lists are empty")
+    ),
+    components(schemas(Problem, Include, body::InstallBody))
+)]
+struct Header;
+
+/// The document without its operations.
+pub(super) fn header() -> utoipa::openapi::OpenApi {
+    Header::openapi()
+}
+
+/// The whole document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    finish(super::documented().into_openapi())
+}
+
+/// Adds what every operation has in common.
+pub(super) fn finish(mut api: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    let key = ApiKeyValue::with_description("X-Account-ID", "The account whose data is meant, for instance `acme`.");
+    let components = api.components.get_or_insert_default();
+    components.add_security_scheme(ACCOUNT, SecurityScheme::ApiKey(ApiKey::Header(key)));
+    api.security = Some(vec![SecurityRequirement::new::<_, _, &str>(ACCOUNT, [])]);
+    for item in api.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            finish_operation(operation);
+        }
+    }
+    api
+}
+
+fn finish_operation(operation: &mut Operation) {
+    for (status, description) in [
+        ("431", "The request headers are too large"),
+        ("500", "A failure of the server or its database"),
+        (
+            "503",
+            "The database or the encryption of secrets is unavailable, or the server is busy; try again after `Retry-After` seconds",
+        ),
+        ("504", "The request took too long"),
+    ] {
+        operation.responses.responses.entry(status.into()).or_insert_with(|| RefOr::T(Described::new(description)));
+    }
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        response.headers.insert("X-Request-Id".into(), text_header("The request's id, for support and logs"));
+        match status.as_str() {
+            "200" | "304" if operation.operation_id.as_deref().is_some_and(is_read) => cacheable(response),
+            "200" | "304" => {}
+            _ => failing(response, status),
+        }
+    }
+}
+
+fn is_read(operation_id: &str) -> bool {
+    operation_id.starts_with("get") || operation_id.starts_with("list")
+}
+
+fn cacheable(response: &mut Described) {
+    response.headers.insert("ETag".into(), text_header("Send it back as `If-None-Match` to get 304"));
+}
+
+/// Every error is one sentence as text, or an RFC 9457 object for clients that accept it.
+fn failing(response: &mut Described, status: &str) {
+    let text = ObjectBuilder::new().schema_type(Type::String).examples(["Integration not found"]).build();
+    response.content.insert("text/plain".into(), ContentBuilder::new().schema(Some(text)).build().into());
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    response.content.insert("application/problem+json".into(), problem.into());
+    response.headers.insert("X-Error-Code".into(), text_header("A word for programs, such as `integration_not_found`"));
+    if status == "503" {
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer).build();
+        let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait")).build();
+        response.headers.insert("Retry-After".into(), header.into());
+    }
+}
+
+fn text_header(description: &str) -> RefOr<utoipa::openapi::header::Header> {
+    let text = ObjectBuilder::new().schema_type(Type::String).build();
+    HeaderBuilder::new().schema(Some(text)).description(Some(description)).build().into()
+}
+
+/// The document as it is served.
+#[derive(Clone)]
+pub(super) struct Document(Arc<[u8]>);
+
+impl Document {
+    pub(super) fn new(api: utoipa::openapi::OpenApi) -> Self {
+        Self(api.to_json().unwrap_or_default().into_bytes().into())
+    }
+
+    pub(super) async fn serve(self, request: Request) -> Response {
+        respond::cached_bytes(request.headers(), self.0.to_vec())
+    }
+}

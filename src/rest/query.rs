@@ -1,0 +1,95 @@
+//! The query string of a list.
+
+use axum::http::Uri;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::domain::integration::Status;
+use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
+use crate::domain::{CatalogFilter, Cursor, Page};
+use crate::error::{Error, Result};
+
+/// Filters and paging of a list. Unknown parameters are ignored.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListQuery {
+    /// Only this category. One that does not exist matches nothing.
+    #[param(example = "payments")]
+    category: Option<String>,
+    /// Only integrations with this status.
+    #[param(value_type = Option<super::body::Status>, example = "installed")]
+    status: Option<String>,
+    /// Case-insensitive part of the name, display name, description or a tag.
+    #[param(example = "stripe")]
+    search: Option<String>,
+    /// Page size. Without `limit` and `cursor` the whole list is answered.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, example = 50)]
+    limit: Option<String>,
+    /// Continues after the page that had this as `next_cursor`. Without `limit` the page size is 50.
+    cursor: Option<String>,
+    /// `schemas` adds `params_schema` and `secrets_schema` to each integration.
+    #[param(value_type = Option<Include>, example = "schemas")]
+    include: Option<String>,
+}
+
+/// What can be added to the items of a list.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "describes the parameter in the document")]
+pub(super) enum Include {
+    /// `params_schema` and `secrets_schema`.
+    Schemas,
+}
+
+/// A list that was asked for.
+pub(super) struct Wanted {
+    pub(super) filter: CatalogFilter,
+    pub(super) page: Page,
+    pub(super) with_schemas: bool,
+}
+
+impl ListQuery {
+    /// # Errors
+    /// [`Error::BadInput`] when a parameter stands twice.
+    pub(super) fn read(uri: &Uri) -> Result<Self> {
+        serde_urlencoded::from_str(uri.query().unwrap_or_default())
+            .map_err(|_| Error::bad_input("A query parameter is malformed or stands twice"))
+    }
+
+    /// # Errors
+    /// [`Error::BadInput`] naming the parameter and what it may be.
+    pub(super) fn parse(self) -> Result<Wanted> {
+        let with_schemas = match self.include.as_deref() {
+            None | Some("") => false,
+            Some("schemas") => true,
+            Some(_) => return Err(Error::bad_input("include must be schemas")),
+        };
+        let status = match self.status.as_deref() {
+            None => None,
+            Some("available") => Some(Status::Available),
+            Some("installed") => Some(Status::Installed),
+            Some(_) => return Err(Error::bad_input("status must be available or installed")),
+        };
+        let limit = match self.limit.as_deref().map(str::parse::<usize>) {
+            None => None,
+            Some(Ok(limit)) if (1..=PAGE_MAX).contains(&limit) => Some(limit),
+            Some(_) => return Err(Error::bad_input(format!("limit must be a number from 1 to {PAGE_MAX}"))),
+        };
+        let page = match (limit, self.cursor) {
+            (None, None) => Page::All,
+            (limit, cursor) => {
+                Page::First { limit: limit.unwrap_or(PAGE_DEFAULT), after: cursor.map(Cursor), before: None }
+            }
+        };
+        let filter = CatalogFilter { category: self.category, status, search: self.search };
+        Ok(Wanted { filter, page, with_schemas })
+    }
+}
+
+/// The same request, for the page after this cursor.
+pub(super) fn next_page(uri: &Uri, Cursor(cursor): &Cursor) -> String {
+    let kept = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).filter(|(name, _)| name != "cursor");
+    let query =
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", cursor).finish();
+    format!("{}?{query}", uri.path())
+}

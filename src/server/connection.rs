@@ -1,0 +1,225 @@
+//! Accepting connections and serving them, each within its bounds.
+//!
+//! The stock loop of the framework waits for ever for the end of a request's headers. Here a client has a few seconds
+//! for each head, while a connection between two requests may rest for longer.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Version};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, Sleep, sleep};
+use tower::ServiceExt;
+
+use super::Server;
+use crate::config::ServerSection;
+
+/// Room for a head beyond the largest sum of headers, so that our own answer to a large one gets out.
+const HEAD_BUFFER: usize = 512 * 1_024;
+/// Most headers of a request; more are answered 431 by the protocol library itself.
+const HEADERS_MAX: usize = 200;
+/// A pause after a failed accept, such as with no file descriptor free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until the server stops, and then until every connection has ended.
+pub async fn serve(server: Server, listener: TcpListener, router: Router, settings: &ServerSection) {
+    let places = Arc::new(Semaphore::new(settings.max_connections));
+    loop {
+        let place = tokio::select! {
+            () = server.stopping.cancelled() => return,
+            place = places.clone().acquire_owned() => place,
+        };
+        let stream = tokio::select! {
+            () = server.stopping.cancelled() => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "accepting a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        let connection = serve_connection(server.clone(), stream, router.clone(), settings.clone());
+        server.tasks.spawn(async move {
+            connection.await;
+            drop(place);
+        });
+    }
+}
+
+async fn serve_connection(server: Server, stream: TcpStream, router: Router, settings: ServerSection) {
+    // Answers are written whole; waiting for more to send only delays them.
+    let _ = stream.set_nodelay(true);
+    let phase = Arc::new(Phase(AtomicU8::new(Phase::HEAD)));
+    let io = HeadTimer::new(stream, phase.clone(), settings.header_timeout, settings.keep_alive);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (router, phase) = (router.clone(), phase.clone());
+        async move {
+            phase.serving(request.version());
+            let response = router.oneshot(request.map(Body::new)).await;
+            phase.served();
+            response
+        }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(HEAD_BUFFER)
+        .max_headers(HEADERS_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(settings.keep_alive)
+        .keep_alive_timeout(settings.header_timeout);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
+    tokio::pin!(connection);
+    let stopping = server.stopping.cancelled();
+    tokio::pin!(stopping);
+    let mut told = false;
+    loop {
+        tokio::select! {
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(error, "connection ended");
+                }
+                return;
+            }
+            () = &mut stopping, if !told => {
+                told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// What a connection is doing, told by the service and read by the timer.
+struct Phase(AtomicU8);
+
+impl Phase {
+    /// A request's head is expected or under way.
+    const HEAD: u8 = 0;
+    /// A request is being worked on.
+    const SERVING: u8 = 1;
+    /// Between two requests.
+    const IDLE: u8 = 2;
+    /// HTTP/2 interleaves requests and watches its own connections.
+    const HTTP2: u8 = 3;
+
+    fn serving(&self, version: Version) {
+        self.0.store(if version == Version::HTTP_2 { Self::HTTP2 } else { Self::SERVING }, Ordering::Relaxed);
+    }
+
+    fn served(&self) {
+        let _ = self.0.compare_exchange(Self::SERVING, Self::IDLE, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    fn begin_head(&self) -> bool {
+        self.0.compare_exchange(Self::IDLE, Self::HEAD, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    fn current(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+const TOO_SLOW: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n\
+    x-error-code: headers_timeout\r\ncontent-length: 29\r\n\r\nRequest headers took too long";
+
+/// A stream that ends when a head, or the pause between two requests, takes too long.
+struct HeadTimer<S> {
+    stream: S,
+    phase: Arc<Phase>,
+    header_timeout: Duration,
+    keep_alive: Duration,
+    timer: Pin<Box<Sleep>>,
+    /// The phase that the timer was set for.
+    timed: u8,
+    has_read: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> HeadTimer<S> {
+    fn new(stream: S, phase: Arc<Phase>, header_timeout: Duration, keep_alive: Duration) -> Self {
+        let timer = Box::pin(sleep(header_timeout));
+        Self { stream, phase, header_timeout, keep_alive, timer, timed: Phase::HEAD, has_read: false }
+    }
+
+    fn set_timer(&mut self, phase: u8) {
+        let limit = if phase == Phase::IDLE { self.keep_alive } else { self.header_timeout };
+        self.timer.as_mut().reset(Instant::now() + limit);
+        self.timed = phase;
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let phase = self.phase.current();
+        if !matches!(phase, Phase::HEAD | Phase::IDLE) {
+            self.timed = phase;
+            return Poll::Pending;
+        }
+        if phase != self.timed {
+            self.set_timer(phase);
+        }
+        ready!(self.timer.as_mut().poll(cx));
+        if phase == Phase::HEAD && self.has_read {
+            // No answer is under way, so one of ours can be said; whether it arrives does not matter.
+            let _ = Pin::new(&mut self.stream).poll_write(cx, TOO_SLOW);
+        }
+        Poll::Ready(io::ErrorKind::TimedOut.into())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for HeadTimer<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(cx, buffer) {
+            this.has_read |= buffer.filled().len() > before;
+            if this.phase.begin_head() {
+                this.set_timer(Phase::HEAD);
+            }
+            return Poll::Ready(read);
+        }
+        this.poll_timer(cx).map(Err)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadTimer<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

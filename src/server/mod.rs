@@ -1,0 +1,101 @@
+//! The one router with its layers, and the loop that serves it.
+
+mod connection;
+mod health;
+mod layers;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceBuilder;
+use tower_http::compression::CompressionLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+pub use connection::serve;
+
+use crate::config::Config;
+use crate::edge::{EdgeState, Failure, identify};
+use crate::graphql::GraphqlState;
+use crate::service::Services;
+use crate::telemetry::Metrics;
+use crate::{graphql, rest, web};
+use layers::Guard;
+
+/// What a running server is made of. Cheap to clone.
+#[derive(Clone)]
+pub struct Server {
+    services: Services,
+    metrics: Arc<Metrics>,
+    stopping: CancellationToken,
+    /// Connections and sockets, waited for at shutdown.
+    tasks: TaskTracker,
+    draining: Arc<AtomicBool>,
+}
+
+impl Server {
+    /// A server over the services.
+    pub fn new(services: Services, metrics: Arc<Metrics>) -> Self {
+        Self {
+            services,
+            metrics,
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            draining: Arc::default(),
+        }
+    }
+
+    /// Turns away new work and asks everything under way to end.
+    pub fn stop(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.services.close_subscriptions();
+        self.stopping.cancel();
+        self.tasks.close();
+    }
+
+    /// Waits until everything under way has ended.
+    pub async fn drained(&self) {
+        self.tasks.wait().await;
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Every route, with every layer.
+    pub fn router(&self, config: &Config) -> Router {
+        let edge = EdgeState { services: self.services.clone(), max_body_bytes: config.server.max_body_bytes };
+        let graphql = GraphqlState::new(edge.clone(), &config.graphql, self.stopping.clone(), self.tasks.clone());
+        let mut router = rest::router(edge).merge(graphql::router(graphql)).merge(health::router(self.clone()));
+        if config.graphql.graphiql {
+            router = router.merge(web::graphiql());
+        }
+        if config.server.docs {
+            router = router.merge(web::reference());
+        }
+        let guard = Guard {
+            places: Arc::new(Semaphore::new(config.server.max_concurrent_requests)),
+            timeout: config.server.request_timeout,
+            max_header_bytes: config.server.max_header_bytes,
+        };
+        let layers = ServiceBuilder::new()
+            .layer(middleware::from_fn(identify))
+            .layer(middleware::from_fn_with_state(self.metrics.clone(), layers::observe))
+            .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
+            .layer(fixed(header::REFERRER_POLICY, "no-referrer"))
+            .layer(CompressionLayer::new())
+            .layer(middleware::from_fn(layers::render))
+            .layer(middleware::from_fn_with_state(guard, layers::guard));
+        router.fallback(async || Failure::NoRoute).method_not_allowed_fallback(async || Failure::Method).layer(layers)
+    }
+}
+
+fn fixed(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}

@@ -1,0 +1,117 @@
+//! What can be done, once, for both transports. Knows no status code, header or GraphQL type.
+
+mod catalog;
+mod changes;
+mod installation;
+mod listing;
+mod snapshot;
+mod startup;
+mod validation;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use changes::{Changes, Subscription, TooManySubscriptions};
+pub use installation::Outcome;
+pub use listing::Listing;
+pub use snapshot::Snapshot;
+
+use crate::domain::AccountId;
+use crate::domain::limits::InstallLimits;
+use crate::error::Result;
+use crate::store::{Store, TenantStore};
+use crate::vault::Vault;
+use snapshot::CatalogCache;
+
+/// What a running server works with. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    vault: Vault,
+    catalog: CatalogCache,
+    changes: Changes,
+    limits: InstallLimits,
+}
+
+/// Settings of the services.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceSettings {
+    /// Sizes of an install.
+    pub limits: InstallLimits,
+    /// Most open subscriptions of one account.
+    pub max_subscriptions_per_account: usize,
+    /// How often a subscribed account's change counter is read.
+    pub subscription_poll: Duration,
+}
+
+/// Everything one account can do. Made per request; every method acts for its account alone.
+#[derive(Clone)]
+pub struct TenantServices {
+    services: Services,
+    tenant: TenantStore,
+}
+
+impl Services {
+    /// Brings keys and catalog in order, then serves.
+    ///
+    /// # Errors
+    /// A sentence for the operator: the database fails, or the keys at hand are not the ones it was sealed with.
+    pub async fn start(store: Store, vault: Vault, settings: ServiceSettings) -> std::result::Result<Self, String> {
+        startup::record_key_checks(&store, &vault).await?;
+        startup::load_catalog(&store).await?;
+        let catalog = CatalogCache::load(&store).await.map_err(startup::sentence)?;
+        let changes = Changes::new(settings.max_subscriptions_per_account, settings.subscription_poll);
+        Ok(Self { inner: Arc::new(Inner { store, vault, catalog, changes, limits: settings.limits }) })
+    }
+
+    /// What the account can do.
+    pub fn tenant(&self, account: AccountId) -> TenantServices {
+        TenantServices { tenant: self.inner.store.tenant(account), services: self.clone() }
+    }
+
+    /// The catalog as it stands.
+    pub fn catalog(&self) -> Arc<Snapshot> {
+        self.inner.catalog.current()
+    }
+
+    /// Reads the catalog again if its revision changed, for instance through another replica.
+    ///
+    /// # Errors
+    /// Those of the database; the catalog in force stays.
+    pub async fn refresh_catalog(&self) -> Result<()> {
+        self.inner.catalog.refresh(&self.inner.store).await
+    }
+
+    /// Whether requests can be served.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn check(&self) -> Result<()> {
+        self.inner.store.check().await
+    }
+
+    /// Whether secrets can be stored.
+    pub fn can_seal(&self) -> bool {
+        self.inner.vault.is_usable()
+    }
+
+    /// Ends all subscriptions.
+    pub fn close_subscriptions(&self) {
+        self.inner.changes.close();
+    }
+}
+
+impl TenantServices {
+    /// Whose they are.
+    pub fn account(&self) -> &AccountId {
+        self.tenant.account()
+    }
+
+    fn inner(&self) -> &Inner {
+        &self.services.inner
+    }
+}

@@ -1,0 +1,148 @@
+//! The shared catalog in memory: immutable, swapped as a whole, the same for all accounts.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use serde_json::Value;
+
+use super::validation::Forms;
+use crate::catalog::EntryFile;
+use crate::domain::{Entry, EntryState, IntegrationId, Reference};
+use crate::error::{Error, Result};
+use crate::store::{CatalogRow, Store};
+
+/// One revision of the catalog.
+pub struct Snapshot {
+    revision: i64,
+    /// In the order of every list: category, display name without case, id.
+    listed: Vec<Listed>,
+    by_id: HashMap<IntegrationId, usize>,
+    by_name: HashMap<String, usize>,
+}
+
+/// An entry with what is derived from it once.
+pub(super) struct Listed {
+    pub(super) entry: Arc<Entry>,
+    /// Its place in the order.
+    pub(super) sort_key: SortKey,
+    /// What a search looks into, in lower case.
+    searched: Vec<String>,
+    forms: OnceLock<Forms>,
+}
+
+/// Category, display name in lower case, id.
+pub(super) type SortKey = (String, String, IntegrationId);
+
+impl Snapshot {
+    fn new(revision: i64, entries: Vec<Entry>) -> Self {
+        let mut listed: Vec<_> = entries.into_iter().map(Listed::new).collect();
+        listed.sort_by(|a, b| a.sort_key.cmp(&b.sort_key));
+        let by_id = listed.iter().enumerate().map(|(at, l)| (l.entry.id, at)).collect();
+        let by_name = listed.iter().enumerate().map(|(at, l)| (l.entry.name.clone(), at)).collect();
+        Self { revision, listed, by_id, by_name }
+    }
+
+    /// Grows with every change of the catalog.
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.listed.len()
+    }
+
+    /// True before the catalog was loaded.
+    pub fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+
+    /// The entry that is meant, if there is one.
+    pub fn find(&self, reference: &Reference) -> Option<Arc<Entry>> {
+        self.find_listed(reference).map(|listed| listed.entry.clone())
+    }
+
+    pub(super) fn find_listed(&self, reference: &Reference) -> Option<&Listed> {
+        let at = match reference {
+            Reference::Id(id) => self.by_id.get(id),
+            Reference::Name(name) => self.by_name.get(name),
+        };
+        at.map(|at| &self.listed[*at])
+    }
+
+    pub(super) fn listed(&self) -> &[Listed] {
+        &self.listed
+    }
+}
+
+impl Listed {
+    fn new(entry: Entry) -> Self {
+        let texts = [&entry.name, &entry.display_name, &entry.description].into_iter().chain(&entry.tags);
+        Self {
+            searched: texts.map(|text| text.to_lowercase()).collect(),
+            sort_key: (entry.category.clone(), entry.display_name.to_lowercase(), entry.id),
+            forms: OnceLock::new(),
+            entry: Arc::new(entry),
+        }
+    }
+
+    /// `needle` must be in lower case.
+    pub(super) fn mentions(&self, needle: &str) -> bool {
+        self.searched.iter().any(|text| text.contains(needle))
+    }
+
+    /// The entry's schemas, compiled when first needed.
+    pub(super) fn forms(&self) -> &Forms {
+        self.forms.get_or_init(|| Forms::of(&self.entry))
+    }
+}
+
+/// The catalog in force.
+pub(super) struct CatalogCache {
+    current: ArcSwap<Snapshot>,
+}
+
+impl CatalogCache {
+    pub(super) async fn load(store: &Store) -> Result<Self> {
+        Ok(Self { current: ArcSwap::from_pointee(read(store).await?) })
+    }
+
+    pub(super) fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    pub(super) async fn refresh(&self, store: &Store) -> Result<()> {
+        let revision = store.system().catalog_revision().await?;
+        if revision != self.current().revision() {
+            self.current.store(Arc::new(read(store).await?));
+            tracing::info!(revision, "catalog changed");
+        }
+        Ok(())
+    }
+}
+
+async fn read(store: &Store) -> Result<Snapshot> {
+    let (revision, rows) = store.system().catalog().await?;
+    let entries = rows.into_iter().filter_map(|row| {
+        let name = row.name.clone();
+        // One row that an operator broke must not take the catalog of everybody with it.
+        entry(row).inspect_err(|cause| tracing::error!(name, cause, "catalog entry left out")).ok()
+    });
+    let snapshot = Snapshot::new(revision, entries.collect());
+    if snapshot.is_empty() {
+        return Err(Error::Internal { cause: "the catalog is empty".into() });
+    }
+    Ok(snapshot)
+}
+
+fn entry(row: CatalogRow) -> std::result::Result<Entry, String> {
+    let mut definition = row.definition;
+    if let Value::Object(definition) = &mut definition {
+        // The column is the name that counts.
+        definition.insert("name".into(), row.name.into());
+    }
+    let file: EntryFile = serde_json::from_value(definition).map_err(|e| e.to_string())?;
+    let state = if row.is_active { EntryState::Active } else { EntryState::Deprecated };
+    Ok(file.into_entry(IntegrationId(row.id), state, row.created_at, row.updated_at))
+}

@@ -1,0 +1,93 @@
+//! Database errors, told apart by what someone would do about them.
+
+use std::time::Duration;
+
+use sea_orm::sqlx;
+use sea_orm::{DbErr, RuntimeErr};
+
+use crate::error::Error;
+
+/// What ended a transaction: a failure of the database, or a verdict of the rules in it.
+pub(super) enum Failed {
+    /// The database failed.
+    Database(DbErr),
+    /// The commit failed: whether it took effect is unknown.
+    Commit(DbErr),
+    /// A rule was broken; nothing is written.
+    Rule(Error),
+}
+
+impl Failed {
+    pub(super) fn on_commit(error: DbErr) -> Self {
+        // These two mean that the server rolled back, also when they arrive at commit.
+        if is_lost_race(&error) { Self::Database(error) } else { Self::Commit(error) }
+    }
+
+    pub(super) fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Database(error) if is_lost_race(error))
+    }
+}
+
+impl From<DbErr> for Failed {
+    fn from(error: DbErr) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Database(error) | Failed::Commit(error) => error.into(),
+            Failed::Rule(error) => error,
+        }
+    }
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        let cause = error.to_string();
+        if is_unreachable(&error) { Self::DatabaseUnavailable { cause } } else { Self::Database { cause } }
+    }
+}
+
+/// A growing pause with jitter, so that transactions that collided do not collide again.
+pub(super) fn pause_before(attempt: u32) -> Duration {
+    let jitter = u64::from(uuid::Uuid::new_v4().as_bytes()[0]) % 8;
+    Duration::from_millis((1 << attempt) + jitter)
+}
+
+fn is_lost_race(error: &DbErr) -> bool {
+    matches!(sql_state(error).as_deref(), Some("40001" | "40P01"))
+}
+
+fn is_unreachable(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(_) => true,
+        DbErr::Conn(RuntimeErr::SqlxError(e))
+        | DbErr::Exec(RuntimeErr::SqlxError(e))
+        | DbErr::Query(RuntimeErr::SqlxError(e)) => match &**e {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+                true
+            }
+            sqlx::Error::Database(e) => e.code().is_some_and(|code| means_away(&code)),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// SQLSTATE classes that say the server is going, starting, full or a read-only stand-by (PostgreSQL, appendix A).
+fn means_away(code: &str) -> bool {
+    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "25006")
+}
+
+fn sql_state(error: &DbErr) -> Option<String> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(e))
+        | DbErr::Exec(RuntimeErr::SqlxError(e))
+        | DbErr::Query(RuntimeErr::SqlxError(e)) => {
+            e.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned())
+        }
+        _ => None,
+    }
+}

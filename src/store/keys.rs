@@ -1,0 +1,79 @@
+//! The account's wrapped data keys.
+
+use ::entity::account_key;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, QueryFilter, QueryOrder, Set};
+
+use super::{TenantStore, now};
+use crate::error::{Error, Result};
+
+const ACTIVE: &str = "active";
+
+/// A data key at rest, as the vault wrapped it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountKey {
+    /// Generation within the account, from 1.
+    pub key_id: u32,
+    /// Who wrapped it.
+    pub provider: String,
+    /// Which of the provider's keys.
+    pub kek_ref: String,
+    /// The wrapped key.
+    pub wrapped: Vec<u8>,
+}
+
+impl TenantStore {
+    /// The data key that new values are sealed with.
+    pub async fn find_active_key(&self) -> Result<Option<AccountKey>> {
+        use account_key::{Column, Entity};
+        let row = self
+            .select::<Entity>()
+            .filter(Column::State.eq(ACTIVE))
+            .order_by_desc(Column::KeyId)
+            .one(&self.store.write)
+            .await?;
+        row.map(read).transpose()
+    }
+
+    /// Stores a first data key unless another request was faster, and returns the one that is stored now.
+    pub async fn insert_key_if_absent(&self, key: &AccountKey) -> Result<AccountKey> {
+        use account_key::{ActiveModel, Column};
+        let row = ActiveModel {
+            key_id: Set(i64::from(key.key_id)),
+            provider: Set(key.provider.clone()),
+            kek_ref: Set(key.kek_ref.clone()),
+            wrapped: Set(key.wrapped.clone()),
+            state: Set(ACTIVE.to_owned()),
+            created_at: Set(now()),
+            ..Default::default()
+        };
+        self.insert(row)
+            .on_conflict(OnConflict::columns([Column::AccountId, Column::KeyId]).do_nothing().to_owned())
+            .exec_without_returning(&self.store.write)
+            .await?;
+        self.find_active_key()
+            .await?
+            .ok_or_else(|| Error::Internal { cause: "the data key just stored is not active".into() })
+    }
+}
+
+pub(super) async fn is_active(
+    tenant: &TenantStore,
+    t: &DatabaseTransaction,
+    key_id: u32,
+) -> std::result::Result<bool, DbErr> {
+    use account_key::{Column, Entity};
+    let row = tenant
+        .select::<Entity>()
+        .filter(Column::KeyId.eq(i64::from(key_id)))
+        .filter(Column::State.eq(ACTIVE))
+        .one(t)
+        .await?;
+    Ok(row.is_some())
+}
+
+fn read(row: account_key::Model) -> Result<AccountKey> {
+    let key_id = u32::try_from(row.key_id)
+        .map_err(|_| Error::Internal { cause: "account_keys.key_id is out of range".into() })?;
+    Ok(AccountKey { key_id, provider: row.provider, kek_ref: row.kek_ref, wrapped: row.wrapped })
+}

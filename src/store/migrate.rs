@@ -1,0 +1,110 @@
+//! Bringing the schema up to date, also when eight processes start at once.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Statement, TransactionTrait};
+
+use super::{Store, StoreSettings, Target, connect};
+use crate::error::{Error, Result};
+
+/// The advisory lock that migrating processes queue on; any number that nothing else in the database uses.
+const LOCK: i64 = 0x0070_6174_6368_6261;
+/// How long a process waits for another one to finish migrating.
+const LOCK_DEADLINE: Duration = Duration::from_secs(120);
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// Applies what is pending and returns the names of the steps applied.
+pub(super) async fn migrate(store: &Store, settings: &StoreSettings) -> Result<Vec<String>> {
+    if pending(&store.write).await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    match &settings.target {
+        Target::Sqlite(path) => {
+            let _lock = lock_file(path.with_extension("lock")).await?;
+            apply(&store.write).await
+        }
+        Target::Postgres { url, migration_url } => {
+            let direct = connect::connect_for_migration(settings, migration_url.as_deref().unwrap_or(url)).await?;
+            let lock = lock_advisory(&direct).await?;
+            let applied = apply(&direct).await;
+            lock.commit().await?;
+            direct.close().await?;
+            applied
+        }
+    }
+}
+
+pub(super) async fn check(store: &Store) -> Result<()> {
+    let pending = pending(&store.read).await?;
+    if pending.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Database { cause: format!("schema steps are pending: {}; run `patchbay migrate`", pending.join(", ")) })
+}
+
+async fn apply(pool: &DatabaseConnection) -> Result<Vec<String>> {
+    // Asked again under the lock: another process may have finished meanwhile.
+    let steps = pending(pool).await?;
+    if !steps.is_empty() {
+        Migrator::up(pool, None).await?;
+    }
+    Ok(steps)
+}
+
+async fn pending(pool: &DatabaseConnection) -> Result<Vec<String>> {
+    let steps = Migrator::get_pending_migrations_read_only(pool).await?;
+    Ok(steps.iter().map(|step| step.name().to_owned()).collect())
+}
+
+/// Held until the transaction ends, so also when this process dies.
+async fn lock_advisory(pool: &DatabaseConnection) -> Result<DatabaseTransaction> {
+    let deadline = Instant::now() + LOCK_DEADLINE;
+    loop {
+        let transaction = pool.begin().await?;
+        if try_lock(&transaction).await? {
+            return Ok(transaction);
+        }
+        transaction.rollback().await?;
+        wait(deadline, "another process has been migrating the database for too long").await?;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the advisory lock belongs to no tenant and has no entity")]
+async fn try_lock(transaction: &DatabaseTransaction) -> Result<bool> {
+    let statement = Statement::from_sql_and_values(
+        transaction.get_database_backend(),
+        "SELECT pg_try_advisory_xact_lock($1) AS locked",
+        [LOCK.into()],
+    );
+    match transaction.query_one_raw(statement).await? {
+        Some(row) => Ok(row.try_get("", "locked")?),
+        None => Ok(false),
+    }
+}
+
+/// Held until the file is closed, so also when this process dies.
+async fn lock_file(path: PathBuf) -> Result<File> {
+    let failed = |e: std::io::Error| Error::Database { cause: format!("lock file {}: {e}", path.display()) };
+    let deadline = Instant::now() + LOCK_DEADLINE;
+    let file = File::create(&path).map_err(failed)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                wait(deadline, "another process has been migrating the database for too long").await?;
+            }
+            Err(std::fs::TryLockError::Error(e)) => return Err(failed(e)),
+        }
+    }
+}
+
+async fn wait(deadline: Instant, sentence: &str) -> Result<()> {
+    if Instant::now() > deadline {
+        return Err(Error::Database { cause: sentence.to_owned() });
+    }
+    tokio::time::sleep(LOCK_POLL).await;
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! The database: rows in, domain values out. It never meets a plaintext secret, a transport or a key.
+//!
+//! Tenant rows are reached through [`TenantStore`], which knows its account; what belongs to no account, through
+//! [`SystemStore`], which only the command line and the start-up build.
+
+mod catalog;
+mod connect;
+mod failure;
+mod installations;
+mod keys;
+mod migrate;
+mod scope;
+mod system;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+
+pub use catalog::{BuiltinRow, CatalogRow, Loaded};
+pub use installations::{InstallChange, Installed};
+pub use keys::AccountKey;
+pub use scope::TenantStore;
+pub use system::{KeyCheckRow, SystemStore};
+
+use crate::domain::AccountId;
+use crate::error::{Error, Result};
+use failure::Failed;
+
+/// Where the database is and how it is used.
+#[derive(Clone)]
+pub struct StoreSettings {
+    /// Which database.
+    pub target: Target,
+    /// Most connections of the pool; on SQLite, of the pool of readers.
+    pub max_connections: u32,
+    /// How long a request waits for a connection.
+    pub acquire_timeout: Duration,
+    /// How long PostgreSQL may work on one statement.
+    pub statement_timeout: Duration,
+    /// PostgreSQL is reached through a pooler that hands out a connection per transaction.
+    pub transaction_pooler: bool,
+    /// Commits wait for the disk (`FULL`) or not (`NORMAL`): power loss may then take the last commits.
+    pub sqlite_synchronous_full: bool,
+}
+
+/// The database itself.
+#[derive(Clone)]
+pub enum Target {
+    /// A file, made when absent.
+    Sqlite(PathBuf),
+    /// A server. The URL may hold a password and is never printed.
+    Postgres {
+        /// For requests.
+        url: String,
+        /// For migrations, when requests go through a pooler.
+        migration_url: Option<String>,
+    },
+}
+
+/// Told of every statement: its text with placeholders (never a value), how long it took, whether it failed.
+pub type StatementObserver = Arc<dyn Fn(&str, Duration, bool) + Send + Sync>;
+
+/// A pool of connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    /// Read-only on SQLite; the same pool as `write` on PostgreSQL.
+    read: DatabaseConnection,
+    /// One connection on SQLite, so that writers queue here instead of failing on a locked file.
+    write: DatabaseConnection,
+}
+
+/// How often a transaction that lost a race is started over.
+const ATTEMPTS: u32 = 5;
+
+impl Store {
+    /// Opens the pools. Makes an SQLite file that is absent; does not migrate.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] or [`Error::Database`].
+    pub async fn connect(settings: &StoreSettings, observer: Option<StatementObserver>) -> Result<Self> {
+        connect::connect(settings, observer).await
+    }
+
+    /// Brings the schema up to date; safe when many processes do it at once.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when a step fails, or the schema is newer than this binary.
+    pub async fn migrate(&self, settings: &StoreSettings) -> Result<Vec<String>> {
+        migrate::migrate(self, settings).await
+    }
+
+    /// The part of the database that belongs to one account.
+    pub fn tenant(&self, account: AccountId) -> TenantStore {
+        TenantStore::new(self.clone(), account)
+    }
+
+    /// The part that belongs to no account: catalog, key checks.
+    pub fn system(&self) -> SystemStore {
+        SystemStore::new(self.clone())
+    }
+
+    /// Whether the database answers and its schema is the one this binary knows.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] when it does not answer, [`Error::Database`] when steps are pending.
+    pub async fn check(&self) -> Result<()> {
+        migrate::check(self).await
+    }
+
+    /// Closes the pools; statements under way end first.
+    pub async fn close(&self) {
+        for pool in [&self.read, &self.write] {
+            if let Err(error) = pool.close_by_ref().await {
+                tracing::warn!(%error, "closing the database");
+            }
+        }
+    }
+
+    fn is_sqlite(&self) -> bool {
+        self.write.get_database_backend() == DbBackend::Sqlite
+    }
+
+    /// Runs `work` in a transaction that holds the write lock from its first statement, and ends it as the work says.
+    ///
+    /// A transaction that PostgreSQL aborted to keep others going (40001, 40P01) is run again as a whole. A commit
+    /// whose outcome is unknown is not.
+    async fn transaction<W: Work>(&self, work: &W) -> Result<W::Value> {
+        let mut attempt = 1;
+        loop {
+            match self.attempt(work).await {
+                Err(failed) if failed.is_lost_race() && attempt < ATTEMPTS => {
+                    tokio::time::sleep(failure::pause_before(attempt)).await;
+                    attempt += 1;
+                }
+                outcome => return outcome.map_err(Error::from),
+            }
+        }
+    }
+
+    async fn attempt<W: Work>(&self, work: &W) -> std::result::Result<W::Value, Failed> {
+        // A plain BEGIN on SQLite takes the write lock at the first write, and then fails at once instead of waiting.
+        let options = TransactionOptions {
+            sqlite_transaction_mode: self.is_sqlite().then_some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let transaction = self.write.begin_with_options(options).await?;
+        match work.run(&transaction).await {
+            Ok(Outcome::Commit(value)) => {
+                transaction.commit().await.map_err(Failed::on_commit)?;
+                Ok(value)
+            }
+            Ok(Outcome::Nothing(value)) => {
+                transaction.rollback().await?;
+                Ok(value)
+            }
+            Err(failed) => {
+                // The first failure is the one to report; the connection rolls back when it is dropped anyway.
+                let _ = transaction.rollback().await;
+                Err(failed)
+            }
+        }
+    }
+}
+
+/// What is done inside one transaction; may be run more than once.
+trait Work: Sync {
+    /// What comes of it.
+    type Value: Send;
+
+    fn run(
+        &self,
+        t: &DatabaseTransaction,
+    ) -> impl Future<Output = std::result::Result<Outcome<Self::Value>, Failed>> + Send;
+}
+
+/// How a transaction ends.
+enum Outcome<T> {
+    /// Keep what was written.
+    Commit(T),
+    /// Nothing changed: leave no trace.
+    Nothing(T),
+}
+
+/// The present, no finer than both databases keep it.
+fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
+}

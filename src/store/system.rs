@@ -1,0 +1,59 @@
+//! What belongs to no account: the shared catalog (see `catalog`) and the checks of the provider keys.
+
+use ::entity::key_check;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{EntityTrait, Insert, Set};
+
+use super::{Store, now};
+use crate::error::Result;
+
+/// A handle without an account. Built by the start-up and the command line, never for a request of a client.
+pub struct SystemStore {
+    pub(super) store: Store,
+}
+
+/// A recorded check of a provider key.
+pub struct KeyCheckRow {
+    /// Who holds the key.
+    pub provider: String,
+    /// Which key.
+    pub kek_ref: String,
+    /// Its short digest.
+    pub fingerprint: String,
+    /// The sealed text.
+    pub wrapped: Vec<u8>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "key checks belong to no account")]
+impl SystemStore {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// All recorded key checks.
+    pub async fn key_checks(&self) -> Result<Vec<KeyCheckRow>> {
+        let rows = key_check::Entity::find().all(&self.store.read).await?;
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// Records a check unless another process was faster.
+    pub async fn insert_key_check(&self, check: KeyCheckRow) -> Result<()> {
+        use key_check::{ActiveModel, Column};
+        let row = ActiveModel {
+            provider: Set(check.provider),
+            kek_ref: Set(check.kek_ref),
+            fingerprint: Set(check.fingerprint),
+            wrapped: Set(check.wrapped),
+            created_at: Set(now()),
+        };
+        Insert::one(row)
+            .on_conflict(OnConflict::columns([Column::Provider, Column::KekRef]).do_nothing().to_owned())
+            .exec_without_returning(&self.store.write)
+            .await?;
+        Ok(())
+    }
+}
+
+fn read(row: key_check::Model) -> KeyCheckRow {
+    KeyCheckRow { provider: row.provider, kek_ref: row.kek_ref, fingerprint: row.fingerprint, wrapped: row.wrapped }
+}

@@ -1,0 +1,161 @@
+//! Logs and metrics.
+//!
+//! Our own events follow `log.level`. Libraries are never let past warn: at finer levels they print requests, frames and
+//! statements, and with them what a client sent. No metric has an account as a label.
+
+use std::io::{IsTerminal, stderr};
+use std::panic;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::config::{LogFormat, LogSection};
+use crate::store::StatementObserver;
+
+/// Starts logging to standard error. A second call changes nothing.
+pub fn init(settings: &LogSection) {
+    let pretty = match settings.format {
+        LogFormat::Pretty => true,
+        LogFormat::Json => false,
+        LogFormat::Auto => stderr().is_terminal(),
+    };
+    let ours = EnvFilter::new(format!("warn,patchbay={}", settings.level));
+    let output = tracing_subscriber::fmt::layer().with_writer(stderr);
+    let output = if pretty {
+        output.with_ansi(stderr().is_terminal()).with_target(false).boxed()
+    } else {
+        output.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+    };
+    let started = tracing_subscriber::registry().with(output.with_filter(ours)).try_init().is_ok();
+    if started {
+        panic::set_hook(Box::new(log_panic));
+    }
+}
+
+/// The place alone: a panic's message may hold the value that caused it.
+fn log_panic(info: &panic::PanicHookInfo<'_>) {
+    let place = info.location().map(|l| format!("{}:{}", l.file(), l.line()));
+    tracing::error!(place, "panic");
+}
+
+/// What is counted.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Request, Counter>,
+    durations: Family<Route, Histogram, fn() -> Histogram>,
+    in_flight: Gauge,
+    statements: Family<Outcome, Counter>,
+    statement_seconds: Counter<f64, AtomicU64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: Ended,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(non_camel_case_types, reason = "the label's value as it is printed")]
+enum Ended {
+    ok,
+    failed,
+}
+
+/// From 0.25 ms, doubling, to about 8 s.
+fn latencies() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_25, 2.0, 16))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("patchbay");
+        let requests = Family::default();
+        let durations = Family::new_with_constructor(latencies as fn() -> Histogram);
+        let in_flight = Gauge::default();
+        let statements = Family::default();
+        let statement_seconds = Counter::default();
+        registry.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("http_requests", "Requests answered", requests.clone());
+        registry.register_with_unit("http_request_duration", "Time to an answer", Unit::Seconds, durations.clone());
+        registry.register("http_requests_in_flight", "Requests being worked on", in_flight.clone());
+        registry.register("database_statements", "Statements run", statements.clone());
+        registry.register_with_unit(
+            "database_statement_time",
+            "Time in statements",
+            Unit::Seconds,
+            statement_seconds.clone(),
+        );
+        Self { registry, requests, durations, in_flight, statements, statement_seconds }
+    }
+}
+
+impl Metrics {
+    /// The OpenMetrics text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// A request begins; it ends when the guard is dropped.
+    pub fn begin(self: &Arc<Self>) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.clone())
+    }
+
+    /// A request was answered. `route` is a pattern of ours, never a path of a client's.
+    pub fn answered(&self, method: &axum::http::Method, route: &str, status: u16, took: Duration) {
+        let method = match method.as_str() {
+            "GET" => "GET",
+            "POST" => "POST",
+            "HEAD" => "HEAD",
+            "OPTIONS" => "OPTIONS",
+            _ => "other",
+        };
+        self.requests.get_or_create(&Request { method, route: route.to_owned(), status }).inc();
+        self.durations.get_or_create(&Route { route: route.to_owned() }).observe(took.as_secs_f64());
+    }
+
+    /// Counts the statements of a store.
+    pub fn statement_observer(self: &Arc<Self>) -> StatementObserver {
+        let metrics = self.clone();
+        Arc::new(move |_, took, failed| {
+            let outcome = if failed { Ended::failed } else { Ended::ok };
+            metrics.statements.get_or_create(&Outcome { outcome }).inc();
+            metrics.statement_seconds.inc_by(took.as_secs_f64());
+        })
+    }
+}
+
+/// A request being worked on.
+pub struct InFlight(Arc<Metrics>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.dec();
+    }
+}

@@ -1,0 +1,240 @@
+//! The bytes of a sealed value, format 1.
+//!
+//! | bytes | meaning |
+//! |---|---|
+//! | 0 | `0xB1` |
+//! | 1 | format version, 1 |
+//! | 2 | algorithm, 1 = AES-256-GCM (NIST SP 800-38D) |
+//! | 3 | flags, 0 |
+//! | 4–7 | key id, big endian |
+//! | 8–19 | nonce, random |
+//! | 20– | ciphertext, then the 16-byte tag |
+//!
+//! The associated data is the header (the first 20 bytes) followed by length-prefixed parts that name the purpose and
+//! the place, so that bytes moved elsewhere do not open.
+
+use std::fmt;
+
+use aes_gcm::aead::{Aead, Generate, Payload};
+use aes_gcm::{Aes256Gcm, Key, KeyInit, Nonce};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::unavailable;
+use crate::domain::{AccountId, IntegrationId, SecretName};
+use crate::error::Result;
+
+const MAGIC: u8 = 0xB1;
+const VERSION: u8 = 1;
+const AES_256_GCM: u8 = 1;
+const HEADER: usize = 20;
+const NONCE_AT: usize = 8;
+const TAG: usize = 16;
+
+/// Where a secret is stored: what its sealed bytes are bound to.
+pub struct SecretPlace<'a> {
+    /// The tenant.
+    pub account: &'a AccountId,
+    /// The catalog entry, resolved.
+    pub integration: IntegrationId,
+    /// The connection.
+    pub connection: &'a str,
+    /// The secret's name.
+    pub name: &'a SecretName,
+}
+
+impl SecretPlace<'_> {
+    pub(super) fn context(&self) -> Vec<u8> {
+        let id: Uuid = self.integration.0;
+        context(&[
+            b"patchbay.secret.v1",
+            self.account.as_str().as_bytes(),
+            id.as_bytes(),
+            self.connection.as_bytes(),
+            self.name.as_str().as_bytes(),
+        ])
+    }
+}
+
+/// The parts, each behind its length as four bytes, big endian.
+pub(super) fn context(parts: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(parts.iter().map(|p| p.len() + 4).sum());
+    for part in parts {
+        // Every part is bounded by its grammar to far less than 4 GiB.
+        bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
+
+/// Why bytes do not open. Each reason is its own; none leads to a second attempt with another key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// Shorter than header and tag.
+    Truncated,
+    /// Not one of our envelopes.
+    Magic,
+    /// A format this version does not know.
+    Version,
+    /// An algorithm this version does not know.
+    Algorithm,
+    /// Flags this version does not know.
+    Flags,
+    /// Sealed under another key.
+    KeyId,
+    /// Changed, or sealed for another place.
+    Refused,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Truncated => "truncated envelope",
+            Self::Magic => "not an envelope",
+            Self::Version => "unknown format version",
+            Self::Algorithm => "unknown algorithm",
+            Self::Flags => "unknown flags",
+            Self::KeyId => "sealed under another key",
+            Self::Refused => "changed, or sealed for another place",
+        })
+    }
+}
+
+/// A fresh 256-bit key.
+pub(super) fn random_key() -> Result<Zeroizing<[u8; 32]>> {
+    Key::<Aes256Gcm>::try_generate()
+        .map(|key| Zeroizing::new(key.into()))
+        .map_err(|_| unavailable("the operating system gave no randomness"))
+}
+
+/// Seals under a random nonce.
+pub(super) fn seal(key_id: u32, key: &[u8; 32], context: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
+    let nonce = <[u8; 12]>::try_generate().map_err(|_| unavailable("the operating system gave no randomness"))?;
+    seal_with(key_id, key, &nonce, context, plain)
+}
+
+fn seal_with(key_id: u32, key: &[u8; 32], nonce: &[u8; 12], context: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(HEADER + plain.len() + TAG);
+    bytes.extend_from_slice(&[MAGIC, VERSION, AES_256_GCM, 0]);
+    bytes.extend_from_slice(&key_id.to_be_bytes());
+    bytes.extend_from_slice(nonce);
+    let aad = [&bytes, context].concat();
+    let ciphertext = Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key))
+        .encrypt(&Nonce::from(*nonce), Payload { msg: plain, aad: &aad })
+        .map_err(|_| unavailable("the cipher refused the value"))?;
+    bytes.extend_from_slice(&ciphertext);
+    Ok(bytes)
+}
+
+/// The key id in the header of well-formed bytes.
+pub(super) fn key_id(bytes: &[u8]) -> std::result::Result<u32, Malformed> {
+    if bytes.len() < HEADER + TAG {
+        return Err(Malformed::Truncated);
+    }
+    match bytes {
+        [MAGIC, VERSION, AES_256_GCM, 0, a, b, c, d, ..] => Ok(u32::from_be_bytes([*a, *b, *c, *d])),
+        [MAGIC, VERSION, AES_256_GCM, ..] => Err(Malformed::Flags),
+        [MAGIC, VERSION, ..] => Err(Malformed::Algorithm),
+        [MAGIC, ..] => Err(Malformed::Version),
+        _ => Err(Malformed::Magic),
+    }
+}
+
+/// Opens what [`seal`] made with the same key and context.
+pub(super) fn open(
+    expected_key_id: u32,
+    key: &[u8; 32],
+    context: &[u8],
+    bytes: &[u8],
+) -> std::result::Result<Zeroizing<Vec<u8>>, Malformed> {
+    if key_id(bytes)? != expected_key_id {
+        return Err(Malformed::KeyId);
+    }
+    let (header, ciphertext) = bytes.split_at(HEADER);
+    let nonce: [u8; 12] = header[NONCE_AT..].try_into().map_err(|_| Malformed::Truncated)?;
+    let aad = [header, context].concat();
+    Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key))
+        .decrypt(&Nonce::from(nonce), Payload { msg: ciphertext, aad: &aad })
+        .map(Zeroizing::new)
+        .map_err(|_| Malformed::Refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The known answer made by an independent implementation; the same bytes stand in `tests/vectors/`.
+    const KNOWN: &str = include_str!("../../tests/vectors/secret_v1.json");
+
+    fn hex(text: &str) -> Vec<u8> {
+        (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).expect("hex")).collect()
+    }
+
+    #[test]
+    fn agrees_with_the_known_answer() {
+        let vector: serde_json::Value = serde_json::from_str(KNOWN).expect("vector");
+        let text = |name: &str| vector[name].as_str().expect(name).to_owned();
+        let key: [u8; 32] = hex(&text("data_key")).try_into().expect("32 bytes");
+        let nonce: [u8; 12] = hex(&text("nonce")).try_into().expect("12 bytes");
+        let account = AccountId::parse(&text("account")).expect("account");
+        let name = SecretName::parse(&text("name")).expect("name");
+        let connection = text("connection");
+        let integration = IntegrationId(text("integration").parse().expect("uuid"));
+        let context = SecretPlace { account: &account, integration, connection: &connection, name: &name }.context();
+        let sealed = seal_with(1, &key, &nonce, &context, text("plaintext").as_bytes()).expect("sealed");
+        assert_eq!(sealed, hex(&text("sealed")));
+        assert_eq!(open(1, &key, &context, &sealed).expect("opens").as_slice(), text("plaintext").as_bytes());
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_truncation_is_refused() {
+        let key = [7; 32];
+        let sealed = seal(3, &key, b"ctx", b"\"value\"").expect("sealed");
+        for bit in 0..sealed.len() * 8 {
+            let mut changed = sealed.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(open(3, &key, b"ctx", &changed).is_err(), "bit {bit}");
+        }
+        for length in 0..sealed.len() {
+            assert!(open(3, &key, b"ctx", &sealed[..length]).is_err(), "length {length}");
+        }
+    }
+
+    #[test]
+    fn each_unknown_header_has_its_own_reason() {
+        let sealed = seal(3, &[7; 32], b"", b"x").expect("sealed");
+        let with = |at: usize, value: u8| {
+            let mut bytes = sealed.clone();
+            bytes[at] = value;
+            open(3, &[7; 32], b"", &bytes).expect_err("refused")
+        };
+        assert_eq!(with(0, 0), Malformed::Magic);
+        assert_eq!(with(1, 2), Malformed::Version);
+        assert_eq!(with(2, 2), Malformed::Algorithm);
+        assert_eq!(with(3, 1), Malformed::Flags);
+        assert_eq!(with(7, 4), Malformed::KeyId);
+        assert_eq!(with(19, sealed[19] ^ 1), Malformed::Refused);
+        assert_eq!(open(3, &[7; 32], b"", &[]).expect_err("empty"), Malformed::Truncated);
+    }
+
+    proptest! {
+        #[test]
+        fn opens_what_it_sealed_only_in_the_same_context(
+            plain in proptest::collection::vec(any::<u8>(), 0..300),
+            context in ".{0,40}",
+            other in ".{0,40}",
+        ) {
+            let sealed = seal(9, &[1; 32], context.as_bytes(), &plain).expect("sealed");
+            prop_assert_eq!(open(9, &[1; 32], context.as_bytes(), &sealed).expect("opens").to_vec(), plain);
+            if other != context {
+                prop_assert!(open(9, &[1; 32], other.as_bytes(), &sealed).is_err());
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            prop_assert!(open(1, &[0; 32], b"", &bytes).is_err());
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! GraphiQL at `/graphiql`, built from `web/` and embedded; without npm at build time, a page that says so.
+
+use std::borrow::Cow;
+
+use axum::Router;
+use axum::extract::{Path, RawQuery};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use rust_embed::RustEmbed;
+
+use crate::edge::Failure;
+
+/// What Vite made of `web/`; empty without npm.
+#[derive(RustEmbed)]
+#[folder = "$OUT_DIR/web"]
+struct Built;
+
+const INDEX: &str = "index.html";
+const ABSENT: &str = include_str!("graphiql_absent.html");
+const FROM_CDN: &str = include_str!("graphiql_cdn.html");
+
+/// Nothing from anywhere else. Monaco sets inline styles and has images in its style sheet.
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+    font-src 'self'; connect-src 'self' ws: wss:; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// For the page that a person asked for by name: its scripts are pinned by digest. The page's own start-up script is
+/// allowed by `'unsafe-inline'`, which browsers honour for this page alone.
+const CDN_CSP: &str = "default-src 'none'; script-src https://unpkg.com 'unsafe-inline'; \
+    style-src https://unpkg.com 'unsafe-inline'; img-src 'self' data:; font-src data:; connect-src 'self'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
+
+/// Names in `assets/` carry a digest of their content.
+const FOREVER: &str = "public, max-age=31536000, immutable";
+const ASK_AGAIN: &str = "no-cache";
+
+/// The page and its assets.
+pub fn router() -> Router {
+    Router::new().route("/graphiql", get(page)).route("/graphiql/", get(page)).route("/graphiql/{*path}", get(asset))
+}
+
+async fn page(RawQuery(query): RawQuery) -> Response {
+    match Built::get(INDEX) {
+        Some(index) => html(CSP, index.data),
+        None if query.as_deref() == Some("cdn") => html(CDN_CSP, FROM_CDN.as_bytes().into()),
+        None => html(CSP, ABSENT.as_bytes().into()),
+    }
+}
+
+async fn asset(Path(path): Path<String>) -> Result<Response, Failure> {
+    let file = Built::get(&path).filter(|_| path != INDEX).ok_or(Failure::NoRoute)?;
+    let cache = if path.starts_with("assets/") { FOREVER } else { ASK_AGAIN };
+    let headers = [
+        (header::CONTENT_TYPE, content_type(&path)),
+        (header::CACHE_CONTROL, cache),
+        // A worker script has a policy of its own.
+        (header::CONTENT_SECURITY_POLICY, CSP),
+    ];
+    Ok((headers, file.data).into_response())
+}
+
+fn html(csp: &'static str, page: Cow<'static, [u8]>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, ASK_AGAIN),
+        (header::CONTENT_SECURITY_POLICY, csp),
+    ];
+    (headers, page).into_response()
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit('.').next().unwrap_or_default() {
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "ttf" => "font/ttf",
+        "woff2" => "font/woff2",
+        "json" => "application/json",
+        "html" => "text/html; charset=utf-8",
+        _ => "text/plain; charset=utf-8",
+    }
+}

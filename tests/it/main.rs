@@ -1,0 +1,8 @@
+//! The integration tests: the real router on a real database. With `TEST_DATABASE_URL` set the same suite runs on that
+//! PostgreSQL, each test in a schema of its own; without it, on an SQLite file of its own.
+
+#![allow(missing_docs, unreachable_pub, reason = "a test's name is its claim")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look and meddle behind the server's back")]
+
+mod smoke;
+mod support;

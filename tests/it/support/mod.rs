@@ -1,0 +1,210 @@
+//! A world per test: a database of its own, the real router, clients that act for an account.
+
+#![allow(dead_code, unused_imports, reason = "shared by test modules that come and go")]
+
+mod client;
+mod process;
+mod witness;
+
+pub use client::{Answer, Client};
+pub use process::Process;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use patchbay::app::App;
+use patchbay::config::{Config, Resolved, Sources};
+use sea_orm::{ConnectionTrait, Database};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use witness::Witness;
+
+/// A running Patchbay with a database that nobody else uses.
+pub struct World {
+    pub app: App,
+    pub folder: TempDir,
+    pub database: TestDatabase,
+    witness: Witness,
+}
+
+/// Settings of a world that is not started yet.
+pub struct Builder {
+    settings: Vec<(String, String)>,
+    has_keys: bool,
+}
+
+/// Where a world keeps its rows.
+#[derive(Clone)]
+pub enum TestDatabase {
+    Sqlite(String),
+    Postgres(String),
+}
+
+impl World {
+    /// A world with every setting at its default.
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// A world with these settings changed.
+    pub async fn with(settings: &[(&str, &str)]) -> Self {
+        Self::builder().set(settings).start().await
+    }
+
+    pub fn builder() -> Builder {
+        Builder { settings: Vec::new(), has_keys: true }
+    }
+
+    /// A client that names this account.
+    pub fn account(&self, account: &str) -> Client {
+        Client::new(self.router(), Some(account))
+    }
+
+    /// A client that names no account.
+    pub fn nobody(&self) -> Client {
+        Client::new(self.router(), None)
+    }
+
+    pub fn router(&self) -> Router {
+        self.app.router()
+    }
+
+    /// Serves on a real socket until the returned handle is dropped.
+    pub async fn serve(&self) -> Served {
+        let listener = self.app.listen().await.expect("listening");
+        let address = listener.local_addr().expect("address");
+        let stop = CancellationToken::new();
+        let stopping = stop.clone();
+        let app = self.app.clone();
+        let running = tokio::spawn(async move { app.run(listener, stopping.cancelled_owned()).await });
+        Served { address, stop, running: Some(running) }
+    }
+
+    /// The database, for looking and meddling behind the server's back.
+    pub async fn connect(&self) -> sea_orm::DatabaseConnection {
+        Database::connect(self.database.url()).await.expect("connected")
+    }
+}
+
+impl Builder {
+    pub fn set(mut self, settings: &[(&str, &str)]) -> Self {
+        self.settings.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        self
+    }
+
+    /// No key ring: secrets cannot be stored.
+    pub fn without_keys(mut self) -> Self {
+        self.has_keys = false;
+        self
+    }
+
+    pub async fn start(self) -> World {
+        let folder = tempfile::tempdir().expect("folder");
+        let database = TestDatabase::create(&folder).await;
+        self.start_on(folder, database).await
+    }
+
+    /// A second replica, on the database of another world.
+    pub async fn beside(self, other: &World) -> World {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::copy(other.folder.path().join("keyring.json"), folder.path().join("keyring.json")).expect("key ring");
+        self.start_on(folder, other.database.clone()).await
+    }
+
+    async fn start_on(self, folder: TempDir, database: TestDatabase) -> World {
+        let keyring = folder.path().join("keyring.json");
+        if self.has_keys && !keyring.exists() {
+            patchbay::vault::Keyring::create(&keyring).expect("key ring");
+        }
+        let mut settings = vec![
+            ("server.listen".to_owned(), "127.0.0.1:0".to_owned()),
+            ("server.data_dir".to_owned(), folder.path().display().to_string()),
+            ("database.url".to_owned(), database.url()),
+            ("database.sqlite_synchronous".to_owned(), "normal".to_owned()),
+        ];
+        if self.has_keys {
+            settings.push(("keys.keyring_file".to_owned(), keyring.display().to_string()));
+        }
+        settings.extend(self.settings);
+        let flags = settings.into_iter().map(|(key, value)| (key, "test".to_owned(), value)).collect();
+        let resolved = Resolved::read(&Sources { flags, ..Sources::default() }).expect("settings");
+        let witness = Witness::default();
+        let app = App::prepare(Config::from(&resolved), Some(witness.observer())).await.expect("prepared");
+        World { app, folder, database, witness }
+    }
+}
+
+impl TestDatabase {
+    async fn create(folder: &TempDir) -> Self {
+        let Ok(server) = std::env::var("TEST_DATABASE_URL") else {
+            return Self::Sqlite(format!("sqlite://{}", folder.path().join("test.db").display()));
+        };
+        let schema = format!("t_{}", uuid::Uuid::new_v4().simple());
+        let admin = Database::connect(&server).await.expect("PostgreSQL of TEST_DATABASE_URL");
+        admin.execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.expect("schema");
+        admin.close().await.expect("closed");
+        let separator = if server.contains('?') { '&' } else { '?' };
+        Self::Postgres(format!("{server}{separator}options=-csearch_path%3D{schema}"))
+    }
+
+    pub fn url(&self) -> String {
+        match self {
+            Self::Sqlite(url) | Self::Postgres(url) => url.clone(),
+        }
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}
+
+/// A server on a socket.
+pub struct Served {
+    pub address: SocketAddr,
+    stop: CancellationToken,
+    running: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Served {
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if let Some(running) = self.running.take() {
+            running.await.expect("stopped");
+        }
+    }
+
+    /// Asks it to stop, and goes on.
+    pub fn begin_stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.witness.assert_walled();
+        }
+    }
+}
+
+/// Polls until `check` holds; fails with `claim` after the deadline.
+pub async fn eventually<F: Future<Output = bool>>(claim: &str, deadline: Duration, mut check: impl FnMut() -> F) {
+    let started = std::time::Instant::now();
+    while !check().await {
+        assert!(started.elapsed() < deadline, "not within {deadline:?}: {claim}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

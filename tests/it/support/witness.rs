@@ -1,0 +1,58 @@
+//! Watches every statement: one that touches a tenant table without its account column fails the test.
+
+use std::sync::{Arc, Mutex};
+
+use patchbay::store::StatementObserver;
+
+const TENANT_TABLES: [&str; 4] = ["account_revisions", "installations", "installation_secrets", "account_keys"];
+
+#[derive(Clone, Default)]
+pub struct Witness(Arc<Mutex<Vec<String>>>);
+
+impl Witness {
+    pub fn observer(&self) -> StatementObserver {
+        let seen = self.clone();
+        Arc::new(move |statement, _, _| {
+            if breaks_wall(statement) {
+                seen.0.lock().expect("unpoisoned").push(statement.to_owned());
+            }
+        })
+    }
+
+    pub fn assert_walled(&self) {
+        let seen = self.0.lock().expect("unpoisoned");
+        assert!(seen.is_empty(), "statements on tenant tables without their account: {seen:#?}");
+    }
+}
+
+/// An INSERT must name the column; anything else must compare it.
+fn breaks_wall(statement: &str) -> bool {
+    let lower = statement.to_lowercase();
+    let is_schema = ["create ", "alter ", "drop ", "pragma "].iter().any(|word| lower.trim_start().starts_with(word));
+    let touches = TENANT_TABLES.iter().any(|table| lower.contains(&format!("\"{table}\"")));
+    if is_schema || !touches {
+        return false;
+    }
+    let names = lower.contains("\"account_id\"");
+    let compares = lower.contains("\"account_id\" = ");
+    if lower.trim_start().starts_with("insert") { !names } else { !compares }
+}
+
+#[test]
+fn the_witness_tells_good_from_bad() {
+    for good in [
+        "SELECT \"x\" FROM \"installations\" WHERE \"installations\".\"account_id\" = $1",
+        "INSERT INTO \"installations\" (\"account_id\") VALUES ($1)",
+        "SELECT * FROM \"integrations\"",
+        "CREATE TABLE \"installations\" ()",
+    ] {
+        assert!(!breaks_wall(good), "{good}");
+    }
+    for bad in [
+        "SELECT \"account_id\" FROM \"installations\"",
+        "DELETE FROM \"installation_secrets\" WHERE \"name\" = $1",
+        "INSERT INTO \"account_keys\" (\"key_id\") VALUES ($1)",
+    ] {
+        assert!(breaks_wall(bad), "{bad}");
+    }
+}

@@ -1,0 +1,31 @@
+import 'graphiql/setup-workers/vite';
+import '@graphiql/react/style.css';
+import '@graphiql/plugin-doc-explorer/style.css';
+import '@graphiql/plugin-history/style.css';
+import 'graphiql/graphiql.css';
+import './style.css';
+
+import { GraphiQL } from 'graphiql';
+import { createRoot } from 'react-dom/client';
+import { initialHeaders, SharedHeaders } from './account';
+import { exampleTabs } from './examples';
+import { fetcher } from './fetcher';
+import { storage } from './storage';
+
+const headers = initialHeaders();
+
+createRoot(document.getElementById('graphiql')!).render(
+  <GraphiQL
+    fetcher={fetcher}
+    storage={storage}
+    defaultTabs={exampleTabs}
+    defaultHeaders={headers}
+    defaultEditorToolsVisibility="headers"
+    inputValueDeprecation
+    shouldPersistHeaders={false}
+    showPersistHeadersSettings={false}
+  >
+    <GraphiQL.Logo>Patchbay</GraphiQL.Logo>
+    <SharedHeaders initial={headers} />
+  </GraphiQL>,
+);
