@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_graphql::http::{WebSocket as GraphqlSocket, WebSocketProtocols, WsMessage};
 use async_graphql::{Data, Error as GraphqlError};
+use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
 use axum::Extension;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
-use futures_util::{SinkExt, StreamExt, future};
+use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::PollSender;
 
 use super::GraphqlState;
 use super::executor::{Caller, SocketExecutor};
@@ -23,13 +26,18 @@ use crate::error::Error;
 const PROTOCOL: &str = "graphql-transport-ws";
 /// How long a client may take to send `connection_init`.
 const INIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A client that does not answer for so long is taken to be gone.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// How often a client that says nothing is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// A client that did not even answer a ping for so long is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(75);
 /// How long a message may take to be handed to the client.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// Messages that wait for a slow client before its subscriptions wait too.
+const OUTGOING_MAX: usize = 16;
 
-/// Close codes of the protocol and of RFC 6455.
+/// Close codes of RFC 6455, section 7.4.1, and of the protocol.
 const GOING_AWAY: u16 = 1001;
+const PROTOCOL_ERROR: u16 = 1002;
 const INIT_TIMED_OUT: u16 = 4408;
 
 pub(super) async fn upgrade(
@@ -39,95 +47,119 @@ pub(super) async fn upgrade(
 ) -> Result<Response, Failure> {
     let account = account_in(request.headers())?;
     let (mut parts, _) = request.into_parts();
-    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
-    let upgrade = upgrade.map_err(|_| Error::bad_input("This address is for WebSocket connections"))?;
     if !speaks_protocol(&parts.headers) {
         return Err(Error::bad_input("The WebSocket sub-protocol must be graphql-transport-ws").into());
     }
+    // The library would also take up the protocol's predecessor, if a client offers both.
+    parts.headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
+    let protocol = GraphQLProtocol::from_request_parts(&mut parts, &()).await;
+    let (Ok(upgrade), Ok(protocol)) = (upgrade, protocol) else {
+        return Err(Error::bad_input("This address is for WebSocket connections").into());
+    };
     let limit = state.edge.max_body_bytes;
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(limit).max_frame_size(limit);
     Ok(upgrade.on_upgrade(move |socket| async move {
-        let tracker = state.sockets.clone();
-        tracker.track_future(serve(socket, state, account, request_id)).await;
+        let sockets = state.sockets.clone();
+        sockets.track_future(Connection { protocol, state, account, request_id }.serve(socket)).await;
     }))
 }
 
 fn speaks_protocol(headers: &HeaderMap) -> bool {
-    let offered = headers.get_all("sec-websocket-protocol").iter().filter_map(|value| value.to_str().ok());
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
     offered.flat_map(|value| value.split(',')).any(|protocol| protocol.trim() == PROTOCOL)
 }
 
-async fn serve(socket: WebSocket, state: GraphqlState, account: Option<AccountId>, request_id: RequestId) {
-    let stopping = state.stopping.clone();
-    let executor = SocketExecutor { executor: state.executor.clone(), request_id: request_id.clone() };
-    let (mut sink, stream) = socket.split();
-    let texts = stream.take_while(|message| future::ready(message.is_ok())).filter_map(async |message| match message {
-        Ok(Message::Text(text)) => Some(Vec::from(text.as_bytes())),
-        Ok(Message::Binary(bytes)) => Some(bytes.into()),
-        _ => None,
-    });
-    let initialised = Arc::new(AtomicBool::new(false));
-    let seen = initialised.clone();
-    let on_init = async move |payload: Value| {
-        seen.store(true, Ordering::Relaxed);
-        connect(&state, account, &payload, request_id)
-    };
-    let mut messages = Box::pin(
-        GraphqlSocket::new(executor, Box::pin(texts), WebSocketProtocols::GraphQLWS)
-            .keepalive_timeout(KEEP_ALIVE)
-            .on_connection_init(move |payload| Box::pin(on_init(payload))),
-    );
-    let init_deadline = tokio::time::sleep(INIT_TIMEOUT);
-    tokio::pin!(init_deadline);
-    loop {
-        let message = tokio::select! {
-            // Ready messages first: what was to be said before the end is said.
-            biased;
-            message = messages.next() => message.map(|message| match message {
-                WsMessage::Text(text) => Message::Text(text.into()),
-                WsMessage::Close(code, reason) => close(code, &clean(code, &reason)),
-            }),
-            () = stopping.cancelled() => Some(close(GOING_AWAY, "Server is stopping")),
-            () = &mut init_deadline, if !initialised.load(Ordering::Relaxed) => {
-                Some(close(INIT_TIMED_OUT, "Connection initialisation timeout"))
+/// One socket and what is known of its client.
+struct Connection {
+    protocol: GraphQLProtocol,
+    state: GraphqlState,
+    account: Option<AccountId>,
+    request_id: RequestId,
+}
+
+impl Connection {
+    /// The library speaks the protocol on one side of a short queue; on the other, this loop hands messages to the
+    /// client and ends what takes too long.
+    async fn serve(self, socket: WebSocket) {
+        let stopping = self.state.stopping.clone();
+        let executor = SocketExecutor { executor: self.state.executor.clone(), request_id: self.request_id.clone() };
+        let (mut sink, stream) = socket.split();
+        let (queue, mut outgoing) = mpsc::channel(OUTGOING_MAX);
+        let heard = Arc::new(Notify::new());
+        let told = heard.clone();
+        let incoming = stream.inspect(move |_| told.notify_one());
+        let initialised = Arc::new(AtomicBool::new(false));
+        let seen = initialised.clone();
+        let protocol = GraphQLWebSocket::new_with_pair(PollSender::new(queue), incoming, executor, self.protocol)
+            .on_connection_init(move |payload: Value| async move {
+                seen.store(true, Ordering::Relaxed);
+                self.admit(&payload)
+            })
+            .serve();
+        tokio::pin!(protocol);
+        let init_deadline = Instant::now() + INIT_TIMEOUT;
+        let mut last_heard = Instant::now();
+        let mut next_ping = last_heard + PING_EVERY;
+        let mut is_over = false;
+        loop {
+            let message = tokio::select! {
+                // Ready messages first: what was to be said before the end is said.
+                biased;
+                message = outgoing.recv() => message.map(clean),
+                () = &mut protocol, if !is_over => {
+                    is_over = true;
+                    continue;
+                }
+                () = heard.notified() => {
+                    last_heard = Instant::now();
+                    continue;
+                }
+                () = stopping.cancelled() => Some(close(GOING_AWAY, "Server is stopping")),
+                () = sleep_until(init_deadline), if !initialised.load(Ordering::Relaxed) => {
+                    Some(close(INIT_TIMED_OUT, "Connection initialisation timeout"))
+                }
+                () = sleep_until(last_heard + SILENCE_MAX) => None,
+                () = sleep_until(next_ping) => {
+                    next_ping = Instant::now() + PING_EVERY;
+                    Some(Message::Ping(Default::default()))
+                }
+            };
+            let Some(message) = message else { break };
+            let is_last = matches!(message, Message::Close(_));
+            let sent = timeout(SEND_TIMEOUT, sink.send(message)).await;
+            if is_last || !matches!(sent, Ok(Ok(()))) {
+                break;
+            }
+        }
+    }
+
+    /// The caller of the connection: the account of `connection_init`, else of the upgrade.
+    fn admit(self, payload: &Value) -> Result<Data, GraphqlError> {
+        let named =
+            payload.as_object().into_iter().flatten().find(|(name, _)| name.eq_ignore_ascii_case("x-account-id"));
+        let account = match named {
+            None => self.account,
+            Some((_, value)) => {
+                let account = value.as_str().and_then(AccountId::parse);
+                Some(account.ok_or_else(|| GraphqlError::new("Invalid X-Account-ID in connection_init"))?)
             }
         };
-        let Some(message) = message else { break };
-        let last = matches!(message, Message::Close(_));
-        let sent = tokio::time::timeout(SEND_TIMEOUT, sink.send(message)).await;
-        if last || !matches!(sent, Ok(Ok(()))) {
-            break;
-        }
+        let account = account.ok_or_else(|| GraphqlError::new("Missing X-Account-ID in header or connection_init"))?;
+        let mut data = Data::default();
+        data.insert(Caller { tenant: Some(self.state.edge.services.tenant(account)), request_id: self.request_id });
+        Ok(data)
     }
 }
 
-/// The caller of the connection: the account of `connection_init`, else of the upgrade.
-fn connect(
-    state: &GraphqlState,
-    from_header: Option<AccountId>,
-    payload: &Value,
-    request_id: RequestId,
-) -> Result<Data, GraphqlError> {
-    let named = payload.as_object().into_iter().flatten().find(|(name, _)| name.eq_ignore_ascii_case("x-account-id"));
-    let account = match named {
-        None => from_header,
-        Some((_, value)) => {
-            let account = value.as_str().and_then(AccountId::parse);
-            Some(account.ok_or_else(|| GraphqlError::new("Invalid X-Account-ID in connection_init"))?)
-        }
-    };
-    let account = account.ok_or_else(|| GraphqlError::new("Missing X-Account-ID in header or connection_init"))?;
-    let mut data = Data::default();
-    data.insert(Caller { tenant: Some(state.edge.services.tenant(account)), request_id });
-    Ok(data)
+/// The library's reason for closing on a malformed message quotes it.
+fn clean(message: Message) -> Message {
+    match message {
+        Message::Close(Some(frame)) if frame.code == PROTOCOL_ERROR => close(PROTOCOL_ERROR, "Malformed message"),
+        other => other,
+    }
 }
 
-/// The library's reason for a malformed message quotes it.
-fn clean(code: u16, reason: &str) -> String {
-    const PROTOCOL_ERROR: u16 = 1002;
-    if code == PROTOCOL_ERROR { "Malformed message".into() } else { reason.to_owned() }
-}
-
-fn close(code: u16, reason: &str) -> Message {
+fn close(code: u16, reason: &'static str) -> Message {
     Message::Close(Some(CloseFrame { code, reason: reason.into() }))
 }
