@@ -2,11 +2,12 @@
 
 use ::entity::{catalog_revision, integration};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, Insert, QueryFilter, Set};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, Insert, QueryFilter, Set};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::failure::Failed;
+use super::pool::Transaction;
 use super::{Outcome, SystemStore, Work, now};
 use crate::error::Result;
 
@@ -99,7 +100,7 @@ struct Load<'a> {
 impl Work for Load<'_> {
     type Value = Loaded;
 
-    async fn run(&self, t: &DatabaseTransaction) -> std::result::Result<Outcome<Loaded>, Failed> {
+    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<Loaded>, Failed> {
         // The revision row is the lock: a second process waits here, and then finds nothing left to do.
         advance_revision(t).await?;
         let rows: Vec<_> = integration::Entity::find().all(t).await?.into_iter().map(read).collect();
@@ -143,7 +144,7 @@ fn plan<'a>(rows: &[CatalogRow], builtin: &'a [BuiltinRow], retired: &[String]) 
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shared catalog belongs to no account")]
-async fn insert(t: &DatabaseTransaction, entry: &BuiltinRow) -> std::result::Result<(), DbErr> {
+async fn insert(t: &Transaction, entry: &BuiltinRow) -> std::result::Result<(), DbErr> {
     let now = now();
     let row = integration::ActiveModel {
         id: Set(entry.id),
@@ -159,7 +160,7 @@ async fn insert(t: &DatabaseTransaction, entry: &BuiltinRow) -> std::result::Res
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shared catalog belongs to no account")]
-async fn update(t: &DatabaseTransaction, entry: &BuiltinRow) -> std::result::Result<(), DbErr> {
+async fn update(t: &Transaction, entry: &BuiltinRow) -> std::result::Result<(), DbErr> {
     let row = integration::ActiveModel {
         definition: Set(entry.definition.clone()),
         state: Set(ACTIVE.to_owned()),
@@ -171,14 +172,14 @@ async fn update(t: &DatabaseTransaction, entry: &BuiltinRow) -> std::result::Res
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shared catalog belongs to no account")]
-async fn deprecate(t: &DatabaseTransaction, id: Uuid) -> std::result::Result<(), DbErr> {
+async fn deprecate(t: &Transaction, id: Uuid) -> std::result::Result<(), DbErr> {
     let row =
         integration::ActiveModel { state: Set(DEPRECATED.to_owned()), updated_at: Set(now()), ..Default::default() };
     integration::Entity::update_many().set(row).filter(integration::Column::Id.eq(id)).exec(t).await.map(drop)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shared catalog belongs to no account")]
-async fn advance_revision(t: &DatabaseTransaction) -> std::result::Result<(), DbErr> {
+async fn advance_revision(t: &Transaction) -> std::result::Result<(), DbErr> {
     use catalog_revision::{ActiveModel, Column, Entity};
     let next = Expr::col((Entity, Column::Revision)).add(1);
     Insert::one(ActiveModel { scope: Set(SHARED.to_owned()), revision: Set(1) })

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
+use super::pool::Pool;
 use super::{StatementObserver, Store, StoreSettings, Target};
 use crate::error::Result;
 
@@ -17,26 +18,33 @@ const STATEMENT_CACHE: usize = 256;
 const PING_AFTER_IDLE: Duration = Duration::from_secs(5);
 
 pub(super) async fn connect(settings: &StoreSettings, observer: Option<StatementObserver>) -> Result<Store> {
-    let (mut read, mut write) = match &settings.target {
+    match &settings.target {
         Target::Sqlite(path) => {
-            let write = Database::connect(sqlite(settings, path, false)).await?;
-            (Database::connect(sqlite(settings, path, true)).await?, write)
+            // The writer first: it makes the file that the readers open.
+            let write = observed(connect_to_file(settings, path).await?, observer.as_ref());
+            let read = observed(Database::connect(sqlite(settings, path, true)).await?, observer.as_ref());
+            Ok(Store { read, write })
         }
         Target::Postgres { url, .. } => {
             let pool = Database::connect(postgres(settings, url)).await?;
-            (pool.clone(), pool)
+            let pool = if settings.transaction_pooler {
+                Pool::Pooled(pool.get_postgres_connection_pool().clone(), observer)
+            } else {
+                observed(pool, observer.as_ref())
+            };
+            Ok(Store { read: pool.clone(), write: pool })
         }
-    };
-    if let Some(observer) = observer {
-        observe(&mut read, &observer);
-        observe(&mut write, &observer);
     }
-    Ok(Store { read, write })
+}
+
+/// The one writing connection of a file.
+pub(super) async fn connect_to_file(settings: &StoreSettings, path: &Path) -> Result<DatabaseConnection> {
+    Ok(Database::connect(sqlite(settings, path, false)).await?)
 }
 
 /// A small pool for migrations: one connection holds the lock, another works; statements may take their time.
 pub(super) async fn connect_for_migration(settings: &StoreSettings, url: &str) -> Result<DatabaseConnection> {
-    let mut options = postgres(settings, url);
+    let mut options = postgres(&StoreSettings { transaction_pooler: false, ..settings.clone() }, url);
     options.max_connections(2).statement_timeout(Duration::ZERO);
     Ok(Database::connect(options).await?)
 }
@@ -89,13 +97,21 @@ fn postgres(settings: &StoreSettings, url: &str) -> ConnectOptions {
         options.statement_timeout(settings.statement_timeout);
     }
     options.map_sqlx_postgres_opts(move |postgres| {
-        // Behind a pooler the next statement may run on another server connection, where a named one is unknown.
-        postgres.application_name("patchbay").statement_cache_capacity(if pooler { 0 } else { STATEMENT_CACHE })
+        let postgres = postgres.application_name("patchbay");
+        if pooler {
+            // Behind a pooler the next statement may run on another server connection, where a named one is unknown;
+            // and poolers refuse start-up parameters that they do not know.
+            postgres.statement_cache_capacity(0).extra_float_digits(None)
+        } else {
+            postgres.statement_cache_capacity(STATEMENT_CACHE)
+        }
     });
     options
 }
 
-fn observe(pool: &mut DatabaseConnection, observer: &StatementObserver) {
-    let observer = observer.clone();
-    pool.set_metric_callback(move |info| observer(&info.statement.sql, info.elapsed, info.failed));
+fn observed(mut pool: DatabaseConnection, observer: Option<&StatementObserver>) -> Pool {
+    if let Some(observer) = observer.cloned() {
+        pool.set_metric_callback(move |info| observer(&info.statement.sql, info.elapsed, info.failed));
+    }
+    Pool::Direct(pool)
 }

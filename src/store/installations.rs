@@ -2,10 +2,11 @@
 
 use ::entity::{account_revision, installation, installation_secret};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, QueryFilter, QueryOrder, Set};
+use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryOrder, Set};
 use serde_json::{Map, Value};
 
 use super::failure::Failed;
+use super::pool::Transaction;
 use super::{Outcome, TenantStore, Work, keys, now};
 use crate::domain::installation::merge_names;
 use crate::domain::{CONNECTION, Installation, IntegrationId, Sealed, SecretChange};
@@ -88,7 +89,7 @@ impl TenantStore {
     }
 
     /// Also the lock that orders the account's writes: the second of two transactions waits here for the first.
-    async fn advance_revision(&self, t: &DatabaseTransaction) -> std::result::Result<i64, DbErr> {
+    async fn advance_revision(&self, t: &Transaction) -> std::result::Result<i64, DbErr> {
         use account_revision::{ActiveModel, Column, Entity};
         let next = Expr::col((Entity, Column::Revision)).add(1);
         let row = self
@@ -99,7 +100,7 @@ impl TenantStore {
         Ok(row.revision)
     }
 
-    async fn write_row(&self, t: &DatabaseTransaction, after: &Installation) -> std::result::Result<(), DbErr> {
+    async fn write_row(&self, t: &Transaction, after: &Installation) -> std::result::Result<(), DbErr> {
         use installation::{ActiveModel, Column};
         let row = ActiveModel {
             integration_id: Set(after.integration_id.0),
@@ -129,7 +130,7 @@ impl TenantStore {
         Ok(())
     }
 
-    async fn write_secrets(&self, t: &DatabaseTransaction, change: &InstallChange) -> std::result::Result<(), DbErr> {
+    async fn write_secrets(&self, t: &Transaction, change: &InstallChange) -> std::result::Result<(), DbErr> {
         use installation_secret::{ActiveModel, Column, Entity};
         let now = now();
         let stored = change.secrets.iter().filter_map(|secret| {
@@ -183,7 +184,7 @@ struct Install<'a> {
 impl Work for Install<'_> {
     type Value = Installed;
 
-    async fn run(&self, t: &DatabaseTransaction) -> std::result::Result<Outcome<Installed>, Failed> {
+    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<Installed>, Failed> {
         let Self { tenant, change } = self;
         let revision = tenant.advance_revision(t).await?;
         if let Some(key_id) = change.secrets.iter().find_map(|s| s.value.as_ref()).map(|sealed| sealed.key_id)
@@ -222,7 +223,7 @@ struct Uninstall<'a> {
 impl Work for Uninstall<'_> {
     type Value = (Option<Installation>, bool);
 
-    async fn run(&self, t: &DatabaseTransaction) -> std::result::Result<Outcome<Self::Value>, Failed> {
+    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<Self::Value>, Failed> {
         let tenant = self.tenant;
         let revision = tenant.advance_revision(t).await?;
         let before = tenant.select_one(self.id).one(t).await?.map(read).transpose()?;

@@ -2,8 +2,9 @@
 
 use ::entity::account_key;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, QueryFilter, QueryOrder, Set};
+use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryOrder, Set};
 
+use super::pool::Transaction;
 use super::{TenantStore, now};
 use crate::error::{Error, Result};
 
@@ -57,11 +58,7 @@ impl TenantStore {
     }
 }
 
-pub(super) async fn is_active(
-    tenant: &TenantStore,
-    t: &DatabaseTransaction,
-    key_id: u32,
-) -> std::result::Result<bool, DbErr> {
+pub(super) async fn is_active(tenant: &TenantStore, t: &Transaction, key_id: u32) -> std::result::Result<bool, DbErr> {
     use account_key::{Column, Entity};
     let row = tenant
         .select::<Entity>()

@@ -24,7 +24,10 @@ pub(super) async fn migrate(store: &Store, settings: &StoreSettings) -> Result<V
     match &settings.target {
         Target::Sqlite(path) => {
             let _lock = lock_file(path.with_extension("lock")).await?;
-            apply(&store.write).await
+            let direct = connect::connect_to_file(settings, path).await?;
+            let applied = apply(&direct).await;
+            direct.close().await?;
+            applied
         }
         Target::Postgres { url, migration_url } => {
             let direct = connect::connect_for_migration(settings, migration_url.as_deref().unwrap_or(url)).await?;
@@ -54,7 +57,7 @@ async fn apply(pool: &DatabaseConnection) -> Result<Vec<String>> {
     Ok(steps)
 }
 
-async fn pending(pool: &DatabaseConnection) -> Result<Vec<String>> {
+async fn pending(pool: &impl ConnectionTrait) -> Result<Vec<String>> {
     let steps = Migrator::get_pending_migrations_read_only(pool).await?;
     Ok(steps.iter().map(|step| step.name().to_owned()).collect())
 }

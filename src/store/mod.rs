@@ -9,6 +9,7 @@ mod failure;
 mod installations;
 mod keys;
 mod migrate;
+mod pool;
 mod scope;
 mod system;
 
@@ -17,9 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait,
-};
 
 pub use catalog::{BuiltinRow, CatalogRow, Loaded};
 pub use installations::{InstallChange, Installed};
@@ -30,6 +28,7 @@ pub use system::{KeyCheckRow, SystemStore};
 use crate::domain::AccountId;
 use crate::error::{Error, Result};
 use failure::Failed;
+use pool::{Pool, Transaction};
 
 /// Where the database is and how it is used.
 #[derive(Clone)]
@@ -69,9 +68,9 @@ pub type StatementObserver = Arc<dyn Fn(&str, Duration, bool) + Send + Sync>;
 #[derive(Clone)]
 pub struct Store {
     /// Read-only on SQLite; the same pool as `write` on PostgreSQL.
-    read: DatabaseConnection,
+    read: Pool,
     /// One connection on SQLite, so that writers queue here instead of failing on a locked file.
-    write: DatabaseConnection,
+    write: Pool,
 }
 
 /// How often a transaction that lost a race is started over.
@@ -115,14 +114,10 @@ impl Store {
     /// Closes the pools; statements under way end first.
     pub async fn close(&self) {
         for pool in [&self.read, &self.write] {
-            if let Err(error) = pool.close_by_ref().await {
+            if let Err(error) = pool.close().await {
                 tracing::warn!(%error, "closing the database");
             }
         }
-    }
-
-    fn is_sqlite(&self) -> bool {
-        self.write.get_database_backend() == DbBackend::Sqlite
     }
 
     /// Runs `work` in a transaction that holds the write lock from its first statement, and ends it as the work says.
@@ -143,12 +138,7 @@ impl Store {
     }
 
     async fn attempt<W: Work>(&self, work: &W) -> std::result::Result<W::Value, Failed> {
-        // A plain BEGIN on SQLite takes the write lock at the first write, and then fails at once instead of waiting.
-        let options = TransactionOptions {
-            sqlite_transaction_mode: self.is_sqlite().then_some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let transaction = self.write.begin_with_options(options).await?;
+        let transaction = self.write.begin().await?;
         match work.run(&transaction).await {
             Ok(Outcome::Commit(value)) => {
                 transaction.commit().await.map_err(Failed::on_commit)?;
@@ -172,10 +162,7 @@ trait Work: Sync {
     /// What comes of it.
     type Value: Send;
 
-    fn run(
-        &self,
-        t: &DatabaseTransaction,
-    ) -> impl Future<Output = std::result::Result<Outcome<Self::Value>, Failed>> + Send;
+    fn run(&self, t: &Transaction) -> impl Future<Output = std::result::Result<Outcome<Self::Value>, Failed>> + Send;
 }
 
 /// How a transaction ends.

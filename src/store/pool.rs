@@ -1,0 +1,216 @@
+//! How statements reach the database: straight through the ORM's pool, or behind a transaction pooler.
+//!
+//! A transaction pooler such as PgBouncer hands out another server connection for each transaction. The ORM's driver
+//! prepares statements under names, in a round trip of their own, and a name made on one server connection is unknown (or
+//! taken) on the next. Here every statement runs inside a transaction, unnamed, so that both round trips meet the same
+//! server connection. It costs two round trips more for a single statement, and works with every pooler.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use sea_orm::sea_query::Values;
+use sea_orm::sqlx::{self, PgPool, Postgres};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+use sea_query_sqlx::SqlxValues;
+use tokio::sync::Mutex;
+
+use super::StatementObserver;
+
+/// A pool of connections. Cheap to clone.
+#[derive(Clone)]
+pub(super) enum Pool {
+    /// Straight to the database.
+    Direct(DatabaseConnection),
+    /// Behind a transaction pooler.
+    Pooled(PgPool, Option<StatementObserver>),
+}
+
+/// A transaction of such a pool; rolled back when dropped.
+pub(super) enum Transaction {
+    /// Of the ORM.
+    Direct(DatabaseTransaction),
+    /// Behind a transaction pooler.
+    Pooled(PooledTransaction),
+}
+
+impl Pool {
+    /// Begins a transaction that may write.
+    pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
+        match self {
+            Self::Direct(pool) => {
+                // A plain BEGIN on SQLite takes the write lock at the first write, and then fails at once instead of
+                // waiting for its turn.
+                let is_sqlite = pool.get_database_backend() == DbBackend::Sqlite;
+                let options = TransactionOptions {
+                    sqlite_transaction_mode: is_sqlite.then_some(SqliteTransactionMode::Immediate),
+                    ..TransactionOptions::default()
+                };
+                pool.begin_with_options(options).await.map(Transaction::Direct)
+            }
+            Self::Pooled(pool, observer) => {
+                PooledTransaction::begin(pool, observer.clone()).await.map(Transaction::Pooled)
+            }
+        }
+    }
+
+    /// Closes the pool; statements under way end first.
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        match self {
+            Self::Direct(pool) => pool.close_by_ref().await,
+            Self::Pooled(pool, _) => {
+                pool.close().await;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Transaction {
+    pub(super) async fn commit(self) -> Result<(), DbErr> {
+        match self {
+            Self::Direct(transaction) => transaction.commit().await,
+            Self::Pooled(transaction) => transaction.inner.into_inner().commit().await.map_err(exec_error),
+        }
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), DbErr> {
+        match self {
+            Self::Direct(transaction) => transaction.rollback().await,
+            Self::Pooled(transaction) => transaction.inner.into_inner().rollback().await.map_err(exec_error),
+        }
+    }
+}
+
+/// A transaction behind a pooler.
+pub(super) struct PooledTransaction {
+    inner: Mutex<sqlx::Transaction<'static, Postgres>>,
+    observer: Option<StatementObserver>,
+}
+
+impl PooledTransaction {
+    async fn begin(pool: &PgPool, observer: Option<StatementObserver>) -> Result<Self, DbErr> {
+        let inner = pool.begin().await.map_err(|e| DbErr::Conn(shared(e)))?;
+        Ok(Self { inner: Mutex::new(inner), observer })
+    }
+
+    async fn execute(&self, statement: &Statement) -> Result<ExecResult, DbErr> {
+        let mut inner = self.inner.lock().await;
+        let started = Instant::now();
+        let done = unnamed(statement).execute(&mut **inner).await;
+        self.observe(statement, started, done.is_err());
+        done.map(Into::into).map_err(exec_error)
+    }
+
+    async fn query(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let mut inner = self.inner.lock().await;
+        let started = Instant::now();
+        let rows = unnamed(statement).fetch_all(&mut **inner).await;
+        self.observe(statement, started, rows.is_err());
+        rows.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(|e| DbErr::Query(shared(e)))
+    }
+
+    fn observe(&self, statement: &Statement, started: Instant, failed: bool) {
+        if let Some(observer) = &self.observer {
+            observer(&statement.sql, started.elapsed(), failed);
+        }
+    }
+}
+
+fn unnamed(statement: &Statement) -> sqlx::query::Query<'_, Postgres, SqlxValues> {
+    let values = statement.values.clone().unwrap_or_else(|| Values(Vec::new()));
+    sqlx::query_with(sqlx::AssertSqlSafe(statement.sql.as_str()), SqlxValues(values)).persistent(false)
+}
+
+fn exec_error(error: sqlx::Error) -> DbErr {
+    DbErr::Exec(shared(error))
+}
+
+fn shared(error: sqlx::Error) -> RuntimeErr {
+    RuntimeErr::SqlxError(Arc::new(error))
+}
+
+#[expect(clippy::disallowed_methods, reason = "hands on what the scoped stores built")]
+#[async_trait]
+impl ConnectionTrait for Pool {
+    fn get_database_backend(&self) -> DbBackend {
+        match self {
+            Self::Direct(pool) => pool.get_database_backend(),
+            Self::Pooled(..) => DbBackend::Postgres,
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        match self {
+            Self::Direct(pool) => pool.execute_raw(statement).await,
+            Self::Pooled(..) => {
+                let transaction = self.begin().await?;
+                let done = transaction.execute_raw(statement).await?;
+                transaction.commit().await?;
+                Ok(done)
+            }
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.execute_raw(Statement::from_string(self.get_database_backend(), sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match self {
+            Self::Direct(pool) => pool.query_one_raw(statement).await,
+            Self::Pooled(..) => Ok(self.query_all_raw(statement).await?.into_iter().next()),
+        }
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match self {
+            Self::Direct(pool) => pool.query_all_raw(statement).await,
+            Self::Pooled(..) => {
+                let transaction = self.begin().await?;
+                let rows = transaction.query_all_raw(statement).await?;
+                transaction.commit().await?;
+                Ok(rows)
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "hands on what the scoped stores built")]
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        match self {
+            Self::Direct(transaction) => transaction.get_database_backend(),
+            Self::Pooled(_) => DbBackend::Postgres,
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        match self {
+            Self::Direct(transaction) => transaction.execute_raw(statement).await,
+            Self::Pooled(transaction) => transaction.execute(&statement).await,
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.execute_raw(Statement::from_string(self.get_database_backend(), sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match self {
+            Self::Direct(transaction) => transaction.query_one_raw(statement).await,
+            Self::Pooled(transaction) => Ok(transaction.query(&statement).await?.into_iter().next()),
+        }
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match self {
+            Self::Direct(transaction) => transaction.query_all_raw(statement).await,
+            Self::Pooled(transaction) => transaction.query(&statement).await,
+        }
+    }
+}
