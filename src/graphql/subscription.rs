@@ -6,8 +6,6 @@ use futures_util::{Stream, StreamExt, stream};
 use super::error::Result;
 use super::query::caller;
 use super::types::Integration;
-use crate::error::Error;
-use crate::service::TooManySubscriptions;
 
 /// Everything that can be followed. Needs the account in `X-Account-ID` of the upgrade or of `connection_init`.
 pub(super) struct Subscription;
@@ -19,9 +17,7 @@ impl Subscription {
     /// within two seconds. Several changes of one integration may arrive as its latest state once.
     async fn integration_changed(&self, ctx: &Context<'_>) -> Result<impl Stream<Item = Result<Integration>> + use<>> {
         let tenant = caller(ctx).tenant()?.clone();
-        let subscription = tenant.subscribe().await?.map_err(|TooManySubscriptions { most }| {
-            Error::bad_input(format!("The account has {most} subscriptions open already: close one first"))
-        })?;
+        let subscription = tenant.subscribe().await?;
         let changes = stream::unfold(Some(subscription), async |subscription| {
             let mut subscription = subscription?;
             match subscription.next().await {

@@ -13,7 +13,7 @@ use tokio::time::{self, Instant};
 
 use super::TenantServices;
 use crate::domain::{AccountId, Integration};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The subscribers of this process, by account.
 pub struct Changes {
@@ -26,13 +26,6 @@ pub struct Changes {
 struct Account {
     wake: watch::Sender<()>,
     subscribers: usize,
-}
-
-/// The account has as many subscriptions open as it may.
-#[derive(Clone, Copy, Debug)]
-pub struct TooManySubscriptions {
-    /// How many that is.
-    pub most: usize,
 }
 
 /// One subscriber's position.
@@ -69,12 +62,15 @@ impl Changes {
         self.closed.send_replace(true);
     }
 
-    fn enter(&self, account: &AccountId) -> std::result::Result<(Place, watch::Receiver<()>), TooManySubscriptions> {
+    fn enter(&self, account: &AccountId) -> Result<(Place, watch::Receiver<()>)> {
         let mut accounts = lock(&self.accounts);
         let entry =
             accounts.entry(account.clone()).or_insert_with(|| Account { wake: watch::Sender::new(()), subscribers: 0 });
         if entry.subscribers >= self.most_per_account {
-            return Err(TooManySubscriptions { most: self.most_per_account });
+            let most = self.most_per_account;
+            return Err(Error::bad_input(format!(
+                "The account has {most} subscriptions open already: close one first"
+            )));
         }
         entry.subscribers += 1;
         let place = Place { accounts: self.accounts.clone(), account: account.clone() };
@@ -98,14 +94,11 @@ impl TenantServices {
     /// Follows the account's changes from now on.
     ///
     /// # Errors
-    /// Those of the database, inside [`TooManySubscriptions`]' place when the account has too many open already.
-    pub async fn subscribe(&self) -> Result<std::result::Result<Subscription, TooManySubscriptions>> {
+    /// [`Error::BadInput`] when the account has too many subscriptions open already, and those of the database.
+    pub async fn subscribe(&self) -> Result<Subscription> {
         let changes = &self.inner().changes;
-        let (place, wake) = match changes.enter(self.account()) {
-            Ok(entered) => entered,
-            Err(too_many) => return Ok(Err(too_many)),
-        };
-        Ok(Ok(Subscription {
+        let (place, wake) = changes.enter(self.account())?;
+        Ok(Subscription {
             position: self.tenant.revision().await?,
             tenant: self.clone(),
             wake,
@@ -113,7 +106,7 @@ impl TenantServices {
             next_poll: Instant::now() + changes.poll,
             poll: changes.poll,
             _place: place,
-        }))
+        })
     }
 }
 

@@ -11,7 +11,7 @@ mod validation;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use changes::{Changes, Subscription, TooManySubscriptions};
+pub use changes::{Changes, Subscription};
 pub use installation::Outcome;
 pub use listing::Listing;
 pub use snapshot::Snapshot;
