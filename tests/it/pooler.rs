@@ -1,0 +1,46 @@
+//! Behind a transaction pooler: every transaction may meet another server connection.
+//!
+//! `TEST_POOLER_URL` is a PgBouncer in transaction mode in front of the server of `TEST_DATABASE_URL`; `scripts/test`
+//! starts one. Both end in a database name, which is replaced by a fresh database, because a pooler takes no search path.
+
+use futures_util::future::join_all;
+use sea_orm::{ConnectionTrait, Database};
+use serde_json::json;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn installs_and_lists_in_parallel_over_few_server_connections() {
+    let (Ok(pooler), Ok(server)) = (std::env::var("TEST_POOLER_URL"), std::env::var("TEST_DATABASE_URL")) else {
+        eprintln!("skipped: TEST_POOLER_URL names no pooler; scripts/test starts one");
+        return;
+    };
+    let name = format!("pooled_{}", uuid::Uuid::new_v4().simple());
+    let admin = Database::connect(&server).await.expect("PostgreSQL of TEST_DATABASE_URL");
+    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("database");
+    let world = World::with(&[
+        ("database.url", &on_database(&pooler, &name)),
+        ("database.migration_url", &on_database(&server, &name)),
+        ("database.transaction_pooler", "true"),
+    ])
+    .await;
+    let work = (0..60).map(|n| {
+        let client = world.account(&format!("account-{}", n % 20));
+        async move {
+            let body = json!({"params": {"n": n}, "secrets": {"api_key": "sk_test_CANARY_pooler"}});
+            let installed = client.post("/api/v1/integrations/stripe/install", &body).await.ok();
+            assert_eq!(installed["changed"], true);
+            let listed = client.get("/api/v1/integrations?status=installed").await.ok();
+            assert_eq!(listed["total"], 1);
+            assert_eq!(listed["integrations"][0]["secret_names"], json!(["api_key"]));
+        }
+    });
+    join_all(work).await;
+    let gone = world.account("account-0").post("/api/v1/integrations/stripe/uninstall", &json!(null)).await.ok();
+    assert_eq!(gone["changed"], true);
+}
+
+fn on_database(url: &str, name: &str) -> String {
+    let (server, _) = url.rsplit_once('/').expect("a URL that ends in a database name");
+    format!("{server}/{name}")
+}
