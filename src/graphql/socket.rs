@@ -1,7 +1,7 @@
 //! Subscriptions over WebSocket, protocol `graphql-transport-ws`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_graphql::http::{WebSocket as GraphqlSocket, WebSocketProtocols, WsMessage};
@@ -13,6 +13,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::{SinkExt, StreamExt, future};
 use serde_json::Value;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::GraphqlState;
 use super::executor::{Caller, SocketExecutor};
@@ -21,16 +22,26 @@ use crate::edge::{Failure, RequestId, account_in};
 use crate::error::Error;
 
 const PROTOCOL: &str = "graphql-transport-ws";
+/// Answered with a pong, by the protocol.
+const PING: &str = "{\"type\":\"ping\"}";
 /// How long a client may take to send `connection_init`.
 const INIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a client is asked for a sign of life: most only listen.
+const PING_EVERY: Duration = Duration::from_secs(12);
 /// A client that does not answer for so long is taken to be gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long a message may take to be handed to the client.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Close codes of the protocol and of RFC 6455.
+/// Close codes of RFC 6455 and of the protocol.
 const GOING_AWAY: u16 = 1001;
+const INVALID_MESSAGE: u16 = 4400;
+const UNAUTHORIZED: u16 = 4401;
+const FORBIDDEN: u16 = 4403;
 const INIT_TIMED_OUT: u16 = 4408;
+/// What the library closes with where the protocol has a code of its own.
+const PROTOCOL_ERROR: u16 = 1002;
+const UNEXPECTED: u16 = 1011;
 
 pub(super) async fn upgrade(
     State(state): State<GraphqlState>,
@@ -67,10 +78,15 @@ async fn serve(socket: WebSocket, state: GraphqlState, account: Option<AccountId
         _ => None,
     });
     let initialised = Arc::new(AtomicBool::new(false));
-    let seen = initialised.clone();
+    let refused = Arc::new(OnceLock::new());
+    let (seen, told) = (initialised.clone(), refused.clone());
     let on_init = async move |payload: Value| {
         seen.store(true, Ordering::Relaxed);
-        connect(&state, account, &payload, request_id)
+        connect(&state, account, &payload, request_id).map_err(|reason| {
+            // The library's close code for this is the one for a malformed message.
+            let _ = told.set(reason);
+            GraphqlError::new(reason)
+        })
     };
     let mut messages = Box::pin(
         GraphqlSocket::new(executor, Box::pin(texts), WebSocketProtocols::GraphQLWS)
@@ -79,18 +95,21 @@ async fn serve(socket: WebSocket, state: GraphqlState, account: Option<AccountId
     );
     let init_deadline = tokio::time::sleep(INIT_TIMEOUT);
     tokio::pin!(init_deadline);
+    let mut pings = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let message = tokio::select! {
             // Ready messages first: what was to be said before the end is said.
             biased;
             message = messages.next() => message.map(|message| match message {
                 WsMessage::Text(text) => Message::Text(text.into()),
-                WsMessage::Close(code, reason) => close(code, &clean(code, &reason)),
+                WsMessage::Close(code, reason) => translate(code, &reason, refused.get().copied()),
             }),
             () = stopping.cancelled() => Some(close(GOING_AWAY, "Server is stopping")),
             () = &mut init_deadline, if !initialised.load(Ordering::Relaxed) => {
                 Some(close(INIT_TIMED_OUT, "Connection initialisation timeout"))
             }
+            _ = pings.tick(), if initialised.load(Ordering::Relaxed) => Some(Message::Text(PING.into())),
         };
         let Some(message) = message else { break };
         let last = matches!(message, Message::Close(_));
@@ -107,25 +126,29 @@ fn connect(
     from_header: Option<AccountId>,
     payload: &Value,
     request_id: RequestId,
-) -> Result<Data, GraphqlError> {
+) -> Result<Data, &'static str> {
     let named = payload.as_object().into_iter().flatten().find(|(name, _)| name.eq_ignore_ascii_case("x-account-id"));
     let account = match named {
         None => from_header,
         Some((_, value)) => {
             let account = value.as_str().and_then(AccountId::parse);
-            Some(account.ok_or_else(|| GraphqlError::new("Invalid X-Account-ID in connection_init"))?)
+            Some(account.ok_or("Invalid X-Account-ID in connection_init")?)
         }
     };
-    let account = account.ok_or_else(|| GraphqlError::new("Missing X-Account-ID in header or connection_init"))?;
+    let account = account.ok_or("Missing X-Account-ID in header or connection_init")?;
     let mut data = Data::default();
     data.insert(Caller { tenant: Some(state.edge.services.tenant(account)), request_id });
     Ok(data)
 }
 
-/// The library's reason for a malformed message quotes it.
-fn clean(code: u16, reason: &str) -> String {
-    const PROTOCOL_ERROR: u16 = 1002;
-    if code == PROTOCOL_ERROR { "Malformed message".into() } else { reason.to_owned() }
+/// The library's close in the protocol's codes. Its reason for a malformed message quotes it.
+fn translate(code: u16, reason: &str, refused: Option<&'static str>) -> Message {
+    match (code, refused) {
+        (PROTOCOL_ERROR, Some(reason)) => close(FORBIDDEN, reason),
+        (PROTOCOL_ERROR, None) => close(INVALID_MESSAGE, "Malformed message"),
+        (UNEXPECTED, _) => close(UNAUTHORIZED, "connection_init must come first"),
+        (code, _) => close(code, reason),
+    }
 }
 
 fn close(code: u16, reason: &str) -> Message {
