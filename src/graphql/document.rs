@@ -9,7 +9,7 @@ use async_graphql::parser::types::{
     ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType, Selection, SelectionSet,
 };
 use async_graphql::parser::{Error as ParseError, parse_query};
-use async_graphql::{Name, Pos, Positioned, Value, Variables};
+use async_graphql::{Name, Pos, Positioned, ServerError, Value, Variables};
 
 use crate::config::GraphqlSection;
 use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
@@ -23,7 +23,7 @@ const PAGED: [&str; 1] = ["integrations"];
 const PER_ITEM: [&str; 2] = ["nodes", "edges"];
 
 /// Why a document is not run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Refusal {
     /// Larger than allowed.
     TooLarge { limit: usize },
@@ -35,6 +35,8 @@ pub(super) enum Refusal {
     TooComplex(String),
     /// The operation to run cannot be told.
     Operation(String),
+    /// A value is missing or wrong; in the library's words, which may quote it.
+    Value(ServerError),
 }
 
 /// A document that may go on to validation.
@@ -62,7 +64,7 @@ pub(super) fn admit(
         Counter { document: &document, operation: &operation.node, variables, fragments: HashMap::new(), limits }
             .check()?;
     }
-    let kind = select(&document, operation_name)?;
+    let kind = select(&document, operation_name)?.ty;
     Ok(Admitted { document, kind })
 }
 
@@ -83,9 +85,11 @@ fn syntax(error: &ParseError) -> Refusal {
 fn bracket_depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let mut rest = text;
+    // Where one block string has no end, none after it has: looking again would take quadratic time.
+    let mut blocks_end = true;
     while let Some(c) = rest.chars().next() {
         let step = match c {
-            '"' => string_length(rest),
+            '"' => string_length(rest, &mut blocks_end),
             '#' => rest.find(['\n', '\r']).unwrap_or(rest.len()),
             _ => c.len_utf8(),
         };
@@ -101,9 +105,14 @@ fn bracket_depth(text: &str) -> usize {
 }
 
 /// Bytes of the string that `text` starts with, quotes counted.
-fn string_length(text: &str) -> usize {
+fn string_length(text: &str, blocks_end: &mut bool) -> usize {
     if let Some(block) = text.strip_prefix("\"\"\"") {
-        return block.find("\"\"\"").map_or(text.len(), |end| end + 6);
+        if let Some(end) = blocks_end.then(|| block_end(block)).flatten() {
+            return end + 6;
+        }
+        // The parser takes a block string without an end for an empty string, and reads on after that.
+        *blocks_end = false;
+        return 2;
     }
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -118,7 +127,21 @@ fn string_length(text: &str) -> usize {
     text.len()
 }
 
-fn select(document: &ExecutableDocument, name: Option<&str>) -> Result<OperationType, Refusal> {
+/// Where the quotes stand that end a block string; escaped ones do not.
+fn block_end(block: &str) -> Option<usize> {
+    let quotes = block.match_indices("\"\"\"").map(|(at, _)| at);
+    let mut quotes = quotes.filter(|at| !block[..*at].ends_with('\\'));
+    quotes.next()
+}
+
+/// The operation to run.
+///
+/// # Errors
+/// When the name, or its absence, does not tell.
+pub(super) fn select<'a>(
+    document: &'a ExecutableDocument,
+    name: Option<&str>,
+) -> Result<&'a OperationDefinition, Refusal> {
     let mut operations = document.operations.iter();
     let found = match name.filter(|name| !name.is_empty()) {
         Some(name) => operations
@@ -133,7 +156,7 @@ fn select(document: &ExecutableDocument, name: Option<&str>) -> Result<Operation
             }
         },
     };
-    Ok(found.1.node.ty)
+    Ok(&found.1.node)
 }
 
 /// Per document: fragments are counted where they stand, not where they are spread.
@@ -386,6 +409,8 @@ mod tests {
         assert_eq!(bracket_depth("{ a(x: \"[[[[ \\\" [[\") # {{{{\n }"), 2);
         assert_eq!(bracket_depth("\"\"\"{{{{\"\"\" {"), 1);
         assert_eq!(bracket_depth("\"{{{"), 0);
+        assert_eq!(bracket_depth("\"\"\" \\\"\"\" \"\"\" {{{"), 3);
+        assert_eq!(bracket_depth("\"\"\"a\" {{{"), 3);
     }
 
     #[test]

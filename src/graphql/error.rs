@@ -1,7 +1,6 @@
 //! Failures as GraphQL shows them: a code for programs in `extensions`, and never a word of the document, a variable, a
 //! library or the database.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
@@ -11,6 +10,7 @@ use axum::response::{IntoResponse, Response as HttpResponse};
 use serde_json::json;
 
 use super::document::Refusal;
+use super::wording::Vocabulary;
 use crate::edge::{Failure, RequestId};
 use crate::error::Error;
 
@@ -88,42 +88,13 @@ impl Extension for MarkInvalid {
     }
 }
 
-/// The words of the schema: all that an error of the library may quote.
-#[derive(Clone)]
-pub(super) struct Vocabulary(Arc<HashSet<String>>);
-
-impl Vocabulary {
-    pub(super) fn new(names: Vec<String>) -> Self {
-        Self(Arc::new(names.into_iter().collect()))
-    }
-
-    /// The message with every quoted word that is not of the schema left out.
-    fn clean(&self, message: &str) -> String {
-        let mut pieces = message.split('"');
-        let mut clean = pieces.next().unwrap_or_default().to_owned();
-        while let Some(quoted) = pieces.next() {
-            let bare = quoted.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            let known = self.0.contains(bare) && quoted.len() <= bare.len() + 3;
-            // An odd quote at the end leaves a piece without its partner: that one is dropped whole.
-            let Some(after) = pieces.next() else { break };
-            if known {
-                clean.push_str(&format!("\"{quoted}\""));
-            } else if clean.ends_with(' ') {
-                clean.pop();
-            }
-            clean.push_str(after);
-        }
-        clean
-    }
-}
-
 /// Gives every error its code and request id, cleans what the library wrote, and writes each to the log once.
 pub(super) fn finish(mut response: Response, request_id: &RequestId, vocabulary: &Vocabulary) -> Response {
     for error in &mut response.errors {
         let inside = error.source.as_ref().and_then(|source| source.downcast_ref::<Error>()).cloned();
         match inside {
             Some(inside) => Failure::from(inside).log(),
-            None => clean(error, vocabulary),
+            None => reword(error, vocabulary),
         }
         let extensions = error.extensions.get_or_insert_default();
         extensions.set("requestId", request_id.0.as_ref());
@@ -132,8 +103,8 @@ pub(super) fn finish(mut response: Response, request_id: &RequestId, vocabulary:
     response
 }
 
-fn clean(error: &mut ServerError, vocabulary: &Vocabulary) {
-    error.message = vocabulary.clean(&error.message);
+fn reword(error: &mut ServerError, vocabulary: &Vocabulary) {
+    error.message = vocabulary.reword(&error.message);
     let extensions = error.extensions.get_or_insert_default();
     if extensions.get("code").is_none() {
         extensions.set("code", BAD_USER_INPUT);
@@ -146,7 +117,7 @@ pub(super) fn is_refusal(response: &Response) -> bool {
 }
 
 /// A response that says why a document is not run.
-pub(super) fn refused(refusal: Refusal) -> Response {
+pub(super) fn refused(refusal: Refusal, request_id: &RequestId, vocabulary: &Vocabulary) -> Response {
     let (code, message, at): (_, String, Option<Pos>) = match refusal {
         Refusal::TooLarge { limit } => {
             ("QUERY_TOO_COMPLEX", format!("The document is larger than {limit} bytes"), None)
@@ -154,13 +125,16 @@ pub(super) fn refused(refusal: Refusal) -> Response {
         Refusal::TooComplex(message) => ("QUERY_TOO_COMPLEX", message, None),
         Refusal::Invalid(message) => (VALIDATION_FAILED, message, None),
         Refusal::Operation(message) => (VALIDATION_FAILED, message, None),
+        Refusal::Value(error) => (BAD_USER_INPUT, vocabulary.reword(&error.message), error.locations.first().copied()),
         Refusal::Syntax(Some(at)) => {
             ("GRAPHQL_PARSE_FAILED", format!("Syntax error at line {} column {}", at.line, at.column), Some(at))
         }
         Refusal::Syntax(None) => ("GRAPHQL_PARSE_FAILED", "Syntax error".into(), None),
     };
     let mut error = ServerError::new(message, at);
-    error.extensions.get_or_insert_default().set("code", code);
+    let extensions = error.extensions.get_or_insert_default();
+    extensions.set("code", code);
+    extensions.set("requestId", request_id.0.as_ref());
     Response::from_errors(vec![error])
 }
 
@@ -185,27 +159,4 @@ pub fn render(failure: &Failure, request_headers: &HeaderMap, request_id: &Reque
 
 pub(super) fn respond(status: StatusCode, media_type: &'static str, body: &str) -> HttpResponse {
     (status, [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")], body.to_owned()).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_words_of_the_schema_are_quoted() {
-        let vocabulary = Vocabulary::new(vec!["Integration".into(), "name".into(), "Int".into()]);
-        for (message, clean) in [
-            (
-                r#"Unknown field "sk_live" on type "Integration". Did you mean "name"?"#,
-                r#"Unknown field on type "Integration". Did you mean "name"?"#,
-            ),
-            (r#"Variable "$secret" is not defined"#, "Variable is not defined"),
-            (r#"Failed to parse "Int!": bad "a "b" c""#, r#"Failed to parse "Int!": bad"#),
-            (r#"odd "name"#, "odd "),
-        ] {
-            let cleaned = vocabulary.clean(message);
-            assert!(!cleaned.contains("sk_live") && !cleaned.contains("secret"), "{cleaned}");
-            assert!(cleaned.starts_with(clean.trim_end()), "{cleaned} is not {clean}");
-        }
-    }
 }

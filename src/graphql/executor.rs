@@ -8,8 +8,8 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 
 use super::document::{self, Refusal};
-use super::error::{self, Vocabulary};
-use super::{PatchbaySchema, loaders};
+use super::wording::Vocabulary;
+use super::{PatchbaySchema, coercion, error, loaders};
 use crate::config::GraphqlSection;
 use crate::edge::RequestId;
 use crate::error::Error;
@@ -43,10 +43,12 @@ impl Executor {
         Self { schema, limits, vocabulary }
     }
 
-    /// Parses and counts the document; the request then holds it.
+    /// Parses and counts the document, and checks the values it is run with; the request then holds it.
     pub(super) fn admit(&self, request: &mut Request) -> std::result::Result<OperationType, Refusal> {
         let name = request.operation_name.as_deref();
         let admitted = document::admit(&request.query, name, &request.variables, &self.limits)?;
+        let operation = document::select(&admitted.document, name)?;
+        coercion::coerce(&admitted.document, operation, &mut request.variables)?;
         request.operation_name = request.operation_name.take().filter(|name| !name.is_empty());
         request.set_parsed_query(admitted.document);
         Ok(admitted.kind)
@@ -61,7 +63,7 @@ impl Executor {
 
     /// Why a document was not run, as a response.
     pub(super) fn refuse(&self, refusal: Refusal, request_id: &RequestId) -> Response {
-        error::finish(error::refused(refusal), request_id, &self.vocabulary)
+        error::refused(refusal, request_id, &self.vocabulary)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Never names the store or the vault; no type here has a field that could hold a secret value.
 
+mod coercion;
 mod document;
 mod endpoint;
 mod error;
@@ -12,6 +13,7 @@ mod query;
 mod socket;
 mod subscription;
 mod types;
+mod wording;
 
 use async_graphql::{SDLExportOptions, Schema};
 use axum::Router;

@@ -1,6 +1,7 @@
-//! Mutations. Fields are nullable, so that one failing alias does not wipe the others.
+//! Mutations. Fields are nullable, so that one failing alias does not wipe the others; the library wants
+//! `Option<Result<…>>` for that.
 
-use async_graphql::{Context, Object};
+use async_graphql::{Context, InputType, Object, Pos, ServerError, Value};
 
 use super::error::Result;
 use super::query::caller;
@@ -25,12 +26,8 @@ impl Mutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "What to install.")] input: InstallIntegrationInput,
-    ) -> Result<Option<InstallIntegrationPayload>> {
-        let tenant = caller(ctx).tenant()?;
-        let supplied = Supplied::new(input.params.map(|p| p.0), input.secrets.map(|s| s.0))?;
-        let outcome = tenant.install(&input.integration.into(), supplied).await;
-        let (integration, changed, user_errors) = payload(outcome)?;
-        Ok(Some(InstallIntegrationPayload { integration, changed, user_errors }))
+    ) -> Option<Result<InstallIntegrationPayload>> {
+        Some(install(ctx, input).await)
     }
 
     /// Marks the integration as available. Params and secrets are kept, and are in force again after the next install.
@@ -39,10 +36,37 @@ impl Mutation {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "What to uninstall.")] input: UninstallIntegrationInput,
-    ) -> Result<Option<UninstallIntegrationPayload>> {
-        let outcome = caller(ctx).tenant()?.uninstall(&input.integration.into()).await;
-        let (integration, changed, user_errors) = payload(outcome)?;
-        Ok(Some(UninstallIntegrationPayload { integration, changed, user_errors }))
+    ) -> Option<Result<UninstallIntegrationPayload>> {
+        Some(uninstall(ctx, input).await)
+    }
+}
+
+async fn install(ctx: &Context<'_>, input: InstallIntegrationInput) -> Result<InstallIntegrationPayload> {
+    let tenant = caller(ctx).tenant()?;
+    let supplied = Supplied::new(input.params.map(|p| p.0), input.secrets.map(|s| s.0))?;
+    let outcome = tenant.install(&input.integration.into(), supplied).await;
+    let (integration, changed, user_errors) = payload(outcome)?;
+    Ok(InstallIntegrationPayload { integration, changed, user_errors })
+}
+
+async fn uninstall(ctx: &Context<'_>, input: UninstallIntegrationInput) -> Result<UninstallIntegrationPayload> {
+    let outcome = caller(ctx).tenant()?.uninstall(&input.integration.into()).await;
+    let (integration, changed, user_errors) = payload(outcome)?;
+    Ok(UninstallIntegrationPayload { integration, changed, user_errors })
+}
+
+/// Whether the `input` of a mutation can be read, for all mutations of a request before the first of them runs.
+///
+/// # Errors
+/// In the library's words, which may quote the input.
+pub(super) fn check_input(field: &str, input: Value, at: Pos) -> std::result::Result<(), ServerError> {
+    fn check<T: InputType>(input: Value, at: Pos) -> std::result::Result<(), ServerError> {
+        T::parse(Some(input)).map(drop).map_err(|error| error.into_server_error(at))
+    }
+    match field {
+        "installIntegration" => check::<InstallIntegrationInput>(input, at),
+        "uninstallIntegration" => check::<UninstallIntegrationInput>(input, at),
+        _ => Ok(()),
     }
 }
 
@@ -53,5 +77,29 @@ fn payload(outcome: crate::error::Result<Outcome>) -> Result<(Option<Integration
         Err(Error::NotFound) => Ok((None, false, vec![InstallationError::not_found()])),
         Err(Error::Invalid(problems)) => Ok((None, false, problems.into_iter().map(Into::into).collect())),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::parser::parse_schema;
+    use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
+
+    use super::*;
+
+    #[test]
+    fn the_input_of_every_mutation_is_checked() {
+        let document = parse_schema(crate::graphql::sdl()).expect("a schema");
+        let fields = document.definitions.into_iter().find_map(|definition| match definition {
+            TypeSystemDefinition::Type(t) if t.node.name.node == "Mutation" => match t.node.kind {
+                TypeKind::Object(object) => Some(object.fields),
+                _ => None,
+            },
+            _ => None,
+        });
+        for field in fields.expect("the mutations") {
+            let name = field.node.name.node.as_str();
+            assert!(check_input(name, Value::from("no object"), Pos::default()).is_err(), "{name}");
+        }
     }
 }

@@ -17,6 +17,9 @@ use crate::error::Error;
 pub(super) struct Query;
 
 /// Everything that can be asked. Needs the account in `X-Account-ID`, but for introspection.
+//
+// A nullable field returns `Option<Result<…>>`: with `Result<Option<…>>` the library takes an error for one of a field
+// that may not be null, and wipes its siblings.
 #[Object]
 impl Query {
     /// The catalog as the account sees it, by category, display name and id.
@@ -47,8 +50,8 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which one.")] by: IntegrationRef,
-    ) -> Result<Option<Integration>> {
-        find(ctx, &by.into()).await
+    ) -> Option<Result<Integration>> {
+        find(ctx, &by.into()).await.transpose()
     }
 
     /// MCP connections: none yet.
@@ -64,13 +67,12 @@ impl Query {
     }
 
     /// Any object by its id; null when there is none.
-    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "The object's id.")] id: ID) -> Result<Option<Node>> {
-        let tenant_is_known = caller(ctx).tenant().map(drop);
-        tenant_is_known?;
-        match Reference::parse_id(&id) {
-            Some(reference) => Ok(find(ctx, &reference).await?.map(Node::Integration)),
-            None => Ok(None),
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "The object's id.")] id: ID) -> Option<Result<Node>> {
+        if let Err(error) = caller(ctx).tenant() {
+            return Some(Err(error.into()));
         }
+        let found = find(ctx, &Reference::parse_id(&id)?).await.transpose()?;
+        Some(found.map(Node::Integration))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Subscriptions over WebSocket, protocol `graphql-transport-ws`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_graphql::{Data, Error as GraphqlError};
@@ -27,9 +27,9 @@ const PROTOCOL: &str = "graphql-transport-ws";
 /// How long a client may take to send `connection_init`.
 const INIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a client that says nothing is asked whether it is still there.
-const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_EVERY: Duration = Duration::from_secs(12);
 /// A client that did not even answer a ping for so long is gone.
-const SILENCE_MAX: Duration = Duration::from_secs(75);
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long a message may take to be handed to the client.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages that wait for a slow client before its subscriptions wait too.
@@ -37,8 +37,13 @@ const OUTGOING_MAX: usize = 16;
 
 /// Close codes of RFC 6455, section 7.4.1, and of the protocol.
 const GOING_AWAY: u16 = 1001;
-const PROTOCOL_ERROR: u16 = 1002;
+const INVALID_MESSAGE: u16 = 4400;
+const UNAUTHORIZED: u16 = 4401;
+const FORBIDDEN: u16 = 4403;
 const INIT_TIMED_OUT: u16 = 4408;
+/// What the library closes with where the protocol has a code of its own.
+const PROTOCOL_ERROR: u16 = 1002;
+const UNEXPECTED: u16 = 1011;
 
 pub(super) async fn upgrade(
     State(state): State<GraphqlState>,
@@ -90,11 +95,16 @@ impl Connection {
         let told = heard.clone();
         let incoming = stream.inspect(move |_| told.notify_one());
         let initialised = Arc::new(AtomicBool::new(false));
-        let seen = initialised.clone();
+        let refused = Arc::new(OnceLock::new());
+        let (seen, refusal) = (initialised.clone(), refused.clone());
         let protocol = GraphQLWebSocket::new_with_pair(PollSender::new(queue), incoming, executor, self.protocol)
             .on_connection_init(move |payload: Value| async move {
                 seen.store(true, Ordering::Relaxed);
-                self.admit(&payload)
+                self.admit(&payload).map_err(|reason| {
+                    // The library's close code for this is the one for a malformed message.
+                    let _ = refusal.set(reason);
+                    GraphqlError::new(reason)
+                })
             })
             .serve();
         tokio::pin!(protocol);
@@ -106,7 +116,7 @@ impl Connection {
             let message = tokio::select! {
                 // Ready messages first: what was to be said before the end is said.
                 biased;
-                message = outgoing.recv() => message.map(clean),
+                message = outgoing.recv() => message.map(|message| translate(message, refused.get().copied())),
                 () = &mut protocol, if !is_over => {
                     is_over = true;
                     continue;
@@ -135,28 +145,34 @@ impl Connection {
     }
 
     /// The caller of the connection: the account of `connection_init`, else of the upgrade.
-    fn admit(self, payload: &Value) -> Result<Data, GraphqlError> {
+    fn admit(self, payload: &Value) -> Result<Data, &'static str> {
         let named =
             payload.as_object().into_iter().flatten().find(|(name, _)| name.eq_ignore_ascii_case("x-account-id"));
         let account = match named {
             None => self.account,
             Some((_, value)) => {
                 let account = value.as_str().and_then(AccountId::parse);
-                Some(account.ok_or_else(|| GraphqlError::new("Invalid X-Account-ID in connection_init"))?)
+                Some(account.ok_or("Invalid X-Account-ID in connection_init")?)
             }
         };
-        let account = account.ok_or_else(|| GraphqlError::new("Missing X-Account-ID in header or connection_init"))?;
+        let account = account.ok_or("Missing X-Account-ID in header or connection_init")?;
         let mut data = Data::default();
         data.insert(Caller { tenant: Some(self.state.edge.services.tenant(account)), request_id: self.request_id });
         Ok(data)
     }
 }
 
-/// The library's reason for closing on a malformed message quotes it.
-fn clean(message: Message) -> Message {
-    match message {
-        Message::Close(Some(frame)) if frame.code == PROTOCOL_ERROR => close(PROTOCOL_ERROR, "Malformed message"),
-        other => other,
+/// The library's close in the protocol's codes. Its reason for a malformed message quotes it.
+fn translate(message: Message, refused: Option<&'static str>) -> Message {
+    match (&message, refused) {
+        (Message::Close(Some(frame)), Some(reason)) if frame.code == PROTOCOL_ERROR => close(FORBIDDEN, reason),
+        (Message::Close(Some(frame)), None) if frame.code == PROTOCOL_ERROR => {
+            close(INVALID_MESSAGE, "Malformed message")
+        }
+        (Message::Close(Some(frame)), _) if frame.code == UNEXPECTED => {
+            close(UNAUTHORIZED, "connection_init must come first")
+        }
+        _ => message,
     }
 }
 

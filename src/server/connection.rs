@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Version};
+use axum::http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -70,7 +70,10 @@ async fn serve_connection(server: Server, stream: TcpStream, router: Router, set
         async move {
             phase.serving(request.version());
             let response = router.oneshot(request.map(Body::new)).await;
-            phase.served();
+            match &response {
+                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => phase.upgraded(),
+                _ => phase.served(),
+            }
             response
         }
     });
@@ -119,6 +122,8 @@ impl Phase {
     const IDLE: u8 = 2;
     /// HTTP/2 interleaves requests and watches its own connections.
     const HTTP2: u8 = 3;
+    /// No HTTP any more: the socket's own protocol finds out who is gone.
+    const UPGRADED: u8 = 4;
 
     fn serving(&self, version: Version) {
         self.0.store(if version == Version::HTTP_2 { Self::HTTP2 } else { Self::SERVING }, Ordering::Relaxed);
@@ -126,6 +131,10 @@ impl Phase {
 
     fn served(&self) {
         let _ = self.0.compare_exchange(Self::SERVING, Self::IDLE, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    fn upgraded(&self) {
+        self.0.store(Self::UPGRADED, Ordering::Relaxed);
     }
 
     fn begin_head(&self) -> bool {

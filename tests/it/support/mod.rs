@@ -82,6 +82,13 @@ impl World {
         Served { address, stop, running: Some(running) }
     }
 
+    /// What a piece of work has the database do, statement by statement.
+    pub async fn statements_of<T>(&self, work: impl Future<Output = T>) -> (T, Vec<String>) {
+        let before = self.witness.statements().len();
+        let outcome = work.await;
+        (outcome, self.witness.statements().split_off(before))
+    }
+
     /// The database, for looking and meddling behind the server's back.
     pub async fn connect(&self) -> sea_orm::DatabaseConnection {
         Database::connect(self.database.url()).await.expect("connected")
@@ -117,6 +124,10 @@ impl Builder {
         let keyring = folder.path().join("keyring.json");
         if self.has_keys && !keyring.exists() {
             patchbay::vault::Keyring::create(&keyring).expect("key ring");
+        }
+        if let (false, TestDatabase::Sqlite(_)) = (self.has_keys, &database) {
+            // Only a first run makes a key ring.
+            std::fs::File::create(folder.path().join("test.db")).expect("database file");
         }
         let mut settings = vec![
             ("server.listen".to_owned(), "127.0.0.1:0".to_owned()),
@@ -201,7 +212,7 @@ impl Drop for World {
 }
 
 /// Polls until `check` holds; fails with `claim` after the deadline.
-pub async fn eventually<F: Future<Output = bool>>(claim: &str, deadline: Duration, mut check: impl FnMut() -> F) {
+pub async fn eventually(claim: &str, deadline: Duration, mut check: impl AsyncFnMut() -> bool) {
     let started = std::time::Instant::now();
     while !check().await {
         assert!(started.elapsed() < deadline, "not within {deadline:?}: {claim}");

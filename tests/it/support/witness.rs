@@ -1,4 +1,4 @@
-//! Watches every statement: one that touches a tenant table without its account column fails the test.
+//! Watches every statement: one that touches a tenant table without its account column fails the test. Also counts them.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,20 +7,29 @@ use patchbay::store::StatementObserver;
 const TENANT_TABLES: [&str; 4] = ["account_revisions", "installations", "installation_secrets", "account_keys"];
 
 #[derive(Clone, Default)]
-pub struct Witness(Arc<Mutex<Vec<String>>>);
+pub struct Witness {
+    broken: Arc<Mutex<Vec<String>>>,
+    statements: Arc<Mutex<Vec<String>>>,
+}
 
 impl Witness {
     pub fn observer(&self) -> StatementObserver {
         let seen = self.clone();
         Arc::new(move |statement, _, _| {
+            seen.statements.lock().expect("unpoisoned").push(statement.to_owned());
             if breaks_wall(statement) {
-                seen.0.lock().expect("unpoisoned").push(statement.to_owned());
+                seen.broken.lock().expect("unpoisoned").push(statement.to_owned());
             }
         })
     }
 
+    /// Every statement so far.
+    pub fn statements(&self) -> Vec<String> {
+        self.statements.lock().expect("unpoisoned").clone()
+    }
+
     pub fn assert_walled(&self) {
-        let seen = self.0.lock().expect("unpoisoned");
+        let seen = self.broken.lock().expect("unpoisoned");
         assert!(seen.is_empty(), "statements on tenant tables without their account: {seen:#?}");
     }
 }
