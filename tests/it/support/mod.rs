@@ -118,6 +118,13 @@ impl Builder {
         if self.has_keys && !keyring.exists() {
             patchbay::vault::Keyring::create(&keyring).expect("key ring");
         }
+        if let TestDatabase::Sqlite(url) = &database
+            && !self.has_keys
+        {
+            // A first run on the embedded database makes a key ring; one on a file that is there already does not.
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(url.trim_start_matches("sqlite://"));
+            file.expect("database file");
+        }
         let mut settings = vec![
             ("server.listen".to_owned(), "127.0.0.1:0".to_owned()),
             ("server.data_dir".to_owned(), folder.path().display().to_string()),
