@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::respond;
 use crate::edge::{Failure, RequestId};
 use crate::error::{Error, FieldProblem};
 
@@ -59,6 +60,7 @@ pub fn render(failure: &Failure, request_headers: &HeaderMap, request_id: &Reque
         (status, failure.message().into_owned()).into_response()
     };
     let headers = response.headers_mut();
+    respond::keep_private(headers);
     headers.insert(ERROR_CODE, HeaderValue::from_static(failure.code()));
     if let Some(seconds) = failure.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

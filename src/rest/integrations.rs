@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::query::{self, ListQuery};
 use super::{body, json, respond};
@@ -93,7 +93,7 @@ pub(super) async fn install(State(state): State<EdgeState>, headers: HeaderMap, 
         return Err(Failure::MediaType);
     };
     let outcome = tenant.install(&path.0, supplied).await?;
-    Ok(axum::Json(body::Changed::of(&outcome.integration, outcome.changed)).into_response())
+    Ok(respond::changed(&body::Changed::of(&outcome.integration, outcome.changed)))
 }
 
 /// Uninstall an integration
@@ -112,7 +112,7 @@ pub(super) async fn uninstall(State(state): State<EdgeState>, headers: HeaderMap
     let tenant = tenant_in(&headers, &state)?;
     read_body(&headers, body, state.max_body_bytes).await?;
     let outcome = tenant.uninstall(&path.0).await?;
-    Ok(axum::Json(body::Changed::of(&outcome.integration, outcome.changed)).into_response())
+    Ok(respond::changed(&body::Changed::of(&outcome.integration, outcome.changed)))
 }
 
 /// The `{id}` of a path. One that is not UTF-8 is a name that nobody has.

@@ -4,6 +4,7 @@ use axum::http::Uri;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::PREFIX;
 use crate::domain::integration::Status;
 use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::domain::{CatalogFilter, Cursor, Page};
@@ -86,10 +87,10 @@ impl ListQuery {
     }
 }
 
-/// The same request, for the page after this cursor.
+/// The same request, for the page after this cursor. A handler sees its address without the prefix it is nested under.
 pub(super) fn next_page(uri: &Uri, Cursor(cursor): &Cursor) -> String {
     let kept = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).filter(|(name, _)| name != "cursor");
     let query =
         form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", cursor).finish();
-    format!("{}?{query}", uri.path())
+    format!("{PREFIX}{}?{query}", uri.path())
 }

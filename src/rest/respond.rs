@@ -1,6 +1,7 @@
-//! Answers that a client may keep: ETag and 304.
+//! Answers that a client may keep: ETag and 304; and what a cache is told of all the others.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,12 +26,28 @@ pub(super) fn cached(request: &HeaderMap, value: &impl Serialize) -> Result<Resp
 /// The JSON text, or 304 when the client has it already.
 pub(super) fn cached_bytes(request: &HeaderMap, body: Vec<u8>) -> Response {
     let tag = tag(&body);
-    let headers: [(HeaderName, &str); 3] =
-        [(header::ETAG, &tag), (header::CACHE_CONTROL, CACHE_CONTROL), (header::VARY, VARY)];
-    if matches(request, &tag) {
-        return (StatusCode::NOT_MODIFIED, headers).into_response();
-    }
-    (headers, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+    let headers = [(header::ETAG, &*tag)];
+    let mut response = if matches(request, &tag) {
+        (StatusCode::NOT_MODIFIED, headers).into_response()
+    } else {
+        (headers, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    };
+    keep_private(response.headers_mut());
+    response
+}
+
+/// The value as JSON: what came of a change, which has no tag.
+pub(super) fn changed(value: &impl Serialize) -> Response {
+    let mut response = Json(value).into_response();
+    keep_private(response.headers_mut());
+    response
+}
+
+/// Tells caches whose answer it is. Failures need it too: a shared cache may keep a 404 that says nothing, and would give
+/// one account's to another.
+pub(super) fn keep_private(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHE_CONTROL));
+    headers.insert(header::VARY, HeaderValue::from_static(VARY));
 }
 
 /// Weak (RFC 9110, section 8.8.1): the same answer may go out compressed.

@@ -3,6 +3,7 @@
 //! The stock loop of the framework waits for ever for the end of a request's headers. Here a client has a few seconds
 //! for each head, while a connection between two requests may rest for longer.
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -69,12 +70,9 @@ async fn serve_connection(server: Server, stream: TcpStream, router: Router, set
         let (router, phase) = (router.clone(), phase.clone());
         async move {
             phase.serving(request.version());
-            let response = router.oneshot(request.map(Body::new)).await;
-            match &response {
-                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => phase.upgraded(),
-                _ => phase.served(),
-            }
-            response
+            let Ok(response) = router.oneshot(request.map(Body::new)).await;
+            phase.served(response.status());
+            Ok::<_, Infallible>(response)
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -122,19 +120,16 @@ impl Phase {
     const IDLE: u8 = 2;
     /// HTTP/2 interleaves requests and watches its own connections.
     const HTTP2: u8 = 3;
-    /// No HTTP any more: the socket's own protocol finds out who is gone.
+    /// A WebSocket: no head comes any more, and the socket keeps its own time.
     const UPGRADED: u8 = 4;
 
     fn serving(&self, version: Version) {
         self.0.store(if version == Version::HTTP_2 { Self::HTTP2 } else { Self::SERVING }, Ordering::Relaxed);
     }
 
-    fn served(&self) {
-        let _ = self.0.compare_exchange(Self::SERVING, Self::IDLE, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
-    fn upgraded(&self) {
-        self.0.store(Self::UPGRADED, Ordering::Relaxed);
+    fn served(&self, status: StatusCode) {
+        let next = if status == StatusCode::SWITCHING_PROTOCOLS { Self::UPGRADED } else { Self::IDLE };
+        let _ = self.0.compare_exchange(Self::SERVING, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     fn begin_head(&self) -> bool {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::TenantServices;
 use super::snapshot::Listed;
+use super::validation::Forms;
 use crate::domain::entry::{Entry, Part};
 use crate::domain::limits::SECRETS_PER_INSTALLATION;
 use crate::domain::{CONNECTION, Integration, Plain, Reference, Sealed, SecretChange, SecretName, Supplied};
@@ -77,25 +78,22 @@ impl TenantServices {
         let limits = &self.inner().limits;
         let forms = listed.forms();
         let mut problems = Vec::new();
-        let params_size = supplied.params().map_or(0, json_len);
-        problems.extend(too_large(Part::Params, params_size, limits.params_max_bytes));
-        problems.extend(supplied.params().into_iter().flat_map(|params| forms.check_params(params)));
-        let secrets_size = json_len(supplied.secrets());
-        problems.extend(too_large(Part::Secrets, secrets_size, limits.secrets_max_bytes));
-        if supplied.secrets().len() > SECRETS_PER_INSTALLATION {
-            let message = format!("at most {SECRETS_PER_INSTALLATION} secrets");
-            problems.push(FieldProblem { part: Part::Secrets, name: None, message });
-        }
         let mut secrets = Vec::with_capacity(supplied.secrets().len());
-        for (text, value) in supplied.secrets() {
-            match SecretName::parse(text) {
-                Some(name) => {
-                    problems.extend((!value.is_null()).then(|| forms.check_secret(text, value)).flatten());
-                    secrets.push(SecretChange { name, value: plain(value) });
-                }
-                None => {
-                    let message = "is not a valid name: use 1 to 128 of A-Z a-z 0-9 _ . -".to_owned();
-                    problems.push(FieldProblem { part: Part::Secrets, name: Some(text.clone()), message });
+        // A part that is refused as a whole is one problem: telling of each field in it would make an answer without bound.
+        if let Some(params) = supplied.params() {
+            match too_large(Part::Params, params, limits.params_max_bytes) {
+                Some(problem) => problems.push(problem),
+                None => problems.extend(forms.check_params(params)),
+            }
+        }
+        let refused = too_large(Part::Secrets, supplied.secrets(), limits.secrets_max_bytes);
+        if let Some(problem) = refused.or_else(|| too_many(supplied.secrets())) {
+            problems.push(problem);
+        } else {
+            for (text, value) in supplied.secrets() {
+                match check_secret(forms, text, value) {
+                    Ok(name) => secrets.push(SecretChange { name, value: plain(value) }),
+                    Err(problem) => problems.push(problem),
                 }
             }
         }
@@ -138,8 +136,27 @@ fn plain(value: &Value) -> Option<Plain> {
     (!value.is_null()).then(|| Plain::new(value.to_string().into_bytes()))
 }
 
-fn too_large(part: Part, size: usize, limit: usize) -> Option<FieldProblem> {
-    (size > limit).then(|| FieldProblem { part, name: None, message: format!("larger than {limit} bytes") })
+/// The name, when it is one and its value keeps the entry's rules. A removal has no value to check.
+fn check_secret(forms: &Forms, text: &str, value: &Value) -> std::result::Result<SecretName, FieldProblem> {
+    let Some(name) = SecretName::parse(text) else {
+        let message = "is not a valid name: use 1 to 128 of A-Z a-z 0-9 _ . -".to_owned();
+        return Err(FieldProblem { part: Part::Secrets, name: Some(text.to_owned()), message });
+    };
+    match (!value.is_null()).then(|| forms.check_secret(text, value)).flatten() {
+        Some(problem) => Err(problem),
+        None => Ok(name),
+    }
+}
+
+fn too_large(part: Part, values: &Map<String, Value>, limit: usize) -> Option<FieldProblem> {
+    (json_len(values) > limit).then(|| FieldProblem { part, name: None, message: format!("larger than {limit} bytes") })
+}
+
+/// More values than an installation keeps. Removals do not count: they make room.
+fn too_many(secrets: &Map<String, Value>) -> Option<FieldProblem> {
+    let given = secrets.values().filter(|value| !value.is_null()).count();
+    let message = || format!("at most {SECRETS_PER_INSTALLATION} secrets");
+    (given > SECRETS_PER_INSTALLATION).then(|| FieldProblem { part: Part::Secrets, name: None, message: message() })
 }
 
 fn json_len(value: &impl serde::Serialize) -> usize {

@@ -76,9 +76,16 @@ fn is_unreachable(error: &DbErr) -> bool {
     }
 }
 
-/// SQLSTATE classes that say the server is going, starting, full or a read-only stand-by (PostgreSQL, appendix A).
+/// SQLSTATE classes that say the server is going, starting, full or a read-only stand-by (PostgreSQL, appendix A); or that
+/// another process held an SQLite file for longer than a writer waits.
 fn means_away(code: &str) -> bool {
-    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "25006")
+    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "25006") || is_sqlite_busy(code)
+}
+
+/// `SQLITE_BUSY` and its extended codes, whose low byte it is. They have up to four digits, a SQLSTATE has five.
+fn is_sqlite_busy(code: &str) -> bool {
+    const SQLITE_BUSY: u16 = 5;
+    code.len() < 5 && code.parse::<u16>().is_ok_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
 fn sql_state(error: &DbErr) -> Option<String> {
@@ -89,5 +96,21 @@ fn sql_state(error: &DbErr) -> Option<String> {
             e.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned())
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_sqlite_file_is_away_and_a_mistake_is_not() {
+        for away in ["5", "261", "517", "773", "57P01", "53300", "25006", "08006"] {
+            assert!(means_away(away), "{away}");
+        }
+        // 22021 has the low byte of SQLITE_BUSY; 13 is a full disk, 1 a missing table.
+        for failed in ["22021", "23505", "57014", "42P01", "13", "1", "", "x"] {
+            assert!(!means_away(failed), "{failed}");
+        }
     }
 }

@@ -7,5 +7,6 @@
 mod graphql;
 mod pooler;
 mod readme;
+mod rest;
 mod smoke;
 mod support;

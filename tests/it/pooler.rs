@@ -7,12 +7,12 @@ use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
 
-use crate::support::World;
+use crate::support::{World, skip};
 
 #[tokio::test]
 async fn installs_and_lists_in_parallel_over_few_server_connections() {
     let (Ok(pooler), Ok(server)) = (std::env::var("TEST_POOLER_URL"), std::env::var("TEST_DATABASE_URL")) else {
-        eprintln!("skipped: TEST_POOLER_URL names no pooler; scripts/test starts one");
+        skip("TEST_POOLER_URL names no pooler; scripts/test starts one");
         return;
     };
     let name = format!("pooled_{}", uuid::Uuid::new_v4().simple());

@@ -125,9 +125,12 @@ impl Builder {
         if self.has_keys && !keyring.exists() {
             patchbay::vault::Keyring::create(&keyring).expect("key ring");
         }
-        if let (false, TestDatabase::Sqlite(_)) = (self.has_keys, &database) {
-            // Only a first run makes a key ring.
-            std::fs::File::create(folder.path().join("test.db")).expect("database file");
+        if let TestDatabase::Sqlite(url) = &database
+            && !self.has_keys
+        {
+            // A first run on the embedded database makes a key ring; one on a file that is there already does not.
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(url.trim_start_matches("sqlite://"));
+            file.expect("database file");
         }
         let mut settings = vec![
             ("server.listen".to_owned(), "127.0.0.1:0".to_owned()),
@@ -218,4 +221,10 @@ pub async fn eventually(claim: &str, deadline: Duration, mut check: impl AsyncFn
         assert!(started.elapsed() < deadline, "not within {deadline:?}: {claim}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Says visibly that a test did not run, and why.
+#[expect(clippy::print_stderr, reason = "the test runner shows it")]
+pub fn skip(reason: &str) {
+    eprintln!("skipped: {reason}");
 }

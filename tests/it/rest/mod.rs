@@ -1,0 +1,48 @@
+//! REST, as the contract has it: sections 2.1 to 2.3, and the rows of section 6 that are about REST.
+
+mod account;
+mod body;
+mod caching;
+mod docs;
+mod errors;
+mod ids;
+mod install;
+mod limits;
+mod list;
+mod openapi;
+mod outage;
+mod paging;
+mod poison;
+mod rows;
+mod secrets;
+mod show;
+mod snapshots;
+mod socket;
+mod uninstall;
+mod wire;
+
+use serde_json::Value;
+
+pub const LIST: &str = "/api/v1/integrations";
+pub const STRIPE: &str = "/api/v1/integrations/stripe";
+pub const INSTALL: &str = "/api/v1/integrations/stripe/install";
+pub const UNINSTALL: &str = "/api/v1/integrations/stripe/uninstall";
+
+/// Every documented route: method and path.
+pub const ROUTES: [(&str, &str); 6] = [
+    ("GET", LIST),
+    ("GET", STRIPE),
+    ("POST", INSTALL),
+    ("POST", UNINSTALL),
+    ("GET", "/api/v1/mcp-connections"),
+    ("GET", "/api/v1/native-tools"),
+];
+
+/// Asks for the long form of an error.
+pub const PROBLEM: &str = "application/problem+json";
+
+/// The names in a list's answer, in its order.
+pub fn names(list: &Value) -> Vec<String> {
+    let items = list["integrations"].as_array().expect("a list");
+    items.iter().map(|item| item["name"].as_str().expect("a name").to_owned()).collect()
+}

@@ -1,0 +1,143 @@
+//! The rows behind the server's back: what proves that nothing was written, and entries to test with.
+
+use entity::{account_key, account_revision, catalog_revision, installation, installation_secret, integration};
+use patchbay::domain::{AccountId, IntegrationId, SecretName};
+use patchbay::vault::{Keyring, SecretPlace, Vault, WrappedKey};
+use sea_orm::{ActiveModelTrait, DatabaseConnection, EntityTrait, IntoActiveModel, QueryOrder, Set};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::World;
+
+/// Everything that accounts wrote, in a fixed order.
+#[derive(Debug, PartialEq)]
+pub struct Rows {
+    pub installations: Vec<installation::Model>,
+    pub secrets: Vec<installation_secret::Model>,
+    pub keys: Vec<account_key::Model>,
+    pub revisions: Vec<account_revision::Model>,
+}
+
+impl Rows {
+    pub async fn read(database: &DatabaseConnection) -> Self {
+        use installation_secret::Column;
+        Self {
+            installations: installation::Entity::find()
+                .order_by_asc(installation::Column::AccountId)
+                .order_by_asc(installation::Column::IntegrationId)
+                .all(database)
+                .await
+                .expect("installations"),
+            secrets: installation_secret::Entity::find()
+                .order_by_asc(Column::AccountId)
+                .order_by_asc(Column::IntegrationId)
+                .order_by_asc(Column::Name)
+                .all(database)
+                .await
+                .expect("secrets"),
+            keys: account_key::Entity::find().all(database).await.expect("keys"),
+            revisions: account_revision::Entity::find()
+                .order_by_asc(account_revision::Column::AccountId)
+                .all(database)
+                .await
+                .expect("revisions"),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.installations.is_empty() && self.secrets.is_empty() && self.keys.is_empty() && self.revisions.is_empty()
+    }
+
+    /// The sealed bytes under each secret name.
+    pub fn sealed(&self) -> Vec<(&str, &[u8])> {
+        self.secrets.iter().map(|row| (row.name.as_str(), row.sealed.as_slice())).collect()
+    }
+}
+
+/// Opens a stored secret of Stripe with the key ring of this world: its JSON text.
+pub async fn opened(world: &World, account: &str, name: &str) -> String {
+    let database = world.connect().await;
+    let rows = Rows::read(&database).await;
+    let key = rows.keys.iter().find(|key| key.account_id == account).expect("a data key");
+    let row = rows.secrets.iter().find(|row| row.account_id == account && row.name == name).expect("a secret");
+    let keyring = Keyring::read(&world.folder.path().join("keyring.json")).expect("key ring");
+    let account = AccountId::parse(account).expect("account");
+    let wrapped = WrappedKey {
+        key_id: u32::try_from(key.key_id).expect("key id"),
+        provider: key.provider.clone(),
+        kek_ref: key.kek_ref.clone(),
+        bytes: key.wrapped.clone(),
+    };
+    let key = Vault::new(Some(keyring)).unwrap_key(&account, &wrapped).expect("unwrapped");
+    let name = SecretName::parse(name).expect("name");
+    let place = SecretPlace {
+        account: &account,
+        integration: IntegrationId(row.integration_id),
+        connection: &row.connection,
+        name: &name,
+    };
+    let plain = key.open(&place, &row.sealed).unwrap_or_else(|_| panic!("{name:?} does not open"));
+    String::from_utf8(plain.expose().to_vec()).expect("UTF-8")
+}
+
+/// Adds entries like Stripe's, each with these keys changed, and lets the server see them.
+pub async fn add_entries(world: &World, entries: &[(u128, &str, Value)]) {
+    let database = world.connect().await;
+    let stripe = stripe(&database).await;
+    for (id, name, changes) in entries {
+        let mut definition = stripe.definition.clone();
+        for (key, value) in changes.as_object().expect("changes") {
+            definition[key] = value.clone();
+        }
+        let mut row = stripe.clone().into_active_model();
+        row.id = Set(Uuid::from_u128(*id));
+        row.name = Set((*name).to_owned());
+        row.definition = Set(definition);
+        row.insert(&database).await.expect("added");
+    }
+    announce(world, &database).await;
+}
+
+/// Adds an entry of our own with a field of each kind, so that no change of the catalog's facts touches a test.
+pub async fn add_widgets(world: &World) {
+    let widgets = json!({
+        "display_name": "Widgets & Co", "description": "Sells widgets.", "category": "commerce", "tags": ["widgets"],
+        "homepage_url": "https://widgets.example", "docs_url": "https://widgets.example/api",
+        "auth": [{"kind": "bearer", "placements": []}, {"kind": "none", "placements": []}],
+        "params": [
+            {"name": "region", "label": "Region", "type": "enum", "enum": ["eu", "us"], "default": "eu", "required": true, "order": 1},
+            {"name": "port", "label": "Port", "help": "Rarely needed.", "type": "integer", "example": 443, "order": 2},
+            {"name": "owner", "label": "Owner", "type": "string", "format": "email", "required": true, "order": 3},
+            {"name": "host", "label": "Host", "type": "string", "format": "hostname", "order": 4},
+            {"name": "is_test", "label": "Test", "type": "boolean", "order": 5}
+        ],
+        "secrets": [
+            {"name": "api_key", "label": "API key", "type": "string", "pattern": "^wk_", "example": "wk_example", "required": true, "order": 6}
+        ],
+        "http": null
+    });
+    add_entries(world, &[(0x57d6, "widgets", widgets)]).await;
+}
+
+/// Says that Stripe's entry last changed at this time, and lets the server see it.
+pub async fn touch_stripe(world: &World, at: sea_orm::prelude::DateTimeUtc) {
+    let database = world.connect().await;
+    let mut row = stripe(&database).await.into_active_model();
+    row.updated_at = Set(at);
+    row.update(&database).await.expect("touched");
+    announce(world, &database).await;
+}
+
+async fn stripe(database: &DatabaseConnection) -> integration::Model {
+    let rows = integration::Entity::find().all(database).await.expect("catalog");
+    rows.into_iter().find(|row| row.name == "stripe").expect("stripe")
+}
+
+async fn announce(world: &World, database: &DatabaseConnection) {
+    let revision = catalog_revision::Entity::find().one(database).await.expect("revision").expect("a revision");
+    let next = revision.revision + 1;
+    let mut row = revision.into_active_model();
+    row.revision = Set(next);
+    row.update(database).await.expect("announced");
+    world.app.services().refresh_catalog().await.unwrap_or_else(|error| panic!("{error:?}"));
+}
