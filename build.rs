@@ -14,6 +14,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     gather_catalog(&root.join("catalog"), &out.join("catalog.rs")).expect("catalog files");
     build_web(&root.join("web"), &out.join("web")).expect("web pages");
+    list_files(&out.join("web"), &out.join("web.rs")).expect("web pages");
 }
 
 /// Writes the list of catalog files with their texts, sorted by name.
@@ -75,6 +76,25 @@ fn npm(folder: &Path, arguments: &[&str], log: &Path) -> Result<(), String> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Err("npm is not installed (it comes with Node.js)".into()),
         Err(e) => Err(format!("npm cannot be run: {e}")),
     }
+}
+
+/// Writes the list of all files of a folder with their contents.
+fn list_files(folder: &Path, list: &Path) -> io::Result<()> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for item in fs::read_dir(next)? {
+            let path = item?.path();
+            let kind = if path.is_dir() { &mut folders } else { &mut files };
+            kind.push(path);
+        }
+    }
+    files.sort();
+    let items = files.iter().map(|path| {
+        let name = path.strip_prefix(folder).unwrap_or(path);
+        format!("    ({name:?}, include_bytes!({path:?})),\n")
+    });
+    fs::write(list, format!("const FILES: &[(&str, &[u8])] = &[\n{}];\n", items.collect::<String>()))
 }
 
 fn copy_sources(from: &Path, to: &Path) -> io::Result<()> {
