@@ -1,8 +1,12 @@
 //! Gathers what is compiled into the binary: the catalog files, and the web pages where npm is at hand.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, io};
+
+/// No package's own script runs; what npm has in its cache is not asked for again.
+const INSTALL: [&str; 5] = ["ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"];
 
 fn main() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
@@ -10,6 +14,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     gather_catalog(&root.join("catalog"), &out.join("catalog.rs")).expect("catalog files");
     build_web(&root.join("web"), &out.join("web")).expect("web pages");
+    list_files(&out.join("web"), &out.join("web.rs")).expect("web pages");
 }
 
 /// Writes the list of catalog files with their texts, sorted by name.
@@ -43,23 +48,53 @@ fn build_web(package: &Path, dist: &Path) -> io::Result<()> {
     let copy = dist.with_file_name("web-build");
     let _ = fs::remove_dir_all(&copy);
     copy_sources(package, &copy)?;
-    let built = npm(&copy, &["ci", "--no-audit", "--no-fund"]) && npm(&copy, &["run", "build"]);
-    if built {
-        fs::remove_dir_all(dist)?;
-        fs::rename(copy.join("dist"), dist)?;
-    } else {
-        println!(
-            "cargo::warning=GraphiQL is not embedded: npm is absent or failed (the rest of the server is complete)"
-        );
+    let log = dist.with_file_name("web.log");
+    match npm(&copy, &INSTALL, &log).and_then(|()| npm(&copy, &["run", "build"], &log)) {
+        Ok(()) => {
+            fs::remove_dir_all(dist)?;
+            fs::rename(copy.join("dist"), dist)?;
+        }
+        // Cargo does not look for npm again by itself: it would have to run this script in every build.
+        Err(reason) => println!(
+            "cargo::warning=GraphiQL is not embedded, the rest of the server is complete: {reason}. \
+             To try again: touch build.rs, and build"
+        ),
     }
     let _ = fs::remove_dir_all(&copy);
     Ok(())
 }
 
-fn npm(folder: &Path, arguments: &[&str]) -> bool {
+/// Runs npm with its output in `log`; the reason when it fails.
+fn npm(folder: &Path, arguments: &[&str], log: &Path) -> Result<(), String> {
+    let (output, errors) =
+        File::create(log).and_then(|file| Ok((file.try_clone()?, file))).map_err(|e| e.to_string())?;
     let mut command = Command::new("npm");
-    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(output).stderr(errors);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(format!("`npm {}` failed, see {}", arguments.join(" "), log.display())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err("npm is not installed (it comes with Node.js)".into()),
+        Err(e) => Err(format!("npm cannot be run: {e}")),
+    }
+}
+
+/// Writes the list of all files of a folder with their contents.
+fn list_files(folder: &Path, list: &Path) -> io::Result<()> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for item in fs::read_dir(next)? {
+            let path = item?.path();
+            let kind = if path.is_dir() { &mut folders } else { &mut files };
+            kind.push(path);
+        }
+    }
+    files.sort();
+    let items = files.iter().map(|path| {
+        let name = path.strip_prefix(folder).unwrap_or(path);
+        format!("    ({name:?}, include_bytes!({path:?})),\n")
+    });
+    fs::write(list, format!("const FILES: &[(&str, &[u8])] = &[\n{}];\n", items.collect::<String>()))
 }
 
 fn copy_sources(from: &Path, to: &Path) -> io::Result<()> {

@@ -54,14 +54,14 @@ pub(super) struct Integration<'a> {
     #[serde(flatten)]
     summary: Summary<'a>,
     /// JSON Schema 2020-12 of `params`.
-    #[schema(value_type = Object, example = json!({
+    #[schema(value_type = BTreeMap<String, Value>, example = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
         "properties": {"api_version": {"type": "string", "title": "API version"}},
         "required": [], "additionalProperties": true
     }))]
     params_schema: &'a Value,
     /// JSON Schema 2020-12 of `secrets`.
-    #[schema(value_type = Object, example = json!({
+    #[schema(value_type = BTreeMap<String, Value>, example = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
         "properties": {"api_key": {"type": "string", "title": "API key", "writeOnly": true}},
         "required": ["api_key"], "additionalProperties": true
@@ -76,11 +76,11 @@ pub(super) struct IntegrationItem<'a> {
     summary: Summary<'a>,
     /// JSON Schema 2020-12 of `params`; only with `include=schemas`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, required = false)]
+    #[schema(value_type = BTreeMap<String, Value>, required = false)]
     params_schema: Option<&'a Value>,
     /// JSON Schema 2020-12 of `secrets`; only with `include=schemas`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, required = false)]
+    #[schema(value_type = BTreeMap<String, Value>, required = false)]
     secrets_schema: Option<&'a Value>,
 }
 
@@ -122,7 +122,7 @@ pub(super) struct Summary<'a> {
     #[schema(required = true)]
     installed_at: Option<DateTime<Utc>>,
     /// What the account stored, kept through an uninstall; `{}` when nothing.
-    #[schema(value_type = Object, example = json!({"api_version": "2025-09-30.clover"}))]
+    #[schema(value_type = BTreeMap<String, Value>, example = json!({"api_version": "2025-09-30.clover"}))]
     params: &'a Map<String, Value>,
     /// Names of the stored secrets, sorted; never a value.
     #[schema(example = json!(["api_key", "webhook_secret"]))]
@@ -173,10 +173,10 @@ pub(super) struct Changed<'a> {
 #[allow(dead_code, reason = "describes the request in the document; it is read by `json::supplied`")]
 pub(super) struct InstallBody {
     /// Replaces the stored params whole.
-    #[schema(value_type = Option<Object>, required = false)]
+    #[schema(value_type = Option<BTreeMap<String, Value>>, required = false)]
     params: Option<Value>,
     /// Merged by name into the stored secrets; `null` removes a name.
-    #[schema(value_type = Option<Object>, required = false)]
+    #[schema(value_type = Option<BTreeMap<String, Value>>, required = false)]
     secrets: Option<Value>,
 }
 

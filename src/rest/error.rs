@@ -1,6 +1,6 @@
 //! Failures as REST shows them: one plain sentence, or an RFC 9457 object for clients that ask for it.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,11 +14,6 @@ const PROBLEM: &str = "application/problem+json";
 
 /// A failure as an RFC 9457 problem.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({
-    "type": "urn:patchbay:problem:params_invalid", "title": "Unprocessable Entity", "status": 422,
-    "detail": "params.api_version: must be a string", "instance": "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11",
-    "code": "params_invalid", "errors": [{"pointer": "/params/api_version", "detail": "must be a string"}]
-}))]
 pub(super) struct Problem {
     /// Names the kind of problem.
     #[serde(rename = "type")]
@@ -54,7 +49,8 @@ pub(super) struct FieldError {
 pub fn render(failure: &Failure, request_headers: &HeaderMap, request_id: &RequestId) -> Response {
     let status = failure.status();
     let mut response = if wants_problem(request_headers) {
-        problem(failure, status, request_id)
+        let body = serde_json::to_vec(&Problem::of(failure, &request_id.0)).unwrap_or_default();
+        (status, [(header::CONTENT_TYPE, PROBLEM)], body).into_response()
     } else {
         // Sets `text/plain; charset=utf-8`.
         (status, failure.message().into_owned()).into_response()
@@ -68,21 +64,22 @@ pub fn render(failure: &Failure, request_headers: &HeaderMap, request_id: &Reque
     response
 }
 
-fn problem(failure: &Failure, status: StatusCode, request_id: &RequestId) -> Response {
-    let problem = Problem {
-        kind: format!("urn:patchbay:problem:{}", failure.code()),
-        title: status.canonical_reason().unwrap_or_default(),
-        status: status.as_u16(),
-        detail: failure.message().into_owned(),
-        instance: request_id.0.to_string(),
-        code: failure.code(),
-        errors: match failure {
-            Failure::Inside(Error::Invalid(problems)) => problems.iter().map(field_error).collect(),
-            _ => Vec::new(),
-        },
-    };
-    let body = serde_json::to_vec(&problem).unwrap_or_default();
-    (status, [(header::CONTENT_TYPE, PROBLEM)], body).into_response()
+impl Problem {
+    pub(super) fn of(failure: &Failure, request_id: &str) -> Self {
+        let status = failure.status();
+        Self {
+            kind: format!("urn:patchbay:problem:{}", failure.code()),
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: failure.message().into_owned(),
+            instance: request_id.to_owned(),
+            code: failure.code(),
+            errors: match failure {
+                Failure::Inside(Error::Invalid(problems)) => problems.iter().map(field_error).collect(),
+                _ => Vec::new(),
+            },
+        }
+    }
 }
 
 fn field_error(problem: &FieldProblem) -> FieldError {

@@ -14,8 +14,13 @@ use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Response as Described, Type};
 use super::error::Problem;
 use super::query::Include;
 use super::{body, respond};
+use crate::domain::entry::Part;
+use crate::edge::Failure;
+use crate::error::{Error, FieldProblem, RETRY_AFTER_SECONDS};
 
 const ACCOUNT: &str = "account";
+/// Of the examples.
+const REQUEST_ID: &str = "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,7 +30,7 @@ const ACCOUNT: &str = "account";
             third-party integrations, installs them with params and secrets, and uninstalls them. Every answer \
             belongs to the account that `X-Account-ID` names. The same is offered as GraphQL at `/graphql`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
-        contact(name = "Patchbay", url = "/docs")
+        contact(name = "Patchbay")
     ),
     servers((url = "/", description = "The server that serves this document")),
     tags(
@@ -72,13 +77,14 @@ fn finish_operation(operation: &mut Operation) {
     ] {
         operation.responses.responses.entry(status.into()).or_insert_with(|| RefOr::T(Described::new(description)));
     }
+    let operation_id = operation.operation_id.as_deref().unwrap_or_default();
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         response.headers.insert("X-Request-Id".into(), text_header("The request's id, for support and logs"));
         match status.as_str() {
-            "200" | "304" if operation.operation_id.as_deref().is_some_and(is_read) => cacheable(response),
+            "200" | "304" if is_read(operation_id) => cacheable(response),
             "200" | "304" => {}
-            _ => failing(response, status),
+            _ => failing(response, &for_instance(operation_id, status)),
         }
     }
 }
@@ -92,16 +98,40 @@ fn cacheable(response: &mut Described) {
 }
 
 /// Every error is one sentence as text, or an RFC 9457 object for clients that accept it.
-fn failing(response: &mut Described, status: &str) {
-    let text = ObjectBuilder::new().schema_type(Type::String).examples(["Integration not found"]).build();
-    response.content.insert("text/plain".into(), ContentBuilder::new().schema(Some(text)).build().into());
-    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+fn failing(response: &mut Described, example: &Failure) {
+    let sentence = ObjectBuilder::new().schema_type(Type::String).build();
+    let text = ContentBuilder::new().schema(Some(sentence)).example(Some(example.message().into())).build();
+    response.content.insert("text/plain".into(), text.into());
+    let problem = serde_json::to_value(Problem::of(example, REQUEST_ID)).unwrap_or_default();
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).example(Some(problem)).build();
     response.content.insert("application/problem+json".into(), problem.into());
     response.headers.insert("X-Error-Code".into(), text_header("A word for programs, such as `integration_not_found`"));
-    if status == "503" {
+    if example.retry_after().is_some() {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).build();
         let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait")).build();
         response.headers.insert("Retry-After".into(), header.into());
+    }
+}
+
+/// A failure with this status. The examples are made of it by the code that makes the answers.
+fn for_instance(operation_id: &str, status: &str) -> Failure {
+    let cause = String::new;
+    match status {
+        "400" => Error::AccountRequired.into(),
+        "404" => Error::NotFound.into(),
+        "413" => Failure::BodyTooLarge { limit: 262_144 },
+        "415" => Failure::MediaType,
+        "422" => {
+            let name = Some("api_version".to_owned());
+            Error::Invalid(vec![FieldProblem { part: Part::Params, name, message: "must be a string".into() }]).into()
+        }
+        "431" => Failure::HeadersTooLarge { limit: 32_768 },
+        "503" if operation_id == "installIntegration" => {
+            Error::SecretsUnavailable { cause: cause(), retry_after: RETRY_AFTER_SECONDS }.into()
+        }
+        "503" => Error::DatabaseUnavailable { cause: cause() }.into(),
+        "504" => Error::Timeout.into(),
+        _ => Error::Database { cause: cause() }.into(),
     }
 }
 

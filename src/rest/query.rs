@@ -11,6 +11,8 @@ use crate::domain::{CatalogFilter, Cursor, Page};
 use crate::error::{Error, Result};
 
 /// Filters and paging of a list. Unknown parameters are ignored.
+///
+/// The reference at `/docs` fills its form with the examples: together they must ask for something that is there.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
@@ -18,18 +20,17 @@ pub(super) struct ListQuery {
     #[param(example = "payments")]
     category: Option<String>,
     /// Only integrations with this status.
-    #[param(value_type = Option<super::body::Status>, example = "installed")]
+    #[param(value_type = Option<super::body::Status>)]
     status: Option<String>,
-    /// Case-insensitive part of the name, display name, description or a tag.
-    #[param(example = "stripe")]
+    /// Case-insensitive part of the name, display name, description or a tag, such as `stripe`.
     search: Option<String>,
     /// Page size. Without `limit` and `cursor` the whole list is answered.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, example = 50)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
     limit: Option<String>,
     /// Continues after the page that had this as `next_cursor`. Without `limit` the page size is 50.
     cursor: Option<String>,
     /// `schemas` adds `params_schema` and `secrets_schema` to each integration.
-    #[param(value_type = Option<Include>, example = "schemas")]
+    #[param(value_type = Option<Include>)]
     include: Option<String>,
 }
 

@@ -1,20 +1,15 @@
 //! GraphiQL at `/graphiql`, built from `web/` and embedded; without npm at build time, a page that says so.
 
-use std::borrow::Cow;
-
 use axum::Router;
 use axum::extract::{Path, RawQuery};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use rust_embed::RustEmbed;
 
 use crate::edge::Failure;
 
-/// What Vite made of `web/`; empty without npm.
-#[derive(RustEmbed)]
-#[folder = "$OUT_DIR/web"]
-struct Built;
+// `FILES`: what Vite made of `web/`, path and content; empty without npm.
+include!(concat!(env!("OUT_DIR"), "/web.rs"));
 
 const INDEX: &str = "index.html";
 const ABSENT: &str = include_str!("graphiql_absent.html");
@@ -39,15 +34,19 @@ pub fn router() -> Router {
 }
 
 async fn page(RawQuery(query): RawQuery) -> Response {
-    match Built::get(INDEX) {
-        Some(index) => html(CSP, index.data),
-        None if query.as_deref() == Some("cdn") => html(CDN_CSP, FROM_CDN.as_bytes().into()),
-        None => html(CSP, ABSENT.as_bytes().into()),
+    match built(INDEX) {
+        Some(index) => html(CSP, index),
+        None if query.as_deref() == Some("cdn") => html(CDN_CSP, FROM_CDN.as_bytes()),
+        None => html(CSP, ABSENT.as_bytes()),
     }
 }
 
+fn built(path: &str) -> Option<&'static [u8]> {
+    FILES.iter().find(|(name, _)| *name == path).map(|(_, content)| *content)
+}
+
 async fn asset(Path(path): Path<String>) -> Result<Response, Failure> {
-    let file = Built::get(&path).filter(|_| path != INDEX).ok_or(Failure::NoRoute)?;
+    let file = built(&path).filter(|_| path != INDEX).ok_or(Failure::NoRoute)?;
     let cache = if path.starts_with("assets/") { FOREVER } else { ASK_AGAIN };
     let headers = [
         (header::CONTENT_TYPE, content_type(&path)),
@@ -55,10 +54,10 @@ async fn asset(Path(path): Path<String>) -> Result<Response, Failure> {
         // A worker script has a policy of its own.
         (header::CONTENT_SECURITY_POLICY, CSP),
     ];
-    Ok((headers, file.data).into_response())
+    Ok((headers, file).into_response())
 }
 
-fn html(csp: &'static str, page: Cow<'static, [u8]>) -> Response {
+fn html(csp: &'static str, page: &'static [u8]) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, ASK_AGAIN),

@@ -14,6 +14,7 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsa
 /// The page and its assets.
 pub fn router() -> Router {
     let config = Config::from("/api/v1/openapi.json")
+        .use_base_layout()
         .display_request_duration(true)
         .persist_authorization(false)
         .try_it_out_enabled(true)

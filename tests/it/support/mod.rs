@@ -108,14 +108,14 @@ impl Builder {
     }
 
     pub async fn start(self) -> World {
-        let folder = tempfile::tempdir().expect("folder");
+        let folder = new_folder();
         let database = TestDatabase::create(&folder).await;
         self.start_on(folder, database).await
     }
 
     /// A second replica, on the database of another world.
     pub async fn beside(self, other: &World) -> World {
-        let folder = tempfile::tempdir().expect("folder");
+        let folder = new_folder();
         std::fs::copy(other.folder.path().join("keyring.json"), folder.path().join("keyring.json")).expect("key ring");
         self.start_on(folder, other.database.clone()).await
     }
@@ -148,6 +148,17 @@ impl Builder {
         let app = App::prepare(Config::from(&resolved), Some(witness.observer())).await.expect("prepared");
         World { app, folder, database, witness }
     }
+}
+
+/// A folder of a world's own. With `KEEP_TEST_DATABASES` it is made in that directory and stays there, so that what
+/// was written can be searched for secrets.
+fn new_folder() -> TempDir {
+    let mut builder = tempfile::Builder::new();
+    match std::env::var_os("KEEP_TEST_DATABASES") {
+        Some(kept) => builder.disable_cleanup(true).tempdir_in(kept),
+        None => builder.tempdir(),
+    }
+    .expect("folder")
 }
 
 impl TestDatabase {
