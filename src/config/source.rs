@@ -6,8 +6,8 @@ use std::fmt;
 use super::settings::{SETTINGS, Setting};
 
 const PREFIX: &str = "PATCHBAY_";
-/// Names the configuration file; read by the command line, not a setting.
-const CONFIG_FILE_VARIABLE: &str = "PATCHBAY_CONFIG";
+/// Not settings: the first names the configuration file and is read by the command line, the second is for builds.
+const OTHERS: [&str; 2] = ["PATCHBAY_CONFIG", "PATCHBAY_SKIP_WEB"];
 
 /// What the program was started with.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +99,7 @@ fn from_file(name: &str, text: &str, raw: &mut BTreeMap<&'static str, Raw>, faul
 
 fn from_environment(environment: &[(String, String)], raw: &mut BTreeMap<&'static str, Raw>, faults: &mut Vec<String>) {
     for (variable, text) in environment {
-        if !variable.starts_with(PREFIX) || variable == CONFIG_FILE_VARIABLE {
+        if !variable.starts_with(PREFIX) || OTHERS.contains(&variable.as_str()) {
             continue;
         }
         let origin = Origin::Environment(variable.clone());

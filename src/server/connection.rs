@@ -85,6 +85,7 @@ async fn serve_connection(server: Server, stream: TcpStream, router: Router, set
     builder
         .http2()
         .timer(TokioTimer::new())
+        .max_header_list_size(HEAD_BUFFER as u32)
         .keep_alive_interval(settings.keep_alive)
         .keep_alive_timeout(settings.header_timeout);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
