@@ -43,7 +43,7 @@ impl TenantServices {
             let sealed = self.seal(&listed.entry, &secrets).await?;
             let change =
                 InstallChange { integration_id: listed.entry.id, params: supplied.params().cloned(), secrets: sealed };
-            match self.tenant.install(&change).await? {
+            match self.tenant.install(change).await? {
                 Installed::Done { installation, changed } => {
                     if changed {
                         self.inner().changes.notify(self.account());

@@ -30,7 +30,7 @@ pub(super) async fn load_catalog(store: &Store) -> Result<(), String> {
             revision: file.revision,
         })
         .collect();
-    let loaded = store.system().load_catalog(&rows, &catalog::retired()).await.map_err(sentence)?;
+    let loaded = store.system().load_catalog(rows, catalog::retired()).await.map_err(sentence)?;
     if loaded != crate::store::Loaded::default() {
         tracing::info!(
             inserted = loaded.inserted,

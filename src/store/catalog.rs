@@ -81,23 +81,23 @@ impl SystemStore {
     }
 
     /// Brings the built-in entries up to date: idempotent by name, edited rows untouched, never lowered, never deleted.
-    pub async fn load_catalog(&self, builtin: &[BuiltinRow], retired: &[String]) -> Result<Loaded> {
+    pub async fn load_catalog(&self, builtin: Vec<BuiltinRow>, retired: Vec<String>) -> Result<Loaded> {
         // Most starts have nothing to do and take no lock.
         let (_, rows) = self.catalog().await?;
-        if plan(&rows, builtin, retired).is_empty() {
+        if plan(&rows, &builtin, &retired).is_empty() {
             return Ok(Loaded::default());
         }
-        self.store.transaction(&Load { builtin, retired }).await
+        self.store.transaction(Load { builtin, retired }).await
     }
 }
 
-struct Load<'a> {
-    builtin: &'a [BuiltinRow],
-    retired: &'a [String],
+struct Load {
+    builtin: Vec<BuiltinRow>,
+    retired: Vec<String>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shared catalog belongs to no account")]
-impl Work for Load<'_> {
+impl Work for Load {
     type Value = Loaded;
 
     async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<Loaded>, Failed> {
@@ -105,7 +105,7 @@ impl Work for Load<'_> {
         advance_revision(t).await?;
         let rows: Vec<_> = integration::Entity::find().all(t).await?.into_iter().map(read).collect();
         let mut loaded = Loaded::default();
-        for step in plan(&rows, self.builtin, self.retired) {
+        for step in plan(&rows, &self.builtin, &self.retired) {
             match step {
                 Step::Insert(entry) => {
                     insert(t, entry).await?;

@@ -79,13 +79,13 @@ impl TenantStore {
     ///
     /// # Errors
     /// [`crate::error::Error::Invalid`] when more secrets would be kept than allowed; nothing is written then.
-    pub async fn install(&self, change: &InstallChange) -> Result<Installed> {
-        self.store.transaction(&Install { tenant: self, change }).await
+    pub async fn install(&self, change: InstallChange) -> Result<Installed> {
+        self.store.transaction(Install { tenant: self.clone(), change }).await
     }
 
     /// Uninstalls; params and secrets stay. Returns the row, if there ever was one, and whether it changed.
     pub async fn uninstall(&self, id: IntegrationId) -> Result<(Option<Installation>, bool)> {
-        self.store.transaction(&Uninstall { tenant: self, id }).await
+        self.store.transaction(Uninstall { tenant: self.clone(), id }).await
     }
 
     /// Also the lock that orders the account's writes: the second of two transactions waits here for the first.
@@ -176,12 +176,12 @@ impl TenantStore {
     }
 }
 
-struct Install<'a> {
-    tenant: &'a TenantStore,
-    change: &'a InstallChange,
+struct Install {
+    tenant: TenantStore,
+    change: InstallChange,
 }
 
-impl Work for Install<'_> {
+impl Work for Install {
     type Value = Installed;
 
     async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<Installed>, Failed> {
@@ -215,16 +215,16 @@ impl Work for Install<'_> {
     }
 }
 
-struct Uninstall<'a> {
-    tenant: &'a TenantStore,
+struct Uninstall {
+    tenant: TenantStore,
     id: IntegrationId,
 }
 
-impl Work for Uninstall<'_> {
+impl Work for Uninstall {
     type Value = (Option<Installation>, bool);
 
     async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<Self::Value>, Failed> {
-        let tenant = self.tenant;
+        let tenant = &self.tenant;
         let revision = tenant.advance_revision(t).await?;
         let before = tenant.select_one(self.id).one(t).await?.map(read).transpose()?;
         let Some(installed) = before.as_ref().filter(|row| row.installed_at.is_some()) else {

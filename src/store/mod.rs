@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
+use tracing::Instrument;
 
 pub use catalog::{BuiltinRow, CatalogRow, Loaded};
 pub use installations::{InstallChange, Installed};
@@ -122,9 +123,21 @@ impl Store {
 
     /// Runs `work` in a transaction that holds the write lock from its first statement, and ends it as the work says.
     ///
+    /// It runs in a task of its own, to its end, also when the request that wanted it is dropped: the driver does not
+    /// know of a BEGIN whose answer nobody waited for, and would hand the connection on with the transaction open.
+    ///
+    /// # Errors
+    /// Those of the work, and of the database.
+    async fn transaction<W: Work>(&self, work: W) -> Result<W::Value> {
+        let store = self.clone();
+        let task = tokio::spawn(async move { store.attempts(&work).await }.in_current_span());
+        task.await
+            .unwrap_or_else(|_| Err(Error::Internal { cause: "a transaction panicked; its place is logged".into() }))
+    }
+
     /// A transaction that PostgreSQL aborted to keep others going (40001, 40P01) is run again as a whole. A commit
     /// whose outcome is unknown is not.
-    async fn transaction<W: Work>(&self, work: &W) -> Result<W::Value> {
+    async fn attempts<W: Work>(&self, work: &W) -> Result<W::Value> {
         let mut attempt = 1;
         loop {
             match self.attempt(work).await {
@@ -158,9 +171,9 @@ impl Store {
 }
 
 /// What is done inside one transaction; may be run more than once.
-trait Work: Sync {
+trait Work: Send + Sync + 'static {
     /// What comes of it.
-    type Value: Send;
+    type Value: Send + 'static;
 
     fn run(&self, t: &Transaction) -> impl Future<Output = std::result::Result<Outcome<Self::Value>, Failed>> + Send;
 }

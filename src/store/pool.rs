@@ -125,6 +125,15 @@ fn unnamed(statement: &Statement) -> sqlx::query::Query<'_, Postgres, SqlxValues
     sqlx::query_with(sqlx::AssertSqlSafe(statement.sql.as_str()), SqlxValues(values)).persistent(false)
 }
 
+/// In a task of its own: a request that is dropped in between would leave a transaction open on its connection, and with
+/// it one of the pooler's.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, DbErr>> + Send + 'static,
+) -> Result<T, DbErr> {
+    let panicked = |_| Err(DbErr::Custom("a statement panicked; its place is logged".to_owned()));
+    tokio::spawn(work).await.unwrap_or_else(panicked)
+}
+
 fn exec_error(error: sqlx::Error) -> DbErr {
     DbErr::Exec(shared(error))
 }
@@ -147,10 +156,14 @@ impl ConnectionTrait for Pool {
         match self {
             Self::Direct(pool) => pool.execute_raw(statement).await,
             Self::Pooled(..) => {
-                let transaction = self.begin().await?;
-                let done = transaction.execute_raw(statement).await?;
-                transaction.commit().await?;
-                Ok(done)
+                let pool = self.clone();
+                to_its_end(async move {
+                    let transaction = pool.begin().await?;
+                    let done = transaction.execute_raw(statement).await?;
+                    transaction.commit().await?;
+                    Ok(done)
+                })
+                .await
             }
         }
     }
@@ -170,10 +183,14 @@ impl ConnectionTrait for Pool {
         match self {
             Self::Direct(pool) => pool.query_all_raw(statement).await,
             Self::Pooled(..) => {
-                let transaction = self.begin().await?;
-                let rows = transaction.query_all_raw(statement).await?;
-                transaction.commit().await?;
-                Ok(rows)
+                let pool = self.clone();
+                to_its_end(async move {
+                    let transaction = pool.begin().await?;
+                    let rows = transaction.query_all_raw(statement).await?;
+                    transaction.commit().await?;
+                    Ok(rows)
+                })
+                .await
             }
         }
     }

@@ -4,10 +4,9 @@
 //! starts one. Both end in a database name, which is replaced by a fresh database, because a pooler takes no search path.
 
 use futures_util::future::join_all;
-use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
 
-use crate::support::{World, skip};
+use crate::support::{self, World, skip};
 
 #[tokio::test]
 async fn installs_and_lists_in_parallel_over_few_server_connections() {
@@ -15,12 +14,11 @@ async fn installs_and_lists_in_parallel_over_few_server_connections() {
         skip("TEST_POOLER_URL names no pooler; scripts/test starts one");
         return;
     };
-    let name = format!("pooled_{}", uuid::Uuid::new_v4().simple());
-    let admin = Database::connect(&server).await.expect("PostgreSQL of TEST_DATABASE_URL");
-    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("database");
+    let database = support::fresh_database(&server).await;
+    let (_, name) = database.rsplit_once('/').expect("a URL that ends in a database name");
     let world = World::with(&[
-        ("database.url", &on_database(&pooler, &name)),
-        ("database.migration_url", &on_database(&server, &name)),
+        ("database.url", &support::on_database(&pooler, name)),
+        ("database.migration_url", &database),
         ("database.transaction_pooler", "true"),
     ])
     .await;
@@ -38,9 +36,4 @@ async fn installs_and_lists_in_parallel_over_few_server_connections() {
     join_all(work).await;
     let gone = world.account("account-0").post("/api/v1/integrations/stripe/uninstall", &json!(null)).await.ok();
     assert_eq!(gone["changed"], true);
-}
-
-fn on_database(url: &str, name: &str) -> String {
-    let (server, _) = url.rsplit_once('/').expect("a URL that ends in a database name");
-    format!("{server}/{name}")
 }

@@ -239,3 +239,18 @@ pub async fn eventually(claim: &str, deadline: Duration, mut check: impl AsyncFn
 pub fn skip(reason: &str) {
     eprintln!("skipped: {reason}");
 }
+
+/// A database that nobody else uses, on the PostgreSQL of this URL; for tests that look at the server's own tables.
+pub async fn fresh_database(server: &str) -> String {
+    let name = format!("d_{}", uuid::Uuid::new_v4().simple());
+    let admin = Database::connect(server).await.expect("PostgreSQL of TEST_DATABASE_URL");
+    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("database");
+    admin.close().await.expect("closed");
+    on_database(server, &name)
+}
+
+/// The URL with another database at its end.
+pub fn on_database(url: &str, name: &str) -> String {
+    let (server, _) = url.rsplit_once('/').expect("a URL that ends in a database name");
+    format!("{server}/{name}")
+}
