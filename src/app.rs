@@ -87,6 +87,9 @@ impl App {
             () = stop => {
                 tracing::info!("stopping: finishing requests under way");
                 self.server.stop();
+                // Ends at once and closes the listener: a connection that nobody will take must be refused, not left
+                // waiting until the drain is over.
+                accepting.as_mut().await;
             }
         }
         let deadline = self.config.server.drain_timeout;
