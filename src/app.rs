@@ -87,6 +87,9 @@ impl App {
             () = stop => {
                 tracing::info!("stopping: finishing requests under way");
                 self.server.stop();
+                // Ends at once and closes the listener: a connection that nobody will take must be refused, not left
+                // waiting until the drain is over.
+                accepting.as_mut().await;
             }
         }
         let deadline = self.config.server.drain_timeout;
@@ -140,8 +143,11 @@ fn keyring(config: &Config) -> Result<Option<Keyring>, String> {
     }
     let Some(database) = config.embedded_database() else { return Ok(None) };
     let path = default_keyring(config);
+    // Asked in this order, because a first run makes the key ring before the database: another process on its first
+    // run at the same moment can then never be taken for a database whose key ring is gone.
+    let has_database = database.exists();
     if !path.exists() {
-        if database.exists() {
+        if has_database {
             // Secrets may have been sealed with a key that is gone: a new one would only hide that.
             return Ok(None);
         }

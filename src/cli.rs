@@ -187,10 +187,11 @@ async fn serve(config: Config) -> Result<(), String> {
     let app = App::prepare(config, None).await?;
     let listener = app.listen().await?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
-    print(&welcome(&format!("http://{address}")));
-    tracing::info!(%address, "ready");
+    // Before anybody is told that the server is there: a signal that arrives then must drain, not kill.
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+    print(&welcome(&format!("http://{address}")));
+    tracing::info!(%address, "ready");
     let stop = async {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 pub use catalog::{BuiltinRow, CatalogRow, Loaded};
@@ -123,24 +124,27 @@ impl Store {
 
     /// Runs `work` in a transaction that holds the write lock from its first statement, and ends it as the work says.
     ///
-    /// It runs in a task of its own, to its end, also when the request that wanted it is dropped: the driver does not
-    /// know of a BEGIN whose answer nobody waited for, and would hand the connection on with the transaction open.
+    /// When the request that wanted it is dropped, it is rolled back, unless its commit is under way. That happens in a
+    /// task of its own: the driver does not know of a BEGIN whose answer nobody waited for, and would hand the
+    /// connection on with the transaction open.
     ///
     /// # Errors
     /// Those of the work, and of the database.
     async fn transaction<W: Work>(&self, work: W) -> Result<W::Value> {
         let store = self.clone();
-        let task = tokio::spawn(async move { store.attempts(&work).await }.in_current_span());
+        let abandoned = CancellationToken::new();
+        let _abandons_when_dropped = abandoned.clone().drop_guard();
+        let task = tokio::spawn(async move { store.attempts(&work, &abandoned).await }.in_current_span());
         task.await
             .unwrap_or_else(|_| Err(Error::Internal { cause: "a transaction panicked; its place is logged".into() }))
     }
 
     /// A transaction that PostgreSQL aborted to keep others going (40001, 40P01) is run again as a whole. A commit
     /// whose outcome is unknown is not.
-    async fn attempts<W: Work>(&self, work: &W) -> Result<W::Value> {
+    async fn attempts<W: Work>(&self, work: &W, abandoned: &CancellationToken) -> Result<W::Value> {
         let mut attempt = 1;
         loop {
-            match self.attempt(work).await {
+            match self.attempt(work, abandoned).await {
                 Err(failed) if failed.is_lost_race() && attempt < ATTEMPTS => {
                     tokio::time::sleep(failure::pause_before(attempt)).await;
                     attempt += 1;
@@ -150,9 +154,14 @@ impl Store {
         }
     }
 
-    async fn attempt<W: Work>(&self, work: &W) -> std::result::Result<W::Value, Failed> {
+    async fn attempt<W: Work>(&self, work: &W, abandoned: &CancellationToken) -> std::result::Result<W::Value, Failed> {
         let transaction = self.write.begin().await?;
-        match work.run(&transaction).await {
+        let outcome = tokio::select! {
+            biased;
+            () = abandoned.cancelled() => Err(Failed::Rule(Error::Timeout)),
+            outcome = work.run(&transaction) => outcome,
+        };
+        match outcome {
             Ok(Outcome::Commit(value)) => {
                 transaction.commit().await.map_err(Failed::on_commit)?;
                 Ok(value)

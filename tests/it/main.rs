@@ -4,10 +4,22 @@
 #![allow(missing_docs, unreachable_pub, reason = "a test's name is its claim")]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look and meddle behind the server's back")]
 
+mod architecture;
+mod catalog;
+mod cli;
+mod concurrency;
 mod dropped;
 mod graphql;
+mod model;
+mod parity;
 mod pooler;
 mod readme;
 mod rest;
+mod schema_rules;
+mod secrets;
 mod smoke;
+mod startup;
+mod stopping;
 mod support;
+mod tenancy;
+mod watching;

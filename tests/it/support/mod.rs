@@ -4,11 +4,16 @@
 
 mod client;
 mod process;
+mod rows;
+mod wire;
 mod witness;
 
 pub use client::{Answer, Client};
-pub use process::Process;
+pub use process::{Process, command};
+pub use rows::{account_id, open, wrapped};
+pub use wire::{Wire, exchange};
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -125,12 +130,9 @@ impl Builder {
         if self.has_keys && !keyring.exists() {
             patchbay::vault::Keyring::create(&keyring).expect("key ring");
         }
-        if let TestDatabase::Sqlite(url) = &database
-            && !self.has_keys
-        {
-            // A first run on the embedded database makes a key ring; one on a file that is there already does not.
-            let file = std::fs::OpenOptions::new().create(true).append(true).open(url.trim_start_matches("sqlite://"));
-            file.expect("database file");
+        if let (false, TestDatabase::Sqlite(url)) = (self.has_keys, &database) {
+            // A database that is there already: on the very first run a key ring would be made.
+            File::options().append(true).create(true).open(url.trim_start_matches("sqlite://")).expect("database");
         }
         let mut settings = vec![
             ("server.listen".to_owned(), "127.0.0.1:0".to_owned()),
@@ -162,7 +164,8 @@ fn new_folder() -> TempDir {
 }
 
 impl TestDatabase {
-    async fn create(folder: &TempDir) -> Self {
+    /// An empty database, in this folder or as a schema of its own.
+    pub async fn create(folder: &TempDir) -> Self {
         let Ok(server) = std::env::var("TEST_DATABASE_URL") else {
             return Self::Sqlite(format!("sqlite://{}", folder.path().join("test.db").display()));
         };
@@ -183,6 +186,16 @@ impl TestDatabase {
     pub fn is_postgres(&self) -> bool {
         matches!(self, Self::Postgres(_))
     }
+}
+
+/// Whether the suite runs on a database server; says so where a test needs one and there is none.
+#[expect(clippy::print_stderr, reason = "a test that is skipped must say so")]
+pub fn has_server() -> bool {
+    let has = std::env::var_os("TEST_DATABASE_URL").is_some();
+    if !has {
+        eprintln!("skipped: TEST_DATABASE_URL is not set");
+    }
+    has
 }
 
 /// A server on a socket.

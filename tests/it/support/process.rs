@@ -2,6 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A running `patchbay`.
@@ -9,37 +12,63 @@ pub struct Process {
     child: Child,
     /// `http://127.0.0.1:PORT`.
     pub url: String,
+    stdout: Captured,
+    stderr: Captured,
+}
+
+/// What was written to a pipe, read all the time so that the server never waits for a full one.
+struct Captured {
+    text: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Process {
     /// Starts a server on a free port and waits until it says that it is ready.
     pub fn serve(arguments: &[&str]) -> Self {
+        Self::serve_with(&[arguments, &["--listen", "127.0.0.1:0"]].concat(), &[])
+    }
+
+    /// Starts a server with these arguments, which say where to listen, and these environment variables.
+    pub fn serve_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::try_serve(arguments, environment)
+            .unwrap_or_else(|complaint| panic!("the server did not start: {complaint}"))
+    }
+
+    /// As [`Process::serve_with`]; what it complained about when it ended instead.
+    pub fn try_serve(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self, String> {
         let mut child =
-            command(arguments).args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().expect("started");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let rest = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| line.trim().strip_prefix("REST").map(|r| r.trim().to_owned()));
-        let Some(rest) = rest else {
-            let mut complaint = String::new();
-            child.stderr.take().expect("piped").read_to_string(&mut complaint).expect("text");
-            panic!("the server did not start: {complaint}");
-        };
-        // Keeps reading, so that the server never waits for a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        let stderr = child.stderr.take().expect("piped");
-        std::thread::spawn(move || BufReader::new(stderr).lines().for_each(drop));
-        Self { child, url: rest.trim_end_matches("/api/v1").to_owned() }
+            command(arguments).envs(environment.iter().copied()).stdout(Stdio::piped()).spawn().expect("started");
+        let (lines, ready) = mpsc::channel();
+        let stdout = Captured::read(child.stdout.take().expect("piped"), Some(lines));
+        let stderr = Captured::read(child.stderr.take().expect("piped"), None);
+        let mut process = Self { child, url: String::new(), stdout, stderr };
+        // The channel ends when standard output does, so when the process does.
+        match ready.iter().find_map(|line| line.trim().strip_prefix("REST").map(|url| url.trim().to_owned())) {
+            Some(rest) => {
+                process.url = rest.trim_end_matches("/api/v1").to_owned();
+                Ok(process)
+            }
+            None => Err(process.stderr.whole()),
+        }
     }
 
     /// Runs a command to its end.
     pub fn run(arguments: &[&str]) -> Output {
-        command(arguments).stdout(Stdio::piped()).output().expect("run")
+        Self::run_with(arguments, &[])
+    }
+
+    /// Runs a command to its end with these environment variables.
+    pub fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+        command(arguments).envs(environment.iter().copied()).stdout(Stdio::piped()).output().expect("run")
     }
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The log so far.
+    pub fn log(&self) -> String {
+        self.stderr.so_far()
     }
 
     /// Sends a signal, such as `TERM`.
@@ -58,6 +87,42 @@ impl Process {
             assert!(started.elapsed() < deadline, "still running after {deadline:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Asks it to stop and waits; all that it wrote to standard output and to its log.
+    pub fn stop(mut self) -> (String, String) {
+        self.signal("TERM");
+        assert_eq!(self.wait(Duration::from_secs(20)), Some(0), "{}", self.log());
+        (self.stdout.whole(), self.stderr.whole())
+    }
+}
+
+impl Captured {
+    fn read(pipe: impl Read + Send + 'static, lines: Option<Sender<String>>) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let written = text.clone();
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                written.lock().expect("unpoisoned").push_str(&format!("{line}\n"));
+                if let Some(lines) = &lines {
+                    // Nobody listens any more once the server is ready.
+                    let _ = lines.send(line);
+                }
+            }
+        });
+        Self { text, reader: Some(reader) }
+    }
+
+    fn so_far(&self) -> String {
+        self.text.lock().expect("unpoisoned").clone()
+    }
+
+    /// Waits for the end of the pipe.
+    fn whole(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("read");
+        }
+        self.so_far()
     }
 }
 

@@ -1,0 +1,105 @@
+//! Stopping: what is under way is finished, what is new is turned away, and nobody waits for ever.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::support::{Process, Wire, World, eventually, exchange};
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// A request whose body is on its way.
+async fn half_a_request(address: &str) -> (TcpStream, &'static [u8]) {
+    const BODY: &[u8] = br#"{"params": {"n": 1}}"#;
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    let head = format!(
+        "POST /api/v1/integrations/stripe/install HTTP/1.1\r\nhost: x\r\nx-account-id: acme\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        BODY.len()
+    );
+    stream.write_all(head.as_bytes()).await.expect("written");
+    stream.write_all(&BODY[..5]).await.expect("written");
+    (stream, &BODY[5..])
+}
+
+async fn wait_until_in_flight(process: &Process) {
+    let wire = Wire::new(&process.url, "acme");
+    eventually("the request is being worked on", LONG, async || {
+        // The question itself is the other one in flight.
+        wire.get("/metrics").await.text().contains("patchbay_http_requests_in_flight 2")
+    })
+    .await;
+}
+
+fn address(process: &Process) -> String {
+    process.url.trim_start_matches("http://").to_owned()
+}
+
+#[tokio::test]
+async fn sigterm_finishes_the_request_under_way_and_ends_with_0() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut process = Process::serve(&["--data-dir", &text(&folder.path().join("data"))]);
+    let address = address(&process);
+    let (stream, rest) = half_a_request(&address).await;
+    wait_until_in_flight(&process).await;
+    process.signal("TERM");
+    eventually("no new connection is taken", LONG, async || TcpStream::connect(&address).await.is_err()).await;
+    let answer = exchange(stream, rest).await;
+    assert_eq!(answer.ok()["integration"]["status"], "installed");
+    assert_eq!(process.wait(Duration::from_secs(10)), Some(0), "{}", process.log());
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_is_given_up_at_the_deadline() {
+    let folder = tempfile::tempdir().expect("folder");
+    let data = text(&folder.path().join("data"));
+    let mut process = Process::serve(&["--data-dir", &data, "--set", "server.drain_timeout_ms=300"]);
+    let (_stream, _rest) = half_a_request(&address(&process)).await;
+    wait_until_in_flight(&process).await;
+    process.signal("INT");
+    assert_eq!(process.wait(Duration::from_secs(5)), Some(0));
+    assert!(process.log().contains("did not finish in time"), "{}", process.log());
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let folder = tempfile::tempdir().expect("folder");
+    let data = text(&folder.path().join("data"));
+    let mut process = Process::serve(&["--data-dir", &data, "--set", "server.drain_timeout_ms=600000"]);
+    let address = address(&process);
+    let (_stream, _rest) = half_a_request(&address).await;
+    wait_until_in_flight(&process).await;
+    process.signal("TERM");
+    eventually("no new connection is taken", LONG, async || TcpStream::connect(&address).await.is_err()).await;
+    let second = Instant::now();
+    process.signal("TERM");
+    assert_eq!(process.wait(Duration::from_secs(3)), Some(1));
+    assert!(second.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn while_it_stops_it_is_not_ready() {
+    let world = World::start().await;
+    assert_eq!(world.nobody().get("/readyz").await.ok()["state"], "serving");
+    let served = world.serve().await;
+    let (stream, rest) = half_a_request(&served.address.to_string()).await;
+    eventually("the request is being worked on", LONG, async || {
+        world.nobody().get("/metrics").await.text().contains("patchbay_http_requests_in_flight 2")
+    })
+    .await;
+    served.begin_stop();
+    eventually("it says that it is stopping", LONG, async || {
+        let answer = world.nobody().get("/readyz").await;
+        answer.status.as_u16() == 503 && answer.json()["state"] == "stopping"
+    })
+    .await;
+    assert_eq!(world.nobody().get("/healthz").await.text(), "ok\n");
+    assert_eq!(exchange(stream, rest).await.status.as_u16(), 200);
+    served.stop().await;
+}

@@ -1,0 +1,156 @@
+//! Every way to say, or not to say, whose request it is.
+
+use serde_json::json;
+
+use crate::support::{Client, World, exchange};
+
+/// Values of `X-Account-ID`, one item per header line, that are nobody.
+const MALFORMED: &[&[&[u8]]] = &[
+    &[b""],
+    &[b" "],
+    &[b"acme", b"stranger"],
+    &[b"acme", b"acme"],
+    &[b"acme", b""],
+    &[b"acme,stranger"],
+    &[b"acme, stranger"],
+    &[b"ACME"],
+    &[b"Acme"],
+    &[b" acme"],
+    &[b"acme "],
+    &[b"\tacme"],
+    &[b"ac me"],
+    &["acmé".as_bytes()],
+    &["аcme".as_bytes()],
+    &[b"acme\xff"],
+    &[b"acme%0a"],
+    &[b"acme/../stranger"],
+    &[b"'; DROP TABLE installations; --"],
+    &[b"%"],
+    &[b"-acme"],
+    &[b"_acme"],
+];
+
+const PATHS: &[&str] = &[
+    "/api/v1/integrations",
+    "/api/v1/integrations/stripe",
+    "/api/v1/integrations/nobody_has_this",
+    "/api/v1/mcp-connections",
+    "/api/v1/native-tools",
+];
+
+fn with(world: &World, values: &[&[u8]]) -> Client {
+    values.iter().fold(world.nobody(), |client, value| client.header("x-account-id", value))
+}
+
+#[tokio::test]
+async fn a_malformed_account_is_refused_by_every_route_and_field() {
+    let world = World::start().await;
+    super::furnish(&world).await;
+    let before = world.rows_of("acme").await;
+    for values in MALFORMED {
+        let client = with(&world, values);
+        for path in PATHS {
+            client.get(path).await.assert_refused(400, "account_invalid", "Invalid X-Account-ID header");
+        }
+        for verb in ["install", "uninstall"] {
+            let answer = client.post(&format!("/api/v1/integrations/stripe/{verb}"), &json!({"params": {}})).await;
+            answer.assert_refused(400, "account_invalid", "Invalid X-Account-ID header");
+        }
+        let answer = client.graphql("{ integration(by: {name: \"stripe\"}) { params } }", json!({})).await;
+        assert_eq!((answer.status.as_u16(), &*answer.graphql_code()), (400, "ACCOUNT_INVALID"), "{values:?}");
+    }
+    assert_eq!(world.rows_of("acme").await, before);
+}
+
+#[tokio::test]
+async fn a_missing_account_is_asked_for_by_every_route_and_field() {
+    let world = World::start().await;
+    let nobody = world.nobody();
+    for path in PATHS {
+        nobody.get(path).await.assert_refused(400, "account_required", "Missing X-Account-ID header");
+    }
+    for verb in ["install", "uninstall"] {
+        let answer = nobody.post(&format!("/api/v1/integrations/stripe/{verb}"), &json!(null)).await;
+        answer.assert_refused(400, "account_required", "Missing X-Account-ID header");
+    }
+    for document in [
+        "{ integrations { totalCount } }",
+        "{ integration(by: {name: \"stripe\"}) { name } }",
+        "{ integration(by: {name: \"nobody_has_this\"}) { name } }",
+        "{ node(id: \"c5c44806-6981-5408-a812-edbd36c0eef2\") { id } }",
+        "{ node(id: \"x\") { id } }",
+        "{ mcpConnections { totalCount } }",
+        "{ nativeTools { totalCount } }",
+        "mutation { installIntegration(input: {integration: {name: \"stripe\"}}) { changed } }",
+        "mutation { uninstallIntegration(input: {integration: {name: \"stripe\"}}) { changed } }",
+    ] {
+        assert_eq!(nobody.graphql(document, json!({})).await.graphql_code(), "ACCOUNT_REQUIRED", "{document}");
+    }
+}
+
+#[tokio::test]
+async fn other_headers_and_arguments_do_not_name_an_account() {
+    let world = World::start().await;
+    super::furnish(&world).await;
+    let stranger = world.account("stranger");
+    let plain = stranger.get("/api/v1/integrations/stripe").await.text();
+    for (name, value) in [
+        ("x-account", "acme"),
+        ("x-account_id", "acme"),
+        ("x-forwarded-account-id", "acme"),
+        ("x-original-x-account-id", "acme"),
+        ("authorization", "acme"),
+        ("cookie", "X-Account-ID=acme"),
+        ("forwarded", "for=acme"),
+    ] {
+        let answer = stranger.clone().header(name, value).get("/api/v1/integrations/stripe").await;
+        assert_eq!(answer.text(), plain, "{name}");
+    }
+    for path in ["/api/v1/integrations/stripe?account_id=acme", "/api/v1/integrations/stripe?X-Account-ID=acme"] {
+        assert_eq!(stranger.get(path).await.text(), plain, "{path}");
+    }
+    let body = json!({"account_id": "acme", "accountId": "acme", "params": {"mine": true}});
+    stranger.post("/api/v1/integrations/stripe/install", &body).await.ok();
+    let of_acme = world.account("acme").get("/api/v1/integrations/stripe").await.ok();
+    assert_eq!(of_acme["params"].get("mine"), None, "{of_acme}");
+}
+
+#[tokio::test]
+async fn the_name_of_the_header_has_no_case() {
+    let world = World::start().await;
+    let served = world.serve().await;
+    for name in ["X-Account-ID", "x-account-id", "X-ACCOUNT-ID", "x-AcCoUnT-iD"] {
+        let request =
+            format!("GET /api/v1/native-tools HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{name}: acme\r\n\r\n");
+        assert_eq!(on_wire(&served, request.as_bytes()).await, 200, "{name}");
+    }
+    served.stop().await;
+}
+
+/// Over the wire, where a client can write what no HTTP library would let it.
+#[tokio::test]
+async fn raw_header_tricks_end_in_a_refusal() {
+    let world = World::start().await;
+    let served = world.serve().await;
+    let long = "a".repeat(200 * 1_024);
+    for (status, lines) in [
+        (400, "x-account-id: acme\r\nX-Account-ID: stranger\r\n".to_owned()),
+        (400, "x-account-id: acme\r\n stranger\r\n".to_owned()),
+        (400, "x-account-id: acme\0\r\n".to_owned()),
+        (400, "x-account-id : acme\r\n".to_owned()),
+        (400, "x-account-id: acme\rx-account-id: stranger\r\n".to_owned()),
+        (400, "x-account-id:\r\n".to_owned()),
+        (431, format!("x-account-id: {long}\r\n")),
+        (431, format!("x-account-id: acme\r\nx-padding: {long}\r\n")),
+    ] {
+        let request = format!("GET /api/v1/native-tools HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\r\n");
+        let shown = &lines[..lines.len().min(60)];
+        assert_eq!(on_wire(&served, request.as_bytes()).await, status, "{shown:?}");
+    }
+    served.stop().await;
+}
+
+async fn on_wire(served: &crate::support::Served, request: &[u8]) -> u16 {
+    let stream = tokio::net::TcpStream::connect(served.address).await.expect("connected");
+    exchange(stream, request).await.status.as_u16()
+}

@@ -1,0 +1,97 @@
+//! Every REST operation, asked by a stranger.
+
+use axum::body::Body;
+use axum::http::Method;
+
+use super::{Told, furnish, operations};
+use crate::support::{Client, World};
+
+/// Method, path below `/api/v1`, body.
+type Request = (Method, &'static str, &'static str);
+
+/// By operation id. Each list is one account's conversation, so that later answers show what earlier ones did.
+const CASES: &[(&str, &[Request])] = &[
+    (
+        "listIntegrations",
+        &[
+            (Method::GET, "/integrations", ""),
+            (Method::GET, "/integrations?include=schemas", ""),
+            (Method::GET, "/integrations?status=installed", ""),
+            (Method::GET, "/integrations?status=available&limit=7", ""),
+            (Method::GET, "/integrations?search=stripe", ""),
+            (Method::GET, "/integrations?search=CANARY_acme", ""),
+            (Method::GET, "/integrations?category=payments", ""),
+        ],
+    ),
+    (
+        "getIntegration",
+        &[
+            (Method::GET, "/integrations/stripe", ""),
+            (Method::GET, "/integrations/c5c44806-6981-5408-a812-edbd36c0eef2", ""),
+            (Method::GET, "/integrations/slack", ""),
+            (Method::GET, "/integrations/nobody_has_this", ""),
+        ],
+    ),
+    (
+        "installIntegration",
+        &[
+            (Method::POST, "/integrations/stripe/install", ""),
+            (Method::POST, "/integrations/stripe/install", ""),
+            (Method::POST, "/integrations/slack/install", r#"{"params": {}}"#),
+            (Method::POST, "/integrations/slack/install", r#"{"secrets": {"bot_token": null}}"#),
+            (Method::POST, "/integrations/stripe/install", r#"{"secrets": {"api_key": "sk_own"}}"#),
+            (Method::POST, "/integrations/stripe/install", r#"{"params": {"api_version": "new"}}"#),
+            (Method::POST, "/integrations/nobody_has_this/install", ""),
+            (Method::GET, "/integrations", ""),
+        ],
+    ),
+    (
+        "uninstallIntegration",
+        &[
+            (Method::POST, "/integrations/stripe/uninstall", ""),
+            (Method::POST, "/integrations/slack/uninstall", ""),
+            (Method::POST, "/integrations/nobody_has_this/uninstall", ""),
+            (Method::GET, "/integrations", ""),
+        ],
+    ),
+    ("listMcpConnections", &[(Method::GET, "/mcp-connections", "")]),
+    ("listNativeTools", &[(Method::GET, "/native-tools", "")]),
+];
+
+#[test]
+fn every_rest_operation_has_a_stranger_case() {
+    operations::assert_covered(operations::of_rest(), CASES.iter().map(|(operation, _)| *operation));
+}
+
+#[tokio::test]
+async fn a_stranger_is_told_what_an_account_is_told_that_was_never_seen() {
+    let world = World::start().await;
+    let mut before = Vec::new();
+    for (operation, requests) in CASES {
+        before.push(converse(&world.account(&name("early", operation)), requests).await);
+    }
+    furnish(&world).await;
+    let of_acme = world.rows_of("acme").await;
+    for ((operation, requests), before) in CASES.iter().zip(before) {
+        let after = converse(&world.account(&name("stranger", operation)), requests).await;
+        for ((before, after), request) in before.iter().zip(&after).zip(*requests) {
+            assert_eq!(before, after, "{operation}: {request:?}");
+        }
+        assert_eq!(world.rows_of("acme").await, of_acme, "{operation} changed rows of acme");
+    }
+}
+
+async fn converse(client: &Client, requests: &[Request]) -> Vec<Told> {
+    let mut told = Vec::new();
+    for (method, path, body) in requests {
+        let answer = client.send(method.clone(), &format!("/api/v1{path}"), Body::from(*body)).await;
+        assert!(!answer.status.is_server_error(), "{path}: {}", answer.text());
+        told.push(Told::by(&answer));
+    }
+    told
+}
+
+/// An account that no other case has touched.
+fn name(kind: &str, operation: &str) -> String {
+    format!("{kind}-{}", operation.to_lowercase())
+}
