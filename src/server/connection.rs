@@ -3,6 +3,7 @@
 //! The stock loop of the framework waits for ever for the end of a request's headers. Here a client has a few seconds
 //! for each head, while a connection between two requests may rest for longer.
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Version};
+use axum::http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -69,9 +70,9 @@ async fn serve_connection(server: Server, stream: TcpStream, router: Router, set
         let (router, phase) = (router.clone(), phase.clone());
         async move {
             phase.serving(request.version());
-            let response = router.oneshot(request.map(Body::new)).await;
-            phase.served();
-            response
+            let Ok(response) = router.oneshot(request.map(Body::new)).await;
+            phase.served(response.status());
+            Ok::<_, Infallible>(response)
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -119,13 +120,16 @@ impl Phase {
     const IDLE: u8 = 2;
     /// HTTP/2 interleaves requests and watches its own connections.
     const HTTP2: u8 = 3;
+    /// A WebSocket: no head comes any more, and the socket keeps its own time.
+    const UPGRADED: u8 = 4;
 
     fn serving(&self, version: Version) {
         self.0.store(if version == Version::HTTP_2 { Self::HTTP2 } else { Self::SERVING }, Ordering::Relaxed);
     }
 
-    fn served(&self) {
-        let _ = self.0.compare_exchange(Self::SERVING, Self::IDLE, Ordering::Relaxed, Ordering::Relaxed);
+    fn served(&self, status: StatusCode) {
+        let next = if status == StatusCode::SWITCHING_PROTOCOLS { Self::UPGRADED } else { Self::IDLE };
+        let _ = self.0.compare_exchange(Self::SERVING, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     fn begin_head(&self) -> bool {
