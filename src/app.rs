@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, ServerSection};
 use crate::error::Error;
 use crate::server::{self, Server};
-use crate::service::{ServiceSettings, Services};
+use crate::service::Services;
 use crate::store::{StatementObserver, Store};
 use crate::telemetry::Metrics;
 use crate::vault::{Keyring, Vault};
@@ -39,12 +39,7 @@ impl App {
             tracing::warn!("no key ring is configured: secrets cannot be stored until PATCHBAY_KEYRING_FILE names one");
         }
         let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
-        let settings = ServiceSettings {
-            limits: config.limits,
-            max_subscriptions_per_account: config.graphql.max_subscriptions_per_account,
-            subscription_poll: config.graphql.subscription_poll,
-        };
-        let services = Services::start(store.clone(), vault, settings).await?;
+        let services = Services::start(store.clone(), vault, config.services).await?;
         let server = Server::new(services.clone(), metrics);
         let router = server.router(&config);
         Ok(Self { config, store, server, router, services })

@@ -36,14 +36,15 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Settings are taken from, in this order, the last one winning: defaults, patchbay.toml, environment variables
-(PATCHBAY_SERVER__LISTEN for server.listen), flags. `patchbay config show` prints each with its source.
+Settings are taken from defaults, patchbay.toml, environment variables (server.listen is
+PATCHBAY_SERVER__LISTEN) and flags; the last one wins. `patchbay config show` prints each with
+its source.
 
 Examples:
   patchbay                                        serve, with the embedded database
   patchbay --listen 127.0.0.1:9000                on another port
   patchbay --database-url postgres://localhost/p  on PostgreSQL
-  patchbay config default > patchbay.toml         a commented configuration file to start from
+  patchbay config default > patchbay.toml         a commented file to start from
   curl -s -H 'X-Account-ID: acme' http://127.0.0.1:8080/api/v1/integrations";
 
 #[derive(Args)]

@@ -11,7 +11,7 @@ mod source;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use sections::{Config, GraphqlSection, KeysSection, LogFormat, LogSection, ServerSection};
+pub use sections::{Config, KeysSection, LogFormat, LogSection, ServerSection};
 pub use settings::{Kind, SETTINGS, Setting};
 pub use source::{Origin, Sources};
 

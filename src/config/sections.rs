@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::Resolved;
 use crate::domain::limits::InstallLimits;
+use crate::graphql::DocumentLimits;
+use crate::service::ServiceSettings;
 use crate::store::{StoreSettings, Target};
 
 /// SQLite readers beyond this only contend for two cores' worth of work.
@@ -20,10 +22,10 @@ pub struct Config {
     pub database: StoreSettings,
     /// Where the key ring is.
     pub keys: KeysSection,
-    /// Sizes of an install.
-    pub limits: InstallLimits,
-    /// Limits of a document, subscriptions.
-    pub graphql: GraphqlSection,
+    /// Sizes of an install, subscriptions.
+    pub services: ServiceSettings,
+    /// Limits of a GraphQL document.
+    pub graphql: DocumentLimits,
     /// How often the catalog's revision is read.
     pub catalog_poll: Duration,
     /// Logs.
@@ -57,6 +59,8 @@ pub struct ServerSection {
     pub max_header_bytes: usize,
     /// Serve `/docs`.
     pub docs: bool,
+    /// Serve `/graphiql`.
+    pub graphiql: bool,
 }
 
 /// Where the key ring is.
@@ -66,27 +70,6 @@ pub struct KeysSection {
     pub keyring_file: Option<PathBuf>,
     /// The document itself; empty when not given.
     pub keyring: String,
-}
-
-/// Limits of a GraphQL document, and subscriptions.
-#[derive(Clone, Copy, Debug)]
-pub struct GraphqlSection {
-    /// Deepest nesting of fields.
-    pub max_depth: u64,
-    /// Most fields, lists at page size.
-    pub max_complexity: u64,
-    /// Most aliases of an operation.
-    pub max_aliases: u64,
-    /// Most directives of a document.
-    pub max_directives: u64,
-    /// Largest document.
-    pub max_document_bytes: usize,
-    /// Most open subscriptions of one account.
-    pub max_subscriptions_per_account: usize,
-    /// How often the change counter is read.
-    pub subscription_poll: Duration,
-    /// Serve `/graphiql`.
-    pub graphiql: bool,
 }
 
 /// Logs.
@@ -139,24 +122,26 @@ impl From<&Resolved> for Config {
                 max_body_bytes: size("server.max_body_bytes"),
                 max_header_bytes: size("server.max_header_bytes"),
                 docs: resolved.switch("server.docs"),
+                graphiql: resolved.switch("graphql.graphiql"),
             },
             keys: KeysSection {
                 keyring_file: resolved.path("keys.keyring_file"),
                 keyring: resolved.text("keys.keyring").to_owned(),
             },
-            limits: InstallLimits {
-                params_max_bytes: size("limits.params_max_bytes"),
-                secrets_max_bytes: size("limits.secrets_max_bytes"),
+            services: ServiceSettings {
+                limits: InstallLimits {
+                    params_max_bytes: size("limits.params_max_bytes"),
+                    secrets_max_bytes: size("limits.secrets_max_bytes"),
+                },
+                max_subscriptions_per_account: size("graphql.max_subscriptions_per_account"),
+                subscription_poll: millis("graphql.subscription_poll_ms"),
             },
-            graphql: GraphqlSection {
+            graphql: DocumentLimits {
                 max_depth: resolved.number("graphql.max_depth"),
                 max_complexity: resolved.number("graphql.max_complexity"),
                 max_aliases: resolved.number("graphql.max_aliases"),
                 max_directives: resolved.number("graphql.max_directives"),
                 max_document_bytes: size("graphql.max_document_bytes"),
-                max_subscriptions_per_account: size("graphql.max_subscriptions_per_account"),
-                subscription_poll: millis("graphql.subscription_poll_ms"),
-                graphiql: resolved.switch("graphql.graphiql"),
             },
             catalog_poll: millis("catalog.poll_ms"),
             log: LogSection {

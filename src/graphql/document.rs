@@ -11,7 +11,6 @@ use async_graphql::parser::types::{
 use async_graphql::parser::{Error as ParseError, parse_query};
 use async_graphql::{Name, Pos, Positioned, ServerError, Value, Variables};
 
-use crate::config::GraphqlSection;
 use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
 
 /// Deepest nesting of brackets of any kind that is parsed at all: the parser recurses.
@@ -21,6 +20,21 @@ pub(super) const LEVELS_MAX: usize = 64;
 /// Fields that answer a page: what stands under their `nodes` and `edges` counts once per item.
 const PAGED: [&str; 1] = ["integrations"];
 const PER_ITEM: [&str; 2] = ["nodes", "edges"];
+
+/// What a document may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct DocumentLimits {
+    /// Deepest nesting of fields.
+    pub max_depth: u64,
+    /// Most fields of an answer, lists at page size.
+    pub max_complexity: u64,
+    /// Most aliases of an operation.
+    pub max_aliases: u64,
+    /// Most directives of a document.
+    pub max_directives: u64,
+    /// Largest document.
+    pub max_document_bytes: usize,
+}
 
 /// Why a document is not run.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +64,7 @@ pub(super) fn admit(
     text: &str,
     operation_name: Option<&str>,
     variables: &Variables,
-    limits: &GraphqlSection,
+    limits: &DocumentLimits,
 ) -> Result<Admitted, Refusal> {
     if text.len() > limits.max_document_bytes {
         return Err(Refusal::TooLarge { limit: limits.max_document_bytes });
@@ -160,7 +174,7 @@ pub(super) fn select<'a>(
 }
 
 /// Per document: fragments are counted where they stand, not where they are spread.
-fn count_directives(document: &ExecutableDocument, limits: &GraphqlSection) -> Result<(), Refusal> {
+fn count_directives(document: &ExecutableDocument, limits: &DocumentLimits) -> Result<(), Refusal> {
     let operations = document.operations.iter().map(|(_, operation)| {
         let variables = operation.node.variable_definitions.iter().map(|v| v.node.directives.len());
         operation.node.directives.len() + variables.sum::<usize>() + directives_in(&operation.node.selection_set.node)
@@ -203,7 +217,7 @@ struct Counter<'a> {
     variables: &'a Variables,
     /// `None` while a fragment is being counted: meeting it again then is a circle.
     fragments: HashMap<&'a Name, Option<Cost>>,
-    limits: &'a GraphqlSection,
+    limits: &'a DocumentLimits,
 }
 
 impl<'a> Counter<'a> {
@@ -329,16 +343,13 @@ mod tests {
 
     use super::*;
 
-    fn limits() -> GraphqlSection {
-        GraphqlSection {
+    fn limits() -> DocumentLimits {
+        DocumentLimits {
             max_depth: 16,
             max_complexity: 5_000,
             max_aliases: 30,
             max_directives: 10,
             max_document_bytes: 65_536,
-            max_subscriptions_per_account: 1,
-            subscription_poll: Duration::from_secs(1),
-            graphiql: true,
         }
     }
 

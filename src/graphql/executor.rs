@@ -7,10 +7,9 @@ use async_graphql::{Data, Request, Response};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 
-use super::document::{self, Refusal};
+use super::document::{self, DocumentLimits, Refusal};
 use super::wording::Vocabulary;
 use super::{PatchbaySchema, coercion, error, loaders};
-use crate::config::GraphqlSection;
 use crate::edge::RequestId;
 use crate::error::Error;
 use crate::service::TenantServices;
@@ -19,7 +18,7 @@ use crate::service::TenantServices;
 #[derive(Clone)]
 pub(super) struct Executor {
     schema: PatchbaySchema,
-    limits: GraphqlSection,
+    limits: DocumentLimits,
     vocabulary: Vocabulary,
 }
 
@@ -38,7 +37,7 @@ impl Caller {
 }
 
 impl Executor {
-    pub(super) fn new(schema: PatchbaySchema, limits: GraphqlSection) -> Self {
+    pub(super) fn new(schema: PatchbaySchema, limits: DocumentLimits) -> Self {
         let vocabulary = Vocabulary::new(schema.names());
         Self { schema, limits, vocabulary }
     }

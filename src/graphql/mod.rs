@@ -21,9 +21,9 @@ use axum::routing::{any, get};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use document::DocumentLimits;
 pub use error::render;
 
-use crate::config::GraphqlSection;
 use crate::edge::EdgeState;
 use executor::Executor;
 use mutation::Mutation;
@@ -48,8 +48,8 @@ pub struct GraphqlState {
 
 impl GraphqlState {
     /// A schema with its limits over the services.
-    pub fn new(edge: EdgeState, settings: &GraphqlSection, stopping: CancellationToken, sockets: TaskTracker) -> Self {
-        Self { edge, executor: Executor::new(schema(), *settings), stopping, sockets }
+    pub fn new(edge: EdgeState, limits: DocumentLimits, stopping: CancellationToken, sockets: TaskTracker) -> Self {
+        Self { edge, executor: Executor::new(schema(), limits), stopping, sockets }
     }
 }
 

@@ -70,9 +70,9 @@ impl Server {
     /// Every route, with every layer.
     pub fn router(&self, config: &Config) -> Router {
         let edge = EdgeState { services: self.services.clone(), max_body_bytes: config.server.max_body_bytes };
-        let graphql = GraphqlState::new(edge.clone(), &config.graphql, self.stopping.clone(), self.tasks.clone());
+        let graphql = GraphqlState::new(edge.clone(), config.graphql, self.stopping.clone(), self.tasks.clone());
         let mut router = rest::router(edge).merge(graphql::router(graphql)).merge(health::router(self.clone()));
-        if config.graphql.graphiql {
+        if config.server.graphiql {
             router = router.merge(web::graphiql());
         }
         if config.server.docs {

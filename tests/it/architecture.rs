@@ -26,8 +26,7 @@ fn floors() -> Vec<Floor> {
         Floor { module: "service", may_name: &["domain", "error", "vault", "store", "catalog"], never: &[] },
         Floor { module: "edge", may_name: &["domain", "error", "service"], never: &["utoipa"] },
         Floor { module: "rest", may_name: &["domain", "error", "service", "edge"], never: &[] },
-        // `config` defines the limits of a document as a section; it is handed down by value.
-        Floor { module: "graphql", may_name: &["domain", "error", "service", "edge", "config"], never: &["utoipa"] },
+        Floor { module: "graphql", may_name: &["domain", "error", "service", "edge"], never: &["utoipa"] },
     ]
 }
 
