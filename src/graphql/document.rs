@@ -1,25 +1,16 @@
 //! Reading a query document, and refusing one that costs too much, in linear time and before anything else looks at it.
 //!
-//! Costs are counted on the parsed document with every fragment visited once: its cost is a pair (flat, per item) that
-//! is added wherever it is spread. No message quotes the document, which may hold an inline secret.
+//! No message quotes the document, which may hold an inline secret.
 
-use std::collections::HashMap;
-
-use async_graphql::parser::types::{
-    ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType, Selection, SelectionSet,
-};
+use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
 use async_graphql::parser::{Error as ParseError, parse_query};
-use async_graphql::{Name, Pos, Positioned, ServerError, Value, Variables};
+use async_graphql::{Pos, ServerError, Variables};
 
-use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
+use super::brackets::bracket_depth;
+use super::cost;
 
 /// Deepest nesting of brackets of any kind that is parsed at all: the parser recurses.
 const BRACKETS_MAX: usize = 200;
-/// Deepest nesting of selection sets, fragments counted: everything after the parser recurses too.
-pub(super) const LEVELS_MAX: usize = 64;
-/// Fields that answer a page: what stands under their `nodes` and `edges` counts once per item.
-const PAGED: [&str; 1] = ["integrations"];
-const PER_ITEM: [&str; 2] = ["nodes", "edges"];
 
 /// What a document may cost.
 #[derive(Clone, Copy, Debug)]
@@ -73,11 +64,7 @@ pub(super) fn admit(
         return Err(Refusal::TooComplex(format!("The document is nested more than {BRACKETS_MAX} levels deep")));
     }
     let document = parse_query(text).map_err(|error| syntax(&error))?;
-    count_directives(&document, limits)?;
-    for (_, operation) in document.operations.iter() {
-        Counter { document: &document, operation: &operation.node, variables, fragments: HashMap::new(), limits }
-            .check()?;
-    }
+    cost::check(&document, variables, limits)?;
     let kind = select(&document, operation_name)?.ty;
     Ok(Admitted { document, kind })
 }
@@ -93,59 +80,6 @@ fn syntax(error: &ParseError) -> Refusal {
         ParseError::RecursionLimitExceeded => Refusal::TooComplex("The document is nested too deeply".into()),
         other => Refusal::Syntax(other.positions().next()),
     }
-}
-
-/// The deepest nesting of brackets, strings and comments left out.
-fn bracket_depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let mut rest = text;
-    // Where one block string has no end, none after it has: looking again would take quadratic time.
-    let mut blocks_end = true;
-    while let Some(c) = rest.chars().next() {
-        let step = match c {
-            '"' => string_length(rest, &mut blocks_end),
-            '#' => rest.find(['\n', '\r']).unwrap_or(rest.len()),
-            _ => c.len_utf8(),
-        };
-        match c {
-            '{' | '[' | '(' => depth += 1,
-            '}' | ']' | ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-        rest = &rest[step..];
-    }
-    deepest
-}
-
-/// Bytes of the string that `text` starts with, quotes counted.
-fn string_length(text: &str, blocks_end: &mut bool) -> usize {
-    if let Some(block) = text.strip_prefix("\"\"\"") {
-        if let Some(end) = blocks_end.then(|| block_end(block)).flatten() {
-            return end + 6;
-        }
-        // The parser takes a block string without an end for an empty string, and reads on after that.
-        *blocks_end = false;
-        return 2;
-    }
-    let mut escaped = false;
-    for (at, c) in text.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return at + 1,
-            '\n' | '\r' => return at,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// Where the quotes stand that end a block string; escaped ones do not.
-fn block_end(block: &str) -> Option<usize> {
-    let quotes = block.match_indices("\"\"\"").map(|(at, _)| at);
-    let mut quotes = quotes.filter(|at| !block[..*at].ends_with('\\'));
-    quotes.next()
 }
 
 /// The operation to run.
@@ -171,170 +105,6 @@ pub(super) fn select<'a>(
         },
     };
     Ok(&found.1.node)
-}
-
-/// Per document: fragments are counted where they stand, not where they are spread.
-fn count_directives(document: &ExecutableDocument, limits: &DocumentLimits) -> Result<(), Refusal> {
-    let operations = document.operations.iter().map(|(_, operation)| {
-        let variables = operation.node.variable_definitions.iter().map(|v| v.node.directives.len());
-        operation.node.directives.len() + variables.sum::<usize>() + directives_in(&operation.node.selection_set.node)
-    });
-    let fragments = document
-        .fragments
-        .values()
-        .map(|fragment| fragment.node.directives.len() + directives_in(&fragment.node.selection_set.node));
-    let count = operations.chain(fragments).sum::<usize>() as u64;
-    within("directives", count, limits.max_directives)
-}
-
-fn directives_in(set: &SelectionSet) -> usize {
-    let of = |selection: &Positioned<Selection>| {
-        let below = match &selection.node {
-            Selection::Field(field) => directives_in(&field.node.selection_set.node),
-            Selection::InlineFragment(inline) => directives_in(&inline.node.selection_set.node),
-            Selection::FragmentSpread(_) => 0,
-        };
-        selection.node.directives().len() + below
-    };
-    set.items.iter().map(of).sum()
-}
-
-/// What a selection set costs: `fields` once, `per_item` times the page size of the connection it is selected on.
-#[derive(Clone, Copy, Default)]
-struct Cost {
-    fields: u64,
-    per_item: u64,
-    /// Everything the validator will visit, spreads counted.
-    selections: u64,
-    aliases: u64,
-    depth: u64,
-    levels: usize,
-}
-
-struct Counter<'a> {
-    document: &'a ExecutableDocument,
-    operation: &'a OperationDefinition,
-    variables: &'a Variables,
-    /// `None` while a fragment is being counted: meeting it again then is a circle.
-    fragments: HashMap<&'a Name, Option<Cost>>,
-    limits: &'a DocumentLimits,
-}
-
-impl<'a> Counter<'a> {
-    fn check(mut self) -> Result<(), Refusal> {
-        let cost = self.selection_set(&self.operation.selection_set.node, 1)?;
-        within("depth", cost.depth, self.limits.max_depth)?;
-        within("aliases", cost.aliases, self.limits.max_aliases)?;
-        within("complexity", cost.fields.saturating_add(cost.per_item), self.limits.max_complexity)?;
-        within("selections", cost.selections, self.limits.max_complexity.saturating_mul(2))
-    }
-
-    fn selection_set(&mut self, set: &'a SelectionSet, level: usize) -> Result<Cost, Refusal> {
-        check_level(level)?;
-        let mut total = Cost::default();
-        for selection in &set.items {
-            let cost = match &selection.node {
-                Selection::Field(field) => self.field(&field.node, level)?,
-                Selection::InlineFragment(inline) => self.selection_set(&inline.node.selection_set.node, level + 1)?,
-                Selection::FragmentSpread(spread) => self.spread(&spread.node.fragment_name.node, level)?,
-            };
-            total.add(cost);
-        }
-        total.levels += 1;
-        Ok(total)
-    }
-
-    fn field(&mut self, field: &'a Field, level: usize) -> Result<Cost, Refusal> {
-        let below = if field.selection_set.node.items.is_empty() {
-            Cost::default()
-        } else {
-            self.selection_set(&field.selection_set.node, level + 1)?
-        };
-        let name = field.name.node.as_str();
-        let items = if PAGED.contains(&name) { self.page_size(field) } else { 1 };
-        let inside = below.fields.saturating_add(below.per_item.saturating_mul(items));
-        let (fields, per_item) = if PER_ITEM.contains(&name) { (1, inside) } else { (inside.saturating_add(1), 0) };
-        Ok(Cost {
-            fields,
-            per_item,
-            selections: below.selections.saturating_add(1),
-            aliases: below.aliases.saturating_add(field.alias.is_some().into()),
-            depth: below.depth + 1,
-            levels: below.levels,
-        })
-    }
-
-    fn spread(&mut self, name: &'a Name, level: usize) -> Result<Cost, Refusal> {
-        let mut cost = match self.fragments.get(name) {
-            Some(Some(known)) => *known,
-            Some(None) => return Err(Refusal::Invalid("Fragments form a circle".into())),
-            None => match self.document.fragments.get(name) {
-                // Left to the validator, which knows the words for it.
-                None => Cost::default(),
-                Some(fragment) => self.fragment(name, &fragment.node, level)?,
-            },
-        };
-        check_level(level + cost.levels)?;
-        cost.selections = cost.selections.saturating_add(1);
-        Ok(cost)
-    }
-
-    fn fragment(&mut self, name: &'a Name, fragment: &'a FragmentDefinition, level: usize) -> Result<Cost, Refusal> {
-        self.fragments.insert(name, None);
-        let cost = self.selection_set(&fragment.selection_set.node, level + 1)?;
-        self.fragments.insert(name, Some(cost));
-        Ok(cost)
-    }
-
-    /// The page that is asked for; what is not a number counts as the largest, and is refused later.
-    fn page_size(&self, field: &Field) -> u64 {
-        let asked = ["first", "last"].into_iter().find_map(|argument| {
-            let value = field.get_argument(argument)?.node.clone();
-            match value.into_const_with(|name| self.variable(&name).ok_or(())) {
-                Err(()) | Ok(Value::Null) => None,
-                Ok(Value::Number(number)) => number.as_u64(),
-                Ok(_) => Some(PAGE_MAX as u64),
-            }
-        });
-        asked.unwrap_or(PAGE_DEFAULT as u64).min(PAGE_MAX as u64)
-    }
-
-    fn variable(&self, name: &Name) -> Option<Value> {
-        let default = || {
-            let definition = self.operation.variable_definitions.iter().find(|v| v.node.name.node == *name)?;
-            definition.node.default_value().cloned()
-        };
-        self.variables.get(name).cloned().or_else(default)
-    }
-}
-
-impl Cost {
-    fn add(&mut self, other: Self) {
-        self.fields = self.fields.saturating_add(other.fields);
-        self.per_item = self.per_item.saturating_add(other.per_item);
-        self.selections = self.selections.saturating_add(other.selections);
-        self.aliases = self.aliases.saturating_add(other.aliases);
-        self.depth = self.depth.max(other.depth);
-        self.levels = self.levels.max(other.levels);
-    }
-}
-
-fn check_level(level: usize) -> Result<(), Refusal> {
-    if level > LEVELS_MAX {
-        return Err(Refusal::TooComplex(format!(
-            "Selections and fragments are nested more than {LEVELS_MAX} levels deep"
-        )));
-    }
-    Ok(())
-}
-
-fn within(what: &str, count: u64, limit: u64) -> Result<(), Refusal> {
-    if count > limit {
-        return Err(Refusal::TooComplex(format!(
-            "The query is too complex: {what} {count} is over the limit of {limit}"
-        )));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -413,15 +183,6 @@ mod tests {
         for open in ["{a", "[", "("] {
             assert!(is_too_complex(&format!("{{ a(x: {}", open.repeat(20_000))), "{open}");
         }
-    }
-
-    #[test]
-    fn brackets_in_strings_and_comments_do_not_count() {
-        assert_eq!(bracket_depth("{ a(x: \"[[[[ \\\" [[\") # {{{{\n }"), 2);
-        assert_eq!(bracket_depth("\"\"\"{{{{\"\"\" {"), 1);
-        assert_eq!(bracket_depth("\"{{{"), 0);
-        assert_eq!(bracket_depth("\"\"\" \\\"\"\" \"\"\" {{{"), 3);
-        assert_eq!(bracket_depth("\"\"\"a\" {{{"), 3);
     }
 
     #[test]

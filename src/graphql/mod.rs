@@ -2,7 +2,9 @@
 //!
 //! Never names the store or the vault; no type here has a field that could hold a secret value.
 
+mod brackets;
 mod coercion;
+mod cost;
 mod document;
 mod endpoint;
 mod error;
@@ -73,11 +75,11 @@ pub fn sdl() -> String {
 }
 
 fn schema() -> PatchbaySchema {
-    // Depth, complexity and directives are counted by `document`, in linear time and before the library looks; its own
+    // Depth, complexity and directives are counted by `cost`, in linear time and before the library looks; its own
     // counting takes exponential time on nested fragments.
     Schema::build(Query, Mutation, Subscription)
         .register_output_type::<types::Node>()
-        .limit_recursive_depth(document::LEVELS_MAX + 1)
+        .limit_recursive_depth(cost::LEVELS_MAX + 1)
         .extension(error::MarkInvalid)
         .finish()
 }
