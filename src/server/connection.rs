@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep};
 use tower::ServiceExt;
 
-use super::Server;
+use super::{Server, leftover};
 use crate::config::ServerSection;
 
 /// Room for a head beyond the largest sum of headers, so that our own answer to a large one gets out.
@@ -70,7 +70,9 @@ async fn serve_connection(server: Server, stream: TcpStream, router: Router, set
         let (router, phase) = (router.clone(), phase.clone());
         async move {
             phase.serving(request.version());
+            let (request, leftover) = leftover::lend(request);
             let Ok(response) = router.oneshot(request.map(Body::new)).await;
+            leftover.drain().await;
             phase.served(response.status());
             Ok::<_, Infallible>(response)
         }

@@ -3,6 +3,7 @@
 mod connection;
 mod health;
 mod layers;
+mod leftover;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -10,6 +10,7 @@ mod cli;
 mod concurrency;
 mod dropped;
 mod graphql;
+mod leftover;
 mod model;
 mod parity;
 mod pooler;
