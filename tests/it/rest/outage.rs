@@ -65,9 +65,9 @@ async fn a_failure_half_way_through_an_install_leaves_nothing_behind() {
 async fn a_row_that_somebody_broke_is_a_500_for_its_account_alone() {
     let world = World::start().await;
     let acme = world.account("acme");
-    acme.post(INSTALL, &json!({"params": {"a": "CANARY"}})).await.ok();
+    acme.post(INSTALL, &json!({"params": {"a": "broken"}})).await.ok();
     world.account("globex").post(INSTALL, &json!({"params": {"a": 1}})).await.ok();
-    run(&world, "UPDATE installations SET params = '[\"CANARY\"]' WHERE account_id = 'acme'").await;
+    run(&world, "UPDATE installations SET params = '[\"broken\"]' WHERE account_id = 'acme'").await;
     for path in [LIST, STRIPE] {
         acme.get(path).await.assert_refused(500, "database_error", "Database error");
         world.account("globex").get(path).await.ok();

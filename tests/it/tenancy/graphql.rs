@@ -17,7 +17,7 @@ const CASES: &[(&str, &[&str])] = &[
             "(status: INSTALLED)",
             "(status: AVAILABLE, first: 20)",
             r#"(search: "stripe")"#,
-            r#"(search: "CANARY_acme")"#,
+            r#"(search: "MARK_acme")"#,
             r#"(category: "payments")"#,
         ],
     ),

@@ -16,17 +16,17 @@ use serde_json::{Value, json};
 use crate::support::{Answer, World};
 
 /// Part of every value that `acme` stores, and so of nothing that anybody else may see.
-const MARK: &str = "CANARY_acme";
+const MARK: &str = "MARK_acme";
 
 /// Gives `acme` an installation in force and one that was uninstalled, both with params and secrets.
 async fn furnish(world: &World) {
     let acme = world.account("acme");
     let stripe = json!({
         "params": {"api_version": "2025-09-30.clover", "note": MARK},
-        "secrets": {"api_key": format!("sk_test_{MARK}"), "webhook_secret": format!("whsec_{MARK}")},
+        "secrets": {"api_key": format!("sk_test_CANARY_{MARK}"), "webhook_secret": format!("whsec_CANARY_{MARK}")},
     });
     acme.post("/api/v1/integrations/stripe/install", &stripe).await.ok();
-    let slack = json!({"params": {"note": MARK}, "secrets": {"bot_token": format!("xoxb-{MARK}")}});
+    let slack = json!({"params": {"note": MARK}, "secrets": {"bot_token": format!("xoxb-CANARY_{MARK}")}});
     acme.post("/api/v1/integrations/slack/install", &slack).await.ok();
     acme.post("/api/v1/integrations/slack/uninstall", &Value::Null).await.ok();
 }

@@ -19,7 +19,7 @@ const CASES: &[(&str, &[Request])] = &[
             (Method::GET, "/integrations?status=installed", ""),
             (Method::GET, "/integrations?status=available&limit=7", ""),
             (Method::GET, "/integrations?search=stripe", ""),
-            (Method::GET, "/integrations?search=CANARY_acme", ""),
+            (Method::GET, "/integrations?search=MARK_acme", ""),
             (Method::GET, "/integrations?category=payments", ""),
         ],
     ),
