@@ -114,8 +114,10 @@ function watch(context, page, base) {
     if (response.status() >= 400) problems.requests.push(`${response.status()} ${response.url()}`);
   });
   context.on('requestfailed', request => {
-    if (new URL(request.url()).origin === base.origin) {
-      problems.requests.push(`${request.failure()?.errorText} ${request.url()}`);
+    // ERR_ABORTED is the browser's own doing: a page that is left takes back what it still loads.
+    const reason = request.failure()?.errorText;
+    if (new URL(request.url()).origin === base.origin && reason !== 'net::ERR_ABORTED') {
+      problems.requests.push(`${reason} ${request.url()}`);
     }
   });
   return problems;
