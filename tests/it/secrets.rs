@@ -85,7 +85,7 @@ async fn a_malformed_sealed_row_stands_in_nobodys_way() {
     let acme = world.account("acme");
     acme.post(INSTALL, &json!({"secrets": {"api_key": "sk_CANARY_1", "other": "CANARY_2"}})).await.ok();
     let data_key = world.data_key_of("acme").await;
-    for broken in [vec![], vec![0xB1], vec![0; 200], b"CANARY in the clear, longer than a header and a tag".to_vec()] {
+    for broken in [vec![], vec![0xB1], vec![0; 200], b"written in the clear, longer than a header and a tag".to_vec()] {
         let db = world.connect().await;
         let row = world.secrets_of("acme").await.into_iter().find(|row| row.name == "api_key").expect("row");
         let mut row = row.into_active_model();
