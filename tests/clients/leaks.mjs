@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 const IN_THE_OPEN = 'VISIBLE_PARAM';
+/** Of one file and form; the first alone may hide another cause. */
+const SHOWN = 20;
 
 /** How a secret looks in the forms in which programs write bytes. */
 function forms(secret) {
@@ -60,11 +62,12 @@ const search = path => {
     count++;
     size += content.length;
     inTheOpen ||= content.includes(IN_THE_OPEN);
-    const leak = leakIn(content);
-    if (leak) {
-      failed = true;
-      const at = content.indexOf(leak.form);
-      console.log(`LEAK  ${leak.secret} in ${file}: ${content.subarray(Math.max(0, at - 200), at + 100).toString('latin1')}`);
+    for (const { secret, form } of wanted) {
+      for (let at = content.indexOf(form), shown = 0; at >= 0 && shown < SHOWN; at = content.indexOf(form, at + 1), shown++) {
+        failed = true;
+        const around = content.subarray(Math.max(0, at - 120), at + 80).toString('latin1');
+        console.log(`LEAK  ${secret} in ${file}: ${around.replaceAll('\n', ' ')}`);
+      }
     }
   }
   return inTheOpen;
