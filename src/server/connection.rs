@@ -34,7 +34,7 @@ const HEADERS_MAX: usize = 200;
 /// A pause after a failed accept, such as with no file descriptor free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until the server stops, and then until every connection has ended.
+/// Accepts connections until the server stops; each is served by a task that [`Server::drained`] waits for.
 pub async fn serve(server: Server, listener: TcpListener, router: Router, settings: &ServerSection) {
     let places = Arc::new(Semaphore::new(settings.max_connections));
     loop {
