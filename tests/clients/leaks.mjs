@@ -66,7 +66,7 @@ const search = path => {
       for (let at = content.indexOf(form), shown = 0; at >= 0 && shown < SHOWN; at = content.indexOf(form, at + 1), shown++) {
         failed = true;
         const around = content.subarray(Math.max(0, at - 120), at + 80).toString('latin1');
-        console.log(`LEAK  ${secret} in ${file}: ${around.replaceAll('\n', ' ')}`);
+        console.log(`LEAK  ${secret} in ${file}: ${around.replace(/[^ -~]/g, '.')}`);
       }
     }
   }
