@@ -25,6 +25,13 @@ await run('graphiql', async ({ page, base, check, screenshot }) => {
   const response = () => editorText('response.json');
   const shown = selector => page.locator(selector).innerText().then(text => text.replaceAll('\u00a0', ' '));
 
+  /** What the response panel has painted, which is later than what its editor holds. */
+  const panelShows = part =>
+    until(async () => {
+      const panel = await shown('.graphiql-response .view-lines');
+      return panel.includes(part) && panel;
+    }, `${part} in the response panel`);
+
   const execute = async () => {
     const [answer] = await Promise.all([
       page.waitForResponse(answer => new URL(answer.url()).pathname === '/graphql'),
@@ -69,7 +76,10 @@ await run('graphiql', async ({ page, base, check, screenshot }) => {
   });
 
   await check('the account header is prefilled', async () => {
-    const headers = await until(() => shown('.graphiql-editor-tool .graphiql-editor:not(.hidden) .view-lines'), 'the headers editor');
+    const headers = await until(async () => {
+      const painted = await shown('.graphiql-editor-tool .graphiql-editor:not(.hidden) .view-lines');
+      return painted.trim().endsWith('}') && painted;
+    }, 'the headers editor');
     assert(JSON.parse(headers)['X-Account-ID'] === 'acme', headers);
   });
 
@@ -86,7 +96,7 @@ await run('graphiql', async ({ page, base, check, screenshot }) => {
     const { totalCount, categoryCounts } = json.data.integrations;
     assert(Number.isInteger(totalCount) && totalCount > 0, `totalCount: ${totalCount}`);
     assert(categoryCounts.some(({ category, count }) => category === 'payments' && count === totalCount), JSON.stringify(categoryCounts));
-    includes(await shown('.graphiql-response .view-lines'), '"integrations"', 'the response panel');
+    await panelShows('"integrations"');
     assert(request.method() === 'POST', request.method());
     const headers = await request.allHeaders();
     assert(headers['x-account-id'] === 'acme', `X-Account-ID: ${headers['x-account-id']}`);
@@ -113,7 +123,7 @@ await run('graphiql', async ({ page, base, check, screenshot }) => {
     await screenshot('get.png');
     assert(json.data.integration.status === 'INSTALLED', text);
     assert(json.data.integration.secretNames.join() === 'api_key,webhook_secret', text);
-    const panel = await shown('.graphiql-response .view-lines');
+    const panel = await panelShows('"secretNames"');
     for (const secret of SECRETS) {
       excludes(text, secret, 'the response');
       excludes(panel, secret, 'the response panel');
