@@ -115,10 +115,8 @@ impl App {
 /// # Errors
 /// A sentence for the operator.
 pub async fn open(config: &Config, observer: Option<StatementObserver>) -> Result<Store, String> {
-    if let Some(folder) =
-        config.embedded_database().and_then(|path| path.parent()).filter(|f| !f.as_os_str().is_empty())
-    {
-        fs::create_dir_all(folder).map_err(|e| format!("cannot make the data directory {}: {e}", folder.display()))?;
+    if let Some(path) = config.embedded_database() {
+        make_folder_of(path)?;
     }
     let store = Store::connect(&config.database, observer).await.map_err(database_sentence)?;
     let applied = store.migrate(&config.database).await.map_err(database_sentence)?;
@@ -126,6 +124,17 @@ pub async fn open(config: &Config, observer: Option<StatementObserver>) -> Resul
         tracing::info!(steps = applied.len(), "schema migrated");
     }
     Ok(store)
+}
+
+/// Makes the folder that a file is to lie in, for its owner alone: params are stored in the open. One that is there
+/// already is left as it is.
+fn make_folder_of(file: &Path) -> Result<(), String> {
+    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|e| format!("cannot make the data directory {}: {e}", folder.display()))
 }
 
 /// The key ring in force; made on the very first run with the embedded database, and never otherwise.
@@ -156,9 +165,7 @@ fn default_keyring(config: &Config) -> PathBuf {
 }
 
 fn create_keyring(path: &Path) -> Result<(), String> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|e| format!("cannot make the data directory {}: {e}", folder.display()))?;
-    }
+    make_folder_of(path)?;
     match Keyring::create(path) {
         Ok(()) => {
             tracing::info!(file = %path.display(), key = 1, "made a key ring: keep a copy, secrets cannot be read without it");

@@ -92,6 +92,7 @@ async fn a_key_ring_is_made_on_the_very_first_run_and_never_again() {
     let ring = data.join("keyring.json");
     let process = Process::serve(&["--data-dir", &text(&data)]);
     assert_eq!(std::fs::metadata(&ring).expect("made").permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::metadata(&data).expect("made").permissions().mode() & 0o777, 0o700);
     let made = std::fs::read_to_string(&ring).expect("ring");
     let install = json!({"secrets": {"api_key": "sk_CANARY"}});
     Wire::new(&process.url, "acme").post("/api/v1/integrations/stripe/install", &install).await.ok();
