@@ -2,7 +2,7 @@
 //!
 //! No message quotes the document, which may hold an inline secret.
 
-use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
+use async_graphql::parser::types::{ExecutableDocument, OperationDefinition};
 use async_graphql::parser::{Error as ParseError, parse_query};
 use async_graphql::{Pos, ServerError, Variables};
 
@@ -44,19 +44,8 @@ pub(super) enum Refusal {
     Value(ServerError),
 }
 
-/// A document that may go on to validation.
-pub(super) struct Admitted {
-    pub(super) document: ExecutableDocument,
-    pub(super) kind: OperationType,
-}
-
-/// Parses a document, picks the operation and counts what it costs.
-pub(super) fn admit(
-    text: &str,
-    operation_name: Option<&str>,
-    variables: &Variables,
-    limits: &DocumentLimits,
-) -> Result<Admitted, Refusal> {
+/// Parses a document and refuses one that costs too much.
+pub(super) fn read(text: &str, variables: &Variables, limits: &DocumentLimits) -> Result<ExecutableDocument, Refusal> {
     if text.len() > limits.max_document_bytes {
         return Err(Refusal::TooLarge { limit: limits.max_document_bytes });
     }
@@ -65,8 +54,7 @@ pub(super) fn admit(
     }
     let document = parse_query(text).map_err(|error| syntax(&error))?;
     cost::check(&document, variables, limits)?;
-    let kind = select(&document, operation_name)?.ty;
-    Ok(Admitted { document, kind })
+    Ok(document)
 }
 
 fn syntax(error: &ParseError) -> Refusal {
@@ -109,6 +97,7 @@ pub(super) fn select<'a>(
 
 #[cfg(test)]
 mod tests {
+    use async_graphql::parser::types::OperationType;
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -124,7 +113,8 @@ mod tests {
     }
 
     fn verdict(text: &str) -> Result<OperationType, Refusal> {
-        admit(text, None, &Variables::default(), &limits()).map(|admitted| admitted.kind)
+        let document = read(text, &Variables::default(), &limits())?;
+        select(&document, None).map(|operation| operation.ty)
     }
 
     fn is_too_complex(text: &str) -> bool {
@@ -141,7 +131,7 @@ mod tests {
         let both = format!("query($n: Int = 200) {{ a: {} b: {} }}", page("$n"), page("$n"));
         assert!(is_too_complex(&both), "the default of a variable counts");
         let small: Variables = Variables::from_json(serde_json::json!({"n": 10}));
-        assert!(admit(&both, None, &small, &limits()).is_ok());
+        assert!(read(&both, &small, &limits()).is_ok());
     }
 
     #[test]

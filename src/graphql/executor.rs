@@ -44,13 +44,13 @@ impl Executor {
 
     /// Parses and counts the document, and checks the values it is run with; the request then holds it.
     pub(super) fn admit(&self, request: &mut Request) -> std::result::Result<OperationType, Refusal> {
-        let name = request.operation_name.as_deref();
-        let admitted = document::admit(&request.query, name, &request.variables, &self.limits)?;
-        let operation = document::select(&admitted.document, name)?;
-        coercion::coerce(&admitted.document, operation, &mut request.variables)?;
+        let document = document::read(&request.query, &request.variables, &self.limits)?;
+        let operation = document::select(&document, request.operation_name.as_deref())?;
+        let kind = operation.ty;
+        coercion::coerce(&document, operation, &mut request.variables)?;
         request.operation_name = request.operation_name.take().filter(|name| !name.is_empty());
-        request.set_parsed_query(admitted.document);
-        Ok(admitted.kind)
+        request.set_parsed_query(document);
+        Ok(kind)
     }
 
     /// Runs an admitted query or mutation.
