@@ -10,6 +10,7 @@ pub use sea_orm_migration::prelude::{MigratorTrait, SchemaManager};
 mod m20261124_000001_catalog;
 mod m20261124_000002_installations;
 mod m20261124_000003_keys;
+mod m20261124_000004_writes;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000001_catalog::Migration),
             Box::new(m20261124_000002_installations::Migration),
             Box::new(m20261124_000003_keys::Migration),
+            Box::new(m20261124_000004_writes::Migration),
         ]
     }
 

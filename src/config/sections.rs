@@ -175,5 +175,6 @@ fn database(resolved: &Resolved, data_dir: &std::path::Path) -> StoreSettings {
         statement_timeout: millis("database.statement_timeout_ms"),
         transaction_pooler: resolved.switch("database.transaction_pooler"),
         sqlite_synchronous_full: resolved.text("database.sqlite_synchronous") == "full",
+        account_cache_bytes: resolved.number("database.account_cache_bytes"),
     }
 }

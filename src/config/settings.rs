@@ -138,6 +138,13 @@ pub const SETTINGS: &[Setting] = &[
         "full",
         "full: a commit survives power loss. normal: faster, the last commits may be lost with the power (never with the process).",
     ),
+    number(
+        "database.account_cache_bytes",
+        0,
+        1_073_741_824,
+        "8388608",
+        "Memory for the rows of the accounts asked for most, about; what others change is seen at once. 0 keeps none.",
+    ),
     named(
         "PATCHBAY_KEYRING_FILE",
         setting(

@@ -30,6 +30,20 @@ pub struct Installation {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Installation {
+    /// Nothing stored and nothing installed yet.
+    pub fn new(integration_id: IntegrationId, at: DateTime<Utc>) -> Self {
+        Self {
+            integration_id,
+            params: Map::new(),
+            secret_names: Vec::new(),
+            installed_at: None,
+            revision: 0,
+            updated_at: at,
+        }
+    }
+}
+
 /// What a caller supplied to an install: storable, but not yet checked against the entry's schemas.
 #[derive(Default)]
 pub struct Supplied {
@@ -59,6 +73,11 @@ impl Supplied {
     /// The params, if any were supplied.
     pub fn params(&self) -> Option<&Map<String, Value>> {
         self.params.as_ref()
+    }
+
+    /// The params alone.
+    pub fn into_params(self) -> Option<Map<String, Value>> {
+        self.params
     }
 
     /// The secrets by name; empty when none were supplied.

@@ -23,7 +23,7 @@ pub struct Integration {
     /// The shared entry.
     pub entry: Arc<Entry>,
     /// The account's own row, if it ever installed the entry.
-    pub installation: Option<Installation>,
+    pub installation: Option<Arc<Installation>>,
 }
 
 impl Integration {

@@ -47,8 +47,6 @@ pub enum Page {
 pub struct Slice<T> {
     /// The items, in the list's order.
     pub items: Vec<T>,
-    /// The cursor of each item.
-    pub cursors: Vec<Cursor>,
     /// Whether more follows.
     pub has_next: bool,
     /// Whether more precedes.

@@ -101,7 +101,9 @@ impl async_graphql::Executor for SocketExecutor {
     }
 }
 
-fn with_caller(request: Request, caller: Caller) -> Request {
+fn with_caller(request: Request, mut caller: Caller) -> Request {
+    // A socket's caller outlives many revisions of the catalog; a request sees one.
+    caller.tenant = caller.tenant.map(|tenant| tenant.anew());
     match &caller.tenant {
         Some(tenant) => request.data(loaders::installations(tenant.clone())).data(caller),
         None => request.data(caller),

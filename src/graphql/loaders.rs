@@ -21,13 +21,13 @@ pub(super) fn installations(tenant: TenantServices) -> DataLoader<InstallationBy
 }
 
 impl Loader<IntegrationId> for InstallationByIntegration {
-    type Value = Installation;
+    type Value = Arc<Installation>;
     type Error = Arc<Error>;
 
     async fn load(
         &self,
         keys: &[IntegrationId],
-    ) -> std::result::Result<HashMap<IntegrationId, Installation>, Arc<Error>> {
+    ) -> std::result::Result<HashMap<IntegrationId, Arc<Installation>>, Arc<Error>> {
         let found = self.0.installations_for(keys).await.map_err(Arc::new)?;
         Ok(found.into_iter().map(|installation| (installation.integration_id, installation)).collect())
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::domain::{self, Cursor};
+use crate::domain;
 
 /// Belongs to the pair of account and integration.
 #[derive(Clone, Copy, Serialize, ToSchema)]
@@ -71,6 +71,7 @@ pub(super) struct Integration<'a> {
 
 /// An item of a list: an integration whose schemas are there only with `include=schemas`.
 #[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes the answer in the document; it is written by `fragments`")]
 pub(super) struct IntegrationItem<'a> {
     #[serde(flatten)]
     summary: Summary<'a>,
@@ -140,6 +141,7 @@ pub(super) struct Summary<'a> {
 
 /// A list of integrations.
 #[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes the answer in the document; it is written by `fragments`")]
 pub(super) struct IntegrationList<'a> {
     /// By category, display name without case, id.
     integrations: Vec<IntegrationItem<'a>>,
@@ -157,6 +159,7 @@ pub(super) struct IntegrationList<'a> {
 
 /// What came of an install or uninstall.
 #[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes the answer in the document; it is written by `fragments`")]
 pub(super) struct Changed<'a> {
     /// As it stands now.
     integration: Integration<'a>,
@@ -209,34 +212,6 @@ impl<'a> Integration<'a> {
             params_schema: &integration.entry.params_schema,
             secrets_schema: &integration.entry.secrets_schema,
         }
-    }
-}
-
-impl<'a> IntegrationList<'a> {
-    pub(super) fn new(
-        integrations: &'a [domain::Integration],
-        with_schemas: bool,
-        category_counts: BTreeMap<&'a str, usize>,
-        total: usize,
-        next_cursor: Option<Option<&'a Cursor>>,
-    ) -> Self {
-        let item = |integration: &'a domain::Integration| IntegrationItem {
-            summary: Summary::of(integration),
-            params_schema: with_schemas.then_some(&integration.entry.params_schema),
-            secrets_schema: with_schemas.then_some(&integration.entry.secrets_schema),
-        };
-        Self {
-            integrations: integrations.iter().map(item).collect(),
-            category_counts,
-            total,
-            next_cursor: next_cursor.map(|cursor| cursor.map(|Cursor(text)| text.as_str())),
-        }
-    }
-}
-
-impl<'a> Changed<'a> {
-    pub(super) fn of(integration: &'a domain::Integration, changed: bool) -> Self {
-        Self { integration: Integration::of(integration), changed }
     }
 }
 

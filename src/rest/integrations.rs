@@ -6,9 +6,10 @@ use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 
 use super::query::{self, ListQuery};
-use super::{body, json, respond};
+use super::respond::{self, Tag};
+use super::{RestState, body, json};
 use crate::domain::{Page, Reference, Supplied};
-use crate::edge::{EdgeState, Failure, is_json, read_body, tenant_in};
+use crate::edge::{Failure, is_json, read_body, tenant_in};
 use crate::error::Error;
 
 type Answer = Result<Response, Failure>;
@@ -25,23 +26,30 @@ type Answer = Result<Response, Failure>;
         (status = 304, description = "The client has this answer already"),
         (status = 400, description = "A missing or malformed account, or a malformed parameter"),
     ))]
-pub(super) async fn list(State(state): State<EdgeState>, headers: HeaderMap, uri: Uri) -> Answer {
-    let tenant = tenant_in(&headers, &state)?;
+pub(super) async fn list(State(state): State<RestState>, headers: HeaderMap, uri: Uri) -> Answer {
+    let tenant = tenant_in(&headers, &state.edge)?;
     let wanted = ListQuery::read(&uri)?.parse()?;
-    let listing = tenant.list(wanted.filter).await?;
+    let rendered = state.fragments.of(tenant.catalog())?;
+    let tag = |revision: i64| {
+        let query = uri.query().unwrap_or_default();
+        Tag::of(&[rendered.print(), tenant.account().as_str().as_bytes(), &revision.to_be_bytes(), query.as_bytes()])
+    };
+    let listing = if Tag::is_given(&headers) {
+        let revision = tenant.revision().await?;
+        if tag(revision).is_among(&headers) {
+            return Ok(tag(revision).unchanged());
+        }
+        tenant.list_at(revision, wanted.filter).await?
+    } else {
+        tenant.list(wanted.filter).await?
+    };
     let slice = listing.page(&wanted.page)?;
-    let paged = wanted.page != Page::All;
-    let next = slice.cursors.last().filter(|_| slice.has_next);
-    let body = body::IntegrationList::new(
-        &slice.items,
-        wanted.with_schemas,
-        listing.category_counts(),
-        listing.total(),
-        paged.then_some(next),
-    );
-    let mut response = respond::cached(&headers, &body)?;
+    let next = slice.items.last().filter(|_| slice.has_next).map(|last| listing.cursor(last));
+    let next_cursor = (wanted.page != Page::All).then_some(next.as_ref());
+    let body = rendered.list(&slice.items, wanted.detail, &listing, next_cursor)?;
+    let mut response = tag(listing.revision()).respond(&headers, body);
     if let Some(cursor) = next {
-        let link = format!("<{}>; rel=\"next\"", query::next_page(&uri, cursor));
+        let link = format!("<{}>; rel=\"next\"", query::next_page(&uri, &cursor));
         let link = HeaderValue::from_str(&link).map_err(|e| Error::Internal { cause: e.to_string() })?;
         response.headers_mut().insert(header::LINK, link);
     }
@@ -59,10 +67,20 @@ pub(super) async fn list(State(state): State<EdgeState>, headers: HeaderMap, uri
         (status = 400, description = "A missing or malformed account"),
         (status = 404, description = "No such integration for this account"),
     ))]
-pub(super) async fn show(State(state): State<EdgeState>, headers: HeaderMap, path: Id) -> Answer {
-    let tenant = tenant_in(&headers, &state)?;
+pub(super) async fn show(State(state): State<RestState>, headers: HeaderMap, path: Id) -> Answer {
+    let tenant = tenant_in(&headers, &state.edge)?;
     let integration = tenant.integration(&path.0).await?;
-    Ok(respond::cached(&headers, &body::Integration::of(&integration))?)
+    let rendered = state.fragments.of(tenant.catalog())?;
+    let print = rendered.print_of(&integration.entry);
+    // Of this one installation, not of the account: what happens to others leaves the answer as it is.
+    let tag = match &integration.installation {
+        None => Tag::of(&[print]),
+        Some(row) => Tag::of(&[print, tenant.account().as_str().as_bytes(), &row.revision.to_be_bytes()]),
+    };
+    if tag.is_among(&headers) {
+        return Ok(tag.unchanged());
+    }
+    Ok(tag.respond(&headers, rendered.one(&integration)?))
 }
 
 /// Install an integration
@@ -82,9 +100,9 @@ pub(super) async fn show(State(state): State<EdgeState>, headers: HeaderMap, pat
         (status = 415, description = "The body is not JSON"),
         (status = 422, description = "A value breaks the entry's schema; nothing was stored"),
     ))]
-pub(super) async fn install(State(state): State<EdgeState>, headers: HeaderMap, path: Id, body: Body) -> Answer {
-    let tenant = tenant_in(&headers, &state)?;
-    let bytes = read_body(&headers, body, state.max_body_bytes).await?;
+pub(super) async fn install(State(state): State<RestState>, headers: HeaderMap, path: Id, body: Body) -> Answer {
+    let tenant = tenant_in(&headers, &state.edge)?;
+    let bytes = read_body(&headers, body, state.edge.max_body_bytes).await?;
     let supplied = if bytes.is_empty() {
         Supplied::default()
     } else if is_json(&headers) {
@@ -93,7 +111,8 @@ pub(super) async fn install(State(state): State<EdgeState>, headers: HeaderMap, 
         return Err(Failure::MediaType);
     };
     let outcome = tenant.install(&path.0, supplied).await?;
-    Ok(respond::changed(&body::Changed::of(&outcome.integration, outcome.changed)))
+    let rendered = state.fragments.of(tenant.catalog())?;
+    Ok(respond::json(rendered.changed(&outcome.integration, outcome.changed)?))
 }
 
 /// Uninstall an integration
@@ -108,11 +127,12 @@ pub(super) async fn install(State(state): State<EdgeState>, headers: HeaderMap, 
         (status = 404, description = "No such integration for this account"),
         (status = 413, description = "The body, which is ignored, is too large"),
     ))]
-pub(super) async fn uninstall(State(state): State<EdgeState>, headers: HeaderMap, path: Id, body: Body) -> Answer {
-    let tenant = tenant_in(&headers, &state)?;
-    read_body(&headers, body, state.max_body_bytes).await?;
+pub(super) async fn uninstall(State(state): State<RestState>, headers: HeaderMap, path: Id, body: Body) -> Answer {
+    let tenant = tenant_in(&headers, &state.edge)?;
+    read_body(&headers, body, state.edge.max_body_bytes).await?;
     let outcome = tenant.uninstall(&path.0).await?;
-    Ok(respond::changed(&body::Changed::of(&outcome.integration, outcome.changed)))
+    let rendered = state.fragments.of(tenant.catalog())?;
+    Ok(respond::json(rendered.changed(&outcome.integration, outcome.changed)?))
 }
 
 /// The `{id}` of a path. One that is not UTF-8 is a name that nobody has.

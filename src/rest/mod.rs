@@ -4,12 +4,15 @@
 
 mod body;
 mod error;
+mod fragments;
 mod integrations;
 mod json;
 mod openapi;
 mod query;
 mod respond;
 mod stubs;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
@@ -20,12 +23,21 @@ pub use error::render;
 pub use openapi::document;
 
 use crate::edge::{EdgeState, Failure};
+use fragments::Fragments;
 
 /// The prefix of every route.
 pub const PREFIX: &str = "/api/v1";
 
+/// What the REST handlers get.
+#[derive(Clone)]
+struct RestState {
+    edge: EdgeState,
+    fragments: Arc<Fragments>,
+}
+
 /// The routes, with the document that describes them at `/api/v1/openapi.json`.
-pub fn router(state: EdgeState) -> Router {
+pub fn router(edge: EdgeState) -> Router {
+    let state = RestState { edge, fragments: Arc::default() };
     let (router, api) = documented().split_for_parts();
     let document = openapi::Document::new(openapi::finish(api));
     router
@@ -35,7 +47,7 @@ pub fn router(state: EdgeState) -> Router {
 }
 
 /// Every documented route. A route outside of this is outside of every check.
-fn documented() -> OpenApiRouter<EdgeState> {
+fn documented() -> OpenApiRouter<RestState> {
     let routes = OpenApiRouter::new()
         .routes(routes!(integrations::list))
         .routes(routes!(integrations::show))

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::PREFIX;
+use super::fragments::Detail;
 use crate::domain::integration::Status;
 use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::domain::{CatalogFilter, Cursor, Page};
@@ -47,7 +48,7 @@ pub(super) enum Include {
 pub(super) struct Wanted {
     pub(super) filter: CatalogFilter,
     pub(super) page: Page,
-    pub(super) with_schemas: bool,
+    pub(super) detail: Detail,
 }
 
 impl ListQuery {
@@ -61,9 +62,9 @@ impl ListQuery {
     /// # Errors
     /// [`Error::BadInput`] naming the parameter and what it may be.
     pub(super) fn parse(self) -> Result<Wanted> {
-        let with_schemas = match self.include.as_deref() {
-            None | Some("") => false,
-            Some("schemas") => true,
+        let detail = match self.include.as_deref() {
+            None | Some("") => Detail::Summary,
+            Some("schemas") => Detail::Schemas,
             Some(_) => return Err(Error::bad_input("include must be schemas")),
         };
         let status = match self.status.as_deref() {
@@ -84,7 +85,7 @@ impl ListQuery {
             }
         };
         let filter = CatalogFilter { category: self.category, status, search: self.search };
-        Ok(Wanted { filter, page, with_schemas })
+        Ok(Wanted { filter, page, detail })
     }
 }
 

@@ -1,6 +1,5 @@
 //! Answers that a client may keep: ETag and 304; and what a cache is told of all the others.
 
-use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -17,6 +16,56 @@ const VARY: &str = "Accept, Authorization, X-Account-ID";
 /// Bytes of the digest in an ETag.
 const TAG: usize = 16;
 
+/// A version of an answer. Weak (RFC 9110, section 8.8.1): the same answer may go out compressed.
+pub(super) struct Tag(HeaderValue);
+
+impl Tag {
+    /// The tag of an answer that these decide, beside the version of this program.
+    pub(super) fn of(parts: &[&[u8]]) -> Self {
+        let mut digest = Sha256::new_with_prefix(env!("CARGO_PKG_VERSION"));
+        for part in parts {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        let mut tag = String::with_capacity(32);
+        tag.push_str("W/\"");
+        URL_SAFE_NO_PAD.encode_string(&digest.finalize()[..TAG], &mut tag);
+        tag.push('"');
+        Self(HeaderValue::try_from(tag).unwrap_or_else(|_| HeaderValue::from_static("")))
+    }
+
+    /// Whether the client has an answer already.
+    pub(super) fn is_given(request: &HeaderMap) -> bool {
+        request.contains_key(header::IF_NONE_MATCH)
+    }
+
+    /// Whether the client has this very answer.
+    pub(super) fn is_among(&self, request: &HeaderMap) -> bool {
+        given(request).any(|one| opaque(one) == opaque(self.text()))
+    }
+
+    /// The answer to a client that has it already.
+    pub(super) fn unchanged(self) -> Response {
+        let mut response = (StatusCode::NOT_MODIFIED, [(header::ETAG, self.0)]).into_response();
+        keep_private(response.headers_mut());
+        response
+    }
+
+    /// The JSON text, or 304 when the client has it already: `*` stands for any answer that is not a failure.
+    pub(super) fn respond(self, request: &HeaderMap, body: Vec<u8>) -> Response {
+        if self.is_among(request) || given(request).any(|one| one == "*") {
+            return self.unchanged();
+        }
+        let mut response = json(body);
+        response.headers_mut().insert(header::ETAG, self.0);
+        response
+    }
+
+    fn text(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
 /// The value as JSON, or 304 when the client has it already.
 pub(super) fn cached(request: &HeaderMap, value: &impl Serialize) -> Result<Response> {
     let body = serde_json::to_vec(value).map_err(|e| Error::Internal { cause: e.to_string() })?;
@@ -25,20 +74,12 @@ pub(super) fn cached(request: &HeaderMap, value: &impl Serialize) -> Result<Resp
 
 /// The JSON text, or 304 when the client has it already.
 pub(super) fn cached_bytes(request: &HeaderMap, body: Vec<u8>) -> Response {
-    let tag = tag(&body);
-    let headers = [(header::ETAG, &*tag)];
-    let mut response = if matches(request, &tag) {
-        (StatusCode::NOT_MODIFIED, headers).into_response()
-    } else {
-        (headers, [(header::CONTENT_TYPE, "application/json")], body).into_response()
-    };
-    keep_private(response.headers_mut());
-    response
+    Tag::of(&[&body]).respond(request, body)
 }
 
-/// The value as JSON: what came of a change, which has no tag.
-pub(super) fn changed(value: &impl Serialize) -> Response {
-    let mut response = Json(value).into_response();
+/// The JSON text of an answer without a tag, such as what came of a change.
+pub(super) fn json(body: Vec<u8>) -> Response {
+    let mut response = ([(header::CONTENT_TYPE, "application/json")], body).into_response();
     keep_private(response.headers_mut());
     response
 }
@@ -50,15 +91,13 @@ pub(super) fn keep_private(headers: &mut HeaderMap) {
     headers.insert(header::VARY, HeaderValue::from_static(VARY));
 }
 
-/// Weak (RFC 9110, section 8.8.1): the same answer may go out compressed.
-fn tag(body: &[u8]) -> String {
-    let digest = Sha256::digest(body);
-    format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(&digest[..TAG]))
+/// RFC 9110, section 13.1.2.
+fn given(request: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// RFC 9110, section 13.1.2, with the weak comparison.
-fn matches(request: &HeaderMap, tag: &str) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let given = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    given.flat_map(|value| value.split(',')).any(|one| one.trim() == "*" || opaque(one) == opaque(tag))
+/// What the weak comparison looks at (RFC 9110, section 8.8.3.2).
+fn opaque(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
 }

@@ -4,8 +4,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::{body, respond};
-use crate::edge::{EdgeState, Failure, tenant_in};
+use super::{RestState, body, respond};
+use crate::edge::{Failure, tenant_in};
 
 /// List MCP connections
 ///
@@ -16,8 +16,8 @@ use crate::edge::{EdgeState, Failure, tenant_in};
         (status = 304, description = "The client has this answer already"),
         (status = 400, description = "A missing or malformed account"),
     ))]
-pub(super) async fn mcp_connections(State(state): State<EdgeState>, headers: HeaderMap) -> Result<Response, Failure> {
-    tenant_in(&headers, &state)?;
+pub(super) async fn mcp_connections(State(state): State<RestState>, headers: HeaderMap) -> Result<Response, Failure> {
+    tenant_in(&headers, &state.edge)?;
     Ok(respond::cached(&headers, &body::McpConnectionList { mcp_connections: [], total: 0 })?)
 }
 
@@ -30,7 +30,7 @@ pub(super) async fn mcp_connections(State(state): State<EdgeState>, headers: Hea
         (status = 304, description = "The client has this answer already"),
         (status = 400, description = "A missing or malformed account"),
     ))]
-pub(super) async fn native_tools(State(state): State<EdgeState>, headers: HeaderMap) -> Result<Response, Failure> {
-    tenant_in(&headers, &state)?;
+pub(super) async fn native_tools(State(state): State<RestState>, headers: HeaderMap) -> Result<Response, Failure> {
+    tenant_in(&headers, &state.edge)?;
     Ok(respond::cached(&headers, &body::NativeToolList { native_tools: [], total: 0 })?)
 }

@@ -1,26 +1,41 @@
 //! Looking at the catalog as one account sees it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Listing, Snapshot, TenantServices};
-use crate::domain::{CatalogFilter, Entry, Installation, Integration, IntegrationId, Reference};
+use crate::domain::{CatalogFilter, Installation, Integration, IntegrationId, Reference};
 use crate::error::{Error, Result};
 
 impl TenantServices {
-    /// The catalog as it stands; find entries in it before asking for their installations.
-    pub fn catalog(&self) -> Arc<Snapshot> {
-        self.services.catalog()
+    /// The catalog as this request sees it; find entries in it before asking for their installations.
+    pub fn catalog(&self) -> &Arc<Snapshot> {
+        &self.catalog
     }
 
-    /// The list under a filter: one small query, everything else from memory.
+    /// A number that grows with every change of what the account has; 0 before the first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn revision(&self) -> Result<i64> {
+        self.tenant.revision().await
+    }
+
+    /// The list under a filter: at most one statement, over the account's own rows.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn list(&self, filter: CatalogFilter) -> Result<Listing> {
-        let installations = self.tenant.installations().await?;
-        let installations: HashMap<_, _> = installations.into_iter().map(|i| (i.integration_id, i)).collect();
-        Ok(Listing::new(self.account(), self.catalog(), installations, filter))
+        let state = self.tenant.state().await?;
+        Ok(Listing::new(self.account(), self.catalog.clone(), state, filter))
+    }
+
+    /// The same for someone who has just asked for the revision.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list_at(&self, revision: i64, filter: CatalogFilter) -> Result<Listing> {
+        let state = self.tenant.state_at(revision).await?;
+        Ok(Listing::new(self.account(), self.catalog.clone(), state, filter))
     }
 
     /// One integration.
@@ -28,8 +43,8 @@ impl TenantServices {
     /// # Errors
     /// [`Error::NotFound`], and those of the database.
     pub async fn integration(&self, reference: &Reference) -> Result<Integration> {
-        let entry = self.catalog().find(reference).ok_or(Error::NotFound)?;
-        let installation = self.tenant.find_installation(entry.id).await?;
+        let entry = self.catalog.find(reference).ok_or(Error::NotFound)?;
+        let installation = self.tenant.installation(entry.id).await?;
         Ok(Integration { entry, installation })
     }
 
@@ -37,11 +52,7 @@ impl TenantServices {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn installations_for(&self, ids: &[IntegrationId]) -> Result<Vec<Installation>> {
+    pub async fn installations_for(&self, ids: &[IntegrationId]) -> Result<Vec<Arc<Installation>>> {
         self.tenant.installations_for(ids).await
-    }
-
-    pub(super) fn entry_of(&self, id: IntegrationId) -> Option<Arc<Entry>> {
-        self.catalog().find(&Reference::Id(id))
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{self, Instant};
 
 use super::TenantServices;
-use crate::domain::{AccountId, Integration};
+use crate::domain::{AccountId, Integration, Reference};
 use crate::error::{Error, Result};
 
 /// The subscribers of this process, by account.
@@ -140,8 +140,10 @@ impl Subscription {
         }
         let installations = self.tenant.tenant.changes_since(self.position).await?;
         self.position = installations.last().map_or(self.position, |last| last.revision);
+        // A subscription outlives many revisions of the catalog.
+        let catalog = self.tenant.services.catalog();
         let integrations = installations.into_iter().filter_map(|installation| {
-            let entry = self.tenant.entry_of(installation.integration_id)?;
+            let entry = catalog.find(&Reference::Id(installation.integration_id))?;
             Some(Integration { entry, installation: Some(installation) })
         });
         Ok(integrations.collect())

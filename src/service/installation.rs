@@ -1,6 +1,7 @@
 //! Installing and uninstalling.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -8,14 +9,19 @@ use super::TenantServices;
 use super::snapshot::Listed;
 use super::validation::Forms;
 use crate::domain::entry::{Entry, Part};
+use crate::domain::installation::merge_names;
 use crate::domain::limits::SECRETS_PER_INSTALLATION;
-use crate::domain::{CONNECTION, Integration, Plain, Reference, Sealed, SecretChange, SecretName, Supplied};
+use crate::domain::{
+    CONNECTION, Installation, Integration, Plain, Reference, Sealed, SecretChange, SecretName, Supplied,
+};
 use crate::error::{Error, FieldProblem, Result};
-use crate::store::{AccountKey, InstallChange, Installed};
+use crate::store::{self, AccountKey, AccountState, Change};
 use crate::vault::{DataKey, SecretPlace, WrappedKey};
 
 /// The generation of an account's first data key.
 const FIRST_KEY: u32 = 1;
+/// How often a change is worked out before other replicas, which each time were faster, have the better of it.
+const ATTEMPTS: u32 = 12;
 
 /// What came of an install or uninstall.
 pub struct Outcome {
@@ -25,52 +31,98 @@ pub struct Outcome {
     pub changed: bool,
 }
 
+/// What is to become of an installation.
+enum Wish {
+    /// Installed, with these params if any, and these secrets merged into those that are kept.
+    Install { params: Option<Map<String, Value>>, secrets: Vec<SecretChange<Plain>> },
+    /// Not installed; everything else is kept.
+    Uninstall,
+}
+
 impl TenantServices {
     /// Installs an integration, or merges into what is installed.
     ///
-    /// Values are checked before any key is touched and sealed before the transaction opens, so that every failure
-    /// leaves nothing behind.
+    /// Values are checked before any key is touched and sealed before anything is written, so that every failure leaves
+    /// nothing behind.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Invalid`] with one problem per field; [`Error::SecretsUnavailable`] when a
-    /// secret was supplied and cannot be sealed; those of the database.
+    /// secret was supplied and cannot be sealed; [`Error::Overloaded`] when other replicas keep changing the account;
+    /// those of the database.
     pub async fn install(&self, reference: &Reference, supplied: Supplied) -> Result<Outcome> {
-        let catalog = self.catalog();
-        let listed = catalog.find_listed(reference).ok_or(Error::NotFound)?;
+        let listed = self.catalog.find_listed(reference).ok_or(Error::NotFound)?;
         let secrets = self.check(listed, &supplied)?;
-        let mut resealed = false;
-        loop {
-            let sealed = self.seal(&listed.entry, &secrets).await?;
-            let change =
-                InstallChange { integration_id: listed.entry.id, params: supplied.params().cloned(), secrets: sealed };
-            match self.tenant.install(change).await? {
-                Installed::Done { installation, changed } => {
-                    if changed {
-                        self.inner().changes.notify(self.account());
-                    }
-                    let integration = Integration { entry: listed.entry.clone(), installation: Some(installation) };
-                    return Ok(Outcome { integration, changed });
-                }
-                Installed::KeyRetired if !resealed => resealed = true,
-                Installed::KeyRetired => {
-                    let cause = "the account's data key was retired twice during one install".into();
-                    return Err(Error::SecretsUnavailable { cause, retry_after: 1 });
-                }
-            }
-        }
+        self.change(&listed.entry, Wish::Install { params: supplied.into_params(), secrets }).await
     }
 
     /// Uninstalls; params and secrets are kept as they are.
     ///
     /// # Errors
-    /// [`Error::NotFound`], and those of the database.
+    /// [`Error::NotFound`]; [`Error::Overloaded`] when other replicas keep changing the account; those of the database.
     pub async fn uninstall(&self, reference: &Reference) -> Result<Outcome> {
-        let entry = self.catalog().find(reference).ok_or(Error::NotFound)?;
-        let (installation, changed) = self.tenant.uninstall(entry.id).await?;
-        if changed {
-            self.inner().changes.notify(self.account());
+        let entry = self.catalog.find(reference).ok_or(Error::NotFound)?;
+        self.change(&entry, Wish::Uninstall).await
+    }
+
+    /// Works the change out from what the account has, and writes it if it still has that; else once more.
+    async fn change(&self, entry: &Arc<Entry>, wish: Wish) -> Result<Outcome> {
+        let outcome = |installation, changed| Outcome {
+            integration: Integration { entry: entry.clone(), installation },
+            changed,
+        };
+        let _turn = self.inner().turns.of(self.account()).await;
+        let mut state = self.tenant.recent_state().await?;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(pause_before(attempt)).await;
+            }
+            match self.work_out(&state, entry, &wish).await {
+                Ok(Some(change)) => {
+                    let installation = change.installation.clone();
+                    if self.tenant.write(&state, change).await? {
+                        self.inner().changes.notify(self.account());
+                        return Ok(outcome(Some(installation), true));
+                    }
+                    state = self.tenant.state().await?;
+                }
+                verdict @ (Ok(None) | Err(Error::Invalid(_))) => {
+                    // It must hold now, not a moment ago.
+                    let now = self.tenant.state().await?;
+                    if now.revision() == state.revision() {
+                        return verdict.map(|_| outcome(state.find(entry.id).cloned(), false));
+                    }
+                    state = now;
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(Outcome { integration: Integration { entry, installation }, changed })
+        Err(Error::Overloaded)
+    }
+
+    /// `None` when nothing is to be done.
+    async fn work_out(&self, state: &AccountState, entry: &Arc<Entry>, wish: &Wish) -> Result<Option<Change>> {
+        let before = state.find(entry.id);
+        let is_installed = before.is_some_and(|row| row.installed_at.is_some());
+        let at = store::now();
+        let mut after = before.map(|row| Installation::clone(row)).unwrap_or_else(|| Installation::new(entry.id, at));
+        (after.revision, after.updated_at) = (state.next_revision(at), at);
+        let secrets = match wish {
+            Wish::Uninstall if !is_installed => return Ok(None),
+            Wish::Uninstall => {
+                after.installed_at = None;
+                Vec::new()
+            }
+            Wish::Install { params: None, secrets } if is_installed && secrets.is_empty() => return Ok(None),
+            Wish::Install { params, secrets } => {
+                after.installed_at.get_or_insert(at);
+                after.secret_names = merge_names(&after.secret_names, secrets)?;
+                if let Some(params) = params {
+                    after.params = params.clone();
+                }
+                self.seal(state, entry, secrets).await?
+            }
+        };
+        Ok(Some(Change { installation: Arc::new(after), secrets }))
     }
 
     /// The secrets with well-formed names, or every problem of params and secrets.
@@ -101,9 +153,14 @@ impl TenantServices {
     }
 
     /// Seals every value. No transaction is open meanwhile; without values no key is needed.
-    async fn seal(&self, entry: &Arc<Entry>, secrets: &[SecretChange<Plain>]) -> Result<Vec<SecretChange<Sealed>>> {
+    async fn seal(
+        &self,
+        state: &AccountState,
+        entry: &Arc<Entry>,
+        secrets: &[SecretChange<Plain>],
+    ) -> Result<Vec<SecretChange<Sealed>>> {
         let needs_key = secrets.iter().any(|secret| secret.value.is_some());
-        let key = if needs_key { Some(self.data_key().await?) } else { None };
+        let key = if needs_key { Some(self.data_key(state).await?) } else { None };
         let seal = |secret: &SecretChange<Plain>| {
             let place = SecretPlace {
                 account: self.account(),
@@ -119,9 +176,9 @@ impl TenantServices {
     }
 
     /// The account's active data key, made at the first need.
-    async fn data_key(&self) -> Result<DataKey> {
+    async fn data_key(&self, state: &AccountState) -> Result<DataKey> {
         let vault = &self.inner().vault;
-        if let Some(stored) = self.tenant.find_active_key().await? {
+        if let Some(stored) = self.tenant.active_key(state).await? {
             return vault.unwrap_key(self.account(), &wrapped(stored));
         }
         let (_, fresh) = vault.create_key(self.account(), FIRST_KEY)?;
@@ -129,6 +186,12 @@ impl TenantServices {
         let stored = self.tenant.insert_key_if_absent(&stored(fresh)).await?;
         vault.unwrap_key(self.account(), &wrapped(stored))
     }
+}
+
+/// Longer each time, and by chance, which keeps replicas out of step: up to 8 ms, then up to 260 ms.
+fn pause_before(attempt: u32) -> Duration {
+    let chance = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);
+    Duration::from_micros((chance * 16) << attempt.min(6))
 }
 
 /// `None` for `null`, which removes the name.

@@ -6,6 +6,7 @@ mod installation;
 mod listing;
 mod snapshot;
 mod startup;
+mod turns;
 mod validation;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::error::Result;
 use crate::store::{Store, TenantStore};
 use crate::vault::Vault;
 use snapshot::CatalogCache;
+use turns::Turns;
 
 /// What a running server works with. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +36,7 @@ struct Inner {
     vault: Vault,
     catalog: CatalogCache,
     changes: Changes,
+    turns: Turns,
     limits: InstallLimits,
 }
 
@@ -48,11 +51,13 @@ pub struct ServiceSettings {
     pub subscription_poll: Duration,
 }
 
-/// Everything one account can do. Made per request; every method acts for its account alone.
+/// Everything one account can do. Made per request; every method acts for its account alone, and sees one revision of the
+/// catalog.
 #[derive(Clone)]
 pub struct TenantServices {
     services: Services,
     tenant: TenantStore,
+    catalog: Arc<Snapshot>,
 }
 
 impl Services {
@@ -65,12 +70,13 @@ impl Services {
         startup::load_catalog(&store).await?;
         let catalog = CatalogCache::load(&store).await.map_err(startup::sentence)?;
         let changes = Changes::new(settings.max_subscriptions_per_account, settings.subscription_poll);
-        Ok(Self { inner: Arc::new(Inner { store, vault, catalog, changes, limits: settings.limits }) })
+        let (turns, limits) = (Turns::default(), settings.limits);
+        Ok(Self { inner: Arc::new(Inner { store, vault, catalog, changes, turns, limits }) })
     }
 
     /// What the account can do.
     pub fn tenant(&self, account: AccountId) -> TenantServices {
-        TenantServices { tenant: self.inner.store.tenant(account), services: self.clone() }
+        TenantServices { tenant: self.inner.store.tenant(account), catalog: self.catalog(), services: self.clone() }
     }
 
     /// The catalog as it stands.
@@ -109,6 +115,11 @@ impl TenantServices {
     /// Whose they are.
     pub fn account(&self) -> &AccountId {
         self.tenant.account()
+    }
+
+    /// The same for a later request: with the catalog as it stands now.
+    pub fn anew(&self) -> Self {
+        Self { catalog: self.services.catalog(), ..self.clone() }
     }
 
     fn inner(&self) -> &Inner {

@@ -1,6 +1,7 @@
 //! The shared catalog in memory: immutable, swapped as a whole, the same for all accounts.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -19,6 +20,8 @@ pub struct Snapshot {
     listed: Vec<Listed>,
     by_id: HashMap<IntegrationId, usize>,
     by_name: HashMap<String, usize>,
+    /// Each category with its places in `listed`, which is sorted by category first.
+    categories: Vec<(String, Range<usize>)>,
 }
 
 /// An entry with what is derived from it once.
@@ -34,13 +37,25 @@ pub(super) struct Listed {
 /// Category, display name in lower case, id.
 pub(super) type SortKey = (String, String, IntegrationId);
 
+pub(super) fn sort_key(entry: &Entry) -> SortKey {
+    (entry.category.clone(), entry.display_name.to_lowercase(), entry.id)
+}
+
 impl Snapshot {
     fn new(revision: i64, entries: Vec<Entry>) -> Self {
         let mut listed: Vec<_> = entries.into_iter().map(Listed::new).collect();
         listed.sort_by(|a, b| a.sort_key.cmp(&b.sort_key));
         let by_id = listed.iter().enumerate().map(|(at, l)| (l.entry.id, at)).collect();
         let by_name = listed.iter().enumerate().map(|(at, l)| (l.entry.name.clone(), at)).collect();
-        Self { revision, listed, by_id, by_name }
+        let chunks = listed.chunk_by(|a, b| a.entry.category == b.entry.category);
+        let categories = chunks
+            .scan(0, |start, chunk| {
+                let range = *start..*start + chunk.len();
+                *start = range.end;
+                Some((chunk[0].entry.category.clone(), range))
+            })
+            .collect();
+        Self { revision, listed, by_id, by_name, categories }
     }
 
     /// Grows with every change of the catalog.
@@ -71,8 +86,28 @@ impl Snapshot {
         at.map(|at| &self.listed[*at])
     }
 
+    /// All entries, in the order of every list.
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.listed.iter().map(|listed| &listed.entry)
+    }
+
     pub(super) fn listed(&self) -> &[Listed] {
         &self.listed
+    }
+
+    /// Where the entry stands in the list.
+    pub(super) fn place(&self, id: IntegrationId) -> Option<usize> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// Where a category's entries stand; nowhere when there is none of that name.
+    pub(super) fn places_of(&self, category: &str) -> Range<usize> {
+        let found = self.categories.binary_search_by(|(name, _)| name.as_str().cmp(category));
+        found.map_or(0..0, |at| self.categories[at].1.clone())
+    }
+
+    pub(super) fn categories(&self) -> &[(String, Range<usize>)] {
+        &self.categories
     }
 }
 
@@ -81,7 +116,7 @@ impl Listed {
         let texts = [&entry.name, &entry.display_name, &entry.description].into_iter().chain(&entry.tags);
         Self {
             searched: texts.map(|text| text.to_lowercase()).collect(),
-            sort_key: (entry.category.clone(), entry.display_name.to_lowercase(), entry.id),
+            sort_key: sort_key(&entry),
             forms: OnceLock::new(),
             entry: Arc::new(entry),
         }

@@ -1,12 +1,16 @@
 //! Opening the pools.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
 use super::pool::Pool;
+use super::revisions::Revisions;
+use super::state::StateCache;
+use super::writer::Writer;
 use super::{StatementObserver, Store, StoreSettings, Target};
 use crate::error::Result;
 
@@ -23,7 +27,8 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
             // The writer first: it makes the file that the readers open.
             let write = observed(connect_to_file(settings, path).await?, observer.as_ref());
             let read = observed(Database::connect(sqlite(settings, path, true)).await?, observer.as_ref());
-            Ok(Store { read, write })
+            let writer = Some(Writer::start(write.clone()));
+            Ok(assembled(settings, read, write, writer))
         }
         Target::Postgres { url, .. } => {
             let pool = Database::connect(postgres(settings, url)).await?;
@@ -32,9 +37,15 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
             } else {
                 observed(pool, observer.as_ref())
             };
-            Ok(Store { read: pool.clone(), write: pool })
+            Ok(assembled(settings, pool.clone(), pool, None))
         }
     }
+}
+
+fn assembled(settings: &StoreSettings, read: Pool, write: Pool, writer: Option<Writer>) -> Store {
+    let revisions = Revisions::new(read.clone());
+    let states = Arc::new(StateCache::new(settings.account_cache_bytes));
+    Store { read, write, writer, revisions, states }
 }
 
 /// The one writing connection of a file.

@@ -2,10 +2,9 @@
 
 use ::entity::account_key;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryOrder, Set};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, Set};
 
-use super::pool::Transaction;
-use super::{TenantStore, now};
+use super::{AccountState, TenantStore, now};
 use crate::error::{Error, Result};
 
 const ACTIVE: &str = "active";
@@ -24,14 +23,26 @@ pub struct AccountKey {
 }
 
 impl TenantStore {
-    /// The data key that new values are sealed with.
-    pub async fn find_active_key(&self) -> Result<Option<AccountKey>> {
+    /// The data key that new values are sealed with, as of this state: whatever retires a key advances the account's
+    /// revision, and what was sealed with it is then refused like any change of an account that has moved on.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn active_key(&self, state: &AccountState) -> Result<Option<AccountKey>> {
+        if let Some(known) = state.known_key().get() {
+            return Ok(Some(known.clone()));
+        }
+        let found = self.find_active_key().await?;
+        Ok(found.map(|key| state.known_key().get_or_init(|| key).clone()))
+    }
+
+    async fn find_active_key(&self) -> Result<Option<AccountKey>> {
         use account_key::{Column, Entity};
         let row = self
             .select::<Entity>()
             .filter(Column::State.eq(ACTIVE))
             .order_by_desc(Column::KeyId)
-            .one(&self.store.write)
+            .one(&self.store.read)
             .await?;
         row.map(read).transpose()
     }
@@ -56,17 +67,6 @@ impl TenantStore {
             .await?
             .ok_or_else(|| Error::Internal { cause: "the data key just stored is not active".into() })
     }
-}
-
-pub(super) async fn is_active(tenant: &TenantStore, t: &Transaction, key_id: u32) -> std::result::Result<bool, DbErr> {
-    use account_key::{Column, Entity};
-    let row = tenant
-        .select::<Entity>()
-        .filter(Column::KeyId.eq(i64::from(key_id)))
-        .filter(Column::State.eq(ACTIVE))
-        .one(t)
-        .await?;
-    Ok(row.is_some())
 }
 
 fn read(row: account_key::Model) -> Result<AccountKey> {

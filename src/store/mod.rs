@@ -4,14 +4,18 @@
 //! [`SystemStore`], which only the command line and the start-up build.
 
 mod catalog;
+mod changes;
 mod connect;
 mod failure;
 mod installations;
 mod keys;
 mod migrate;
 mod pool;
+mod revisions;
 mod scope;
+mod state;
 mod system;
+mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,15 +26,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 pub use catalog::{BuiltinRow, CatalogRow, Loaded};
-pub use installations::{InstallChange, Installed};
+pub use changes::Change;
 pub use keys::AccountKey;
 pub use scope::TenantStore;
+pub use state::AccountState;
 pub use system::{KeyCheckRow, SystemStore};
 
 use crate::domain::AccountId;
 use crate::error::{Error, Result};
 use failure::Failed;
 use pool::{Pool, Transaction};
+use revisions::Revisions;
+use state::StateCache;
+use writer::Writer;
 
 /// Where the database is and how it is used.
 #[derive(Clone)]
@@ -47,6 +55,8 @@ pub struct StoreSettings {
     pub transaction_pooler: bool,
     /// Commits wait for the disk (`FULL`) or not (`NORMAL`): power loss may then take the last commits.
     pub sqlite_synchronous_full: bool,
+    /// Memory for the rows of the accounts asked for most, about; 0 keeps none.
+    pub account_cache_bytes: u64,
 }
 
 /// The database itself.
@@ -73,6 +83,10 @@ pub struct Store {
     read: Pool,
     /// One connection on SQLite, so that writers queue here instead of failing on a locked file.
     write: Pool,
+    /// Groups the changes of an SQLite file.
+    writer: Option<Writer>,
+    revisions: Revisions,
+    states: Arc<StateCache>,
 }
 
 /// How often a transaction that lost a race is started over.
@@ -196,6 +210,6 @@ enum Outcome<T> {
 }
 
 /// The present, no finer than both databases keep it.
-fn now() -> DateTime<Utc> {
+pub fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }

@@ -19,7 +19,12 @@
 //! # }
 //! ```
 
-use sea_orm::{ActiveModelTrait, ColumnTrait, DeleteMany, EntityTrait, Insert, QueryFilter, Select, UpdateMany};
+use std::collections::HashMap;
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, DeleteMany, EntityTrait, Insert, InsertMany,
+    QueryFilter, QueryResult, Select, Statement, Value,
+};
 
 use super::Store;
 use crate::domain::AccountId;
@@ -70,20 +75,19 @@ impl TenantStore {
         Insert::one(self.owned(row))
     }
 
-    pub(super) fn insert_many<A>(&self, rows: impl IntoIterator<Item = A>) -> sea_orm::InsertMany<A>
-    where
-        A: ActiveModelTrait,
-        A::Entity: TenantOwned,
-    {
-        Insert::many(rows.into_iter().map(|row| self.owned(row)))
-    }
-
     pub(super) fn delete<E: TenantOwned>(&self) -> DeleteMany<E> {
         E::delete_many().filter(E::ACCOUNT.eq(self.account.as_str()))
     }
 
-    pub(super) fn update<E: TenantOwned>(&self) -> UpdateMany<E> {
-        E::update_many().filter(E::ACCOUNT.eq(self.account.as_str()))
+    /// Runs a statement written out by hand, for the hot paths: its text is made once. The account is `$1`.
+    pub(super) async fn query<const N: usize>(
+        &self,
+        on: &impl ConnectionTrait,
+        sql: &'static str,
+        values: [Value; N],
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let values = std::iter::once(Value::from(self.account.as_str())).chain(values);
+        on.query_all_raw(Statement::from_sql_and_values(on.get_database_backend(), sql, values)).await
     }
 
     fn owned<A>(&self, mut row: A) -> A
@@ -94,4 +98,44 @@ impl TenantStore {
         row.set(<A::Entity as TenantOwned>::ACCOUNT, self.account.as_str().into());
         row
     }
+}
+
+/// Rows of several accounts in one statement, each under the account of its own handle.
+#[expect(clippy::disallowed_methods, reason = "each row gets its account here")]
+pub(super) fn insert_for_each<'a, A>(rows: impl IntoIterator<Item = (&'a TenantStore, A)>) -> InsertMany<A>
+where
+    A: ActiveModelTrait,
+    A::Entity: TenantOwned,
+{
+    Insert::many(rows.into_iter().map(|(tenant, row)| tenant.owned(row)))
+}
+
+/// The revisions of these accounts, where they have one: numbers alone, so that requests of several accounts can share a
+/// statement. Each is handed to the handle that asked, by `revisions` and `writer`.
+#[expect(clippy::disallowed_methods, reason = "names the accounts that asked")]
+pub(super) async fn revisions_of(
+    on: &impl ConnectionTrait,
+    accounts: &[&AccountId],
+) -> Result<HashMap<AccountId, i64>, DbErr> {
+    let accounts = accounts.iter().map(|account| account.as_str());
+    let backend = on.get_database_backend();
+    // One text whatever the number of accounts, so that it is prepared once.
+    let (sql, asked) = match backend {
+        DbBackend::Sqlite => (
+            r#"SELECT "account_id", "revision" FROM json_each($1) AS "asked"
+                CROSS JOIN "account_revisions" ON "account_id" = "asked"."value""#,
+            Value::from(serde_json::Value::from_iter(accounts)),
+        ),
+        _ => (
+            r#"SELECT "account_id", "revision" FROM "account_revisions" WHERE "account_id" = ANY($1)"#,
+            Value::from(accounts.map(str::to_owned).collect::<Vec<_>>()),
+        ),
+    };
+    let rows = on.query_all_raw(Statement::from_sql_and_values(backend, sql, [asked])).await?;
+    let revision = |row: &QueryResult| {
+        let account = AccountId::parse(&row.try_get_by_index::<String>(0)?);
+        let account = account.ok_or_else(|| DbErr::Type("account_revisions.account_id is malformed".into()))?;
+        Ok((account, row.try_get_by_index(1)?))
+    };
+    rows.iter().map(revision).collect()
 }

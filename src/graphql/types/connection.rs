@@ -46,10 +46,11 @@ impl IntegrationConnection {
 impl IntegrationConnection {
     /// The page, each with its cursor.
     async fn edges(&self) -> Vec<IntegrationEdge> {
-        let pairs = self.slice.cursors.iter().zip(&self.slice.items);
-        pairs
-            .map(|(Cursor(cursor), item)| IntegrationEdge { cursor: cursor.clone(), node: Integration(item.clone()) })
-            .collect()
+        let edge = |item: &domain::Integration| IntegrationEdge {
+            cursor: self.listing.cursor(item).0,
+            node: Integration(item.clone()),
+        };
+        self.slice.items.iter().map(edge).collect()
     }
 
     /// The page.
@@ -59,12 +60,12 @@ impl IntegrationConnection {
 
     /// Where the page stands in the list.
     async fn page_info(&self) -> PageInfo {
-        let text = |cursor: Option<&Cursor>| cursor.map(|Cursor(text)| text.clone());
+        let cursor = |item: &domain::Integration| self.listing.cursor(item).0;
         PageInfo {
             has_previous_page: self.slice.has_previous,
             has_next_page: self.slice.has_next,
-            start_cursor: text(self.slice.cursors.first()),
-            end_cursor: text(self.slice.cursors.last()),
+            start_cursor: self.slice.items.first().map(cursor),
+            end_cursor: self.slice.items.last().map(cursor),
         }
     }
 
@@ -76,7 +77,7 @@ impl IntegrationConnection {
     /// Matches in each category as if `category` had not been given, so that a sidebar keeps its rows.
     async fn category_counts(&self) -> Vec<CategoryCount> {
         let counts = self.listing.category_counts();
-        counts.into_iter().map(|(category, count)| CategoryCount { category: category.to_owned(), count }).collect()
+        counts.map(|(category, count)| CategoryCount { category: category.to_owned(), count }).collect()
     }
 }
 

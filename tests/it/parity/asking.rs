@@ -1,5 +1,7 @@
 //! The three ways to ask.
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use axum::http::Method;
 use patchbay::domain::{AuthKind, CatalogFilter, Cursor, Integration, Page as DomainPage, Reference, Status, Supplied};
@@ -205,10 +207,10 @@ async fn ask_service(world: &World, account: &str, question: &Question) -> Resul
                     before: None,
                 },
             })?;
-            let next = slice.cursors.last().filter(|_| slice.has_next).map(|Cursor(text)| text);
+            let next = slice.items.last().filter(|_| slice.has_next).map(|last| listing.cursor(last).0);
             Ok(json!({
                 "integrations": slice.items.iter().map(of_domain).collect::<Vec<_>>(),
-                "category_counts": listing.category_counts(), "total": listing.total(), "next_cursor": next,
+                "category_counts": listing.category_counts().collect::<BTreeMap<_, _>>(), "total": listing.total(), "next_cursor": next,
             }))
         }
         Question::Show(id) => Ok(of_domain(&tenant.integration(&Reference::parse(id)).await?)),

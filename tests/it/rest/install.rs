@@ -196,7 +196,8 @@ async fn installs_at_once_leave_the_result_of_one_after_the_other() {
     assert_eq!(shown["secret_names"], json!((0..AT_ONCE).map(|at| format!("s{at:02}")).collect::<Vec<_>>()));
     assert_eq!(shown["params"]["at"], shown["params"]["twice"]);
     let rows = Rows::read(&world.connect().await).await;
-    assert_eq!((rows.revisions[0].revision, rows.secrets.len(), rows.keys.len()), (AT_ONCE as i64, AT_ONCE, 1));
+    assert_eq!((rows.secrets.len(), rows.keys.len()), (AT_ONCE, 1));
+    assert_eq!(rows.revisions[0].revision, rows.installations[0].revision);
 }
 
 #[tokio::test]

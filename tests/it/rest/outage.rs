@@ -8,13 +8,18 @@ use serde_json::json;
 use super::{INSTALL, LIST, PROBLEM, ROUTES, STRIPE, UNINSTALL};
 use crate::support::World;
 
+/// A world that asks the database for every row, each time.
+async fn world() -> World {
+    World::with(&[("database.account_cache_bytes", "0")]).await
+}
+
 async fn run(world: &World, statement: &str) {
     world.connect().await.execute_unprepared(statement).await.unwrap_or_else(|e| panic!("{e}: {statement}"));
 }
 
 #[tokio::test]
 async fn a_failing_database_is_a_500_that_tells_nothing_of_the_cause() {
-    let world = World::start().await;
+    let world = world().await;
     let acme = world.account("acme");
     acme.post(INSTALL, &json!({"params": {"a": 1}})).await.ok();
     run(&world, "ALTER TABLE installations RENAME TO hidden_away").await;
@@ -63,7 +68,7 @@ async fn a_failure_half_way_through_an_install_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_row_that_somebody_broke_is_a_500_for_its_account_alone() {
-    let world = World::start().await;
+    let world = world().await;
     let acme = world.account("acme");
     acme.post(INSTALL, &json!({"params": {"a": "broken"}})).await.ok();
     world.account("globex").post(INSTALL, &json!({"params": {"a": 1}})).await.ok();

@@ -1,0 +1,261 @@
+//! Entries as JSON, rendered once per revision of the catalog.
+//!
+//! Of an item of a list most bytes are the same for every account. An entry that the account never installed is copied
+//! whole; for one that it did, what the account stored is written between two copied parts.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::body;
+use crate::domain::{Cursor, Entry, Integration, IntegrationId};
+use crate::error::{Error, Result};
+use crate::service::{Listing, Snapshot};
+
+/// What a body is given room for at first.
+const ROOM: usize = 4_096;
+/// And for each item of a list.
+const ROOM_PER_ITEM: usize = 768;
+
+/// A digest of what was rendered.
+pub(super) type Print = [u8; 32];
+
+/// What a list may be asked for beside its items' summaries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// Without schemas.
+    Summary,
+    /// With `params_schema` and `secrets_schema`.
+    Schemas,
+}
+
+/// The fragments of the catalog in force.
+#[derive(Default)]
+pub(super) struct Fragments {
+    current: ArcSwapOption<Rendered>,
+    /// Held while a new revision is rendered, so that one request does it and the others wait.
+    rendering: Mutex<()>,
+}
+
+/// One revision of the catalog, rendered.
+pub(super) struct Rendered {
+    snapshot: Arc<Snapshot>,
+    fragments: HashMap<IntegrationId, Fragment>,
+    print: Print,
+}
+
+/// One entry, rendered as never installed, and where to cut it.
+struct Fragment {
+    entry: Arc<Entry>,
+    json: Box<[u8]>,
+    print: Print,
+    /// Start of what an installation decides.
+    state: usize,
+    /// End of that.
+    rest: usize,
+    /// Start of `updated_at`, which an installation may move.
+    updated_at: usize,
+    /// Start of the schemas.
+    schemas: usize,
+}
+
+/// The fields of a list after its items; in the order of [`body::IntegrationList`].
+#[derive(Serialize)]
+struct ListRest<'a> {
+    category_counts: BTreeMap<&'a str, usize>,
+    total: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<Option<&'a str>>,
+}
+
+/// The fields that an installation decides; in the order of [`body::Summary`].
+#[derive(Serialize)]
+struct State<'a> {
+    status: body::Status,
+    installed_at: Option<DateTime<Utc>>,
+    params: &'a Map<String, Value>,
+    secret_names: &'a [String],
+    missing_fields: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct UpdatedAt {
+    updated_at: DateTime<Utc>,
+}
+
+impl Fragments {
+    /// The fragments of this snapshot.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when an entry cannot be rendered, which none can cause.
+    pub(super) fn of(&self, snapshot: &Arc<Snapshot>) -> Result<Arc<Rendered>> {
+        if let Some(current) = self.rendered(snapshot) {
+            return Ok(current);
+        }
+        let _rendering = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(current) = self.rendered(snapshot) {
+            return Ok(current);
+        }
+        let fresh = Arc::new(Rendered::new(snapshot.clone())?);
+        // A request that began before the catalog changed must not put the old one back.
+        if self.current.load().as_ref().is_none_or(|current| current.snapshot.revision() <= snapshot.revision()) {
+            self.current.store(Some(fresh.clone()));
+        }
+        Ok(fresh)
+    }
+
+    fn rendered(&self, snapshot: &Arc<Snapshot>) -> Option<Arc<Rendered>> {
+        self.current.load_full().filter(|current| Arc::ptr_eq(&current.snapshot, snapshot))
+    }
+}
+
+impl Rendered {
+    fn new(snapshot: Arc<Snapshot>) -> Result<Self> {
+        let mut print = Sha256::new();
+        let mut fragments = HashMap::with_capacity(snapshot.len());
+        for entry in snapshot.entries() {
+            let fragment = Fragment::new(entry)?;
+            print.update(fragment.print);
+            fragments.insert(entry.id, fragment);
+        }
+        Ok(Self { snapshot, fragments, print: print.finalize().into() })
+    }
+
+    /// Tells one content of the catalog from another, on every replica alike.
+    pub(super) fn print(&self) -> &Print {
+        &self.print
+    }
+
+    /// The same for one entry; nothing for one that is not of this catalog.
+    pub(super) fn print_of(&self, entry: &Entry) -> &[u8] {
+        self.fragments.get(&entry.id).map_or(&[], |fragment| &fragment.print)
+    }
+
+    /// The answer to a list: [`body::IntegrationList`].
+    ///
+    /// # Errors
+    /// Those of [`Self::write`].
+    pub(super) fn list(
+        &self,
+        items: &[Integration],
+        detail: Detail,
+        listing: &Listing,
+        next_cursor: Option<Option<&Cursor>>,
+    ) -> Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(ROOM + items.len() * ROOM_PER_ITEM);
+        out.extend_from_slice(b"{\"integrations\":[");
+        for (n, integration) in items.iter().enumerate() {
+            if n > 0 {
+                out.push(b',');
+            }
+            self.write(&mut out, integration, detail)?;
+        }
+        out.push(b']');
+        let rest = ListRest {
+            category_counts: listing.category_counts().collect(),
+            total: listing.total(),
+            next_cursor: next_cursor.map(|cursor| cursor.map(|Cursor(text)| text.as_str())),
+        };
+        write_fields(&mut out, &rest)?;
+        out.push(b'}');
+        Ok(out)
+    }
+
+    /// The answer to one: [`body::Integration`].
+    ///
+    /// # Errors
+    /// Those of [`Self::write`].
+    pub(super) fn one(&self, integration: &Integration) -> Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(ROOM);
+        self.write(&mut out, integration, Detail::Schemas)?;
+        Ok(out)
+    }
+
+    /// The answer to a change: [`body::Changed`].
+    ///
+    /// # Errors
+    /// Those of [`Self::write`].
+    pub(super) fn changed(&self, integration: &Integration, changed: bool) -> Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(ROOM);
+        out.extend_from_slice(b"{\"integration\":");
+        self.write(&mut out, integration, Detail::Schemas)?;
+        out.extend_from_slice(if changed { b",\"changed\":true}" } else { b",\"changed\":false}" });
+        Ok(out)
+    }
+
+    /// Appends an integration.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it cannot be rendered, which none can cause.
+    fn write(&self, out: &mut Vec<u8>, integration: &Integration, detail: Detail) -> Result<()> {
+        match self.fragments.get(&integration.entry.id).filter(|known| Arc::ptr_eq(&known.entry, &integration.entry)) {
+            Some(fragment) => fragment.write(out, integration, detail),
+            None => Fragment::new(&integration.entry)?.write(out, integration, detail),
+        }
+    }
+}
+
+impl Fragment {
+    fn new(entry: &Arc<Entry>) -> Result<Self> {
+        let never_installed = Integration { entry: entry.clone(), installation: None };
+        let json = serde_json::to_vec(&body::Integration::of(&never_installed)).map_err(unrenderable)?;
+        let mut from = 0;
+        // In a text of JSON every quote is escaped: the first of these can only be the field's name.
+        let mut cut = |name: &str| {
+            let found = json[from..].windows(name.len()).position(|window| window == name.as_bytes());
+            from += found.ok_or_else(|| Error::Internal { cause: format!("no {name} in an entry's JSON") })?;
+            Ok::<_, Error>(from)
+        };
+        let (state, rest) = (cut(",\"status\":")?, cut(",\"is_custom\":")?);
+        let (updated_at, schemas) = (cut(",\"updated_at\":")?, cut(",\"params_schema\":")?);
+        let print = Sha256::digest(&json).into();
+        Ok(Self { entry: entry.clone(), json: json.into(), print, state, rest, updated_at, schemas })
+    }
+
+    fn write(&self, out: &mut Vec<u8>, integration: &Integration, detail: Detail) -> Result<()> {
+        match &integration.installation {
+            None => out.extend_from_slice(&self.json[..self.schemas]),
+            Some(_) => {
+                out.extend_from_slice(&self.json[..self.state]);
+                write_fields(out, &State::of(integration))?;
+                out.extend_from_slice(&self.json[self.rest..self.updated_at]);
+                write_fields(out, &UpdatedAt { updated_at: integration.updated_at() })?;
+            }
+        }
+        match detail {
+            Detail::Summary => out.push(b'}'),
+            Detail::Schemas => out.extend_from_slice(&self.json[self.schemas..]),
+        }
+        Ok(())
+    }
+}
+
+impl<'a> State<'a> {
+    fn of(integration: &'a Integration) -> Self {
+        Self {
+            status: integration.status().into(),
+            installed_at: integration.installed_at(),
+            params: integration.params(),
+            secret_names: integration.secret_names(),
+            missing_fields: integration.missing_fields(),
+        }
+    }
+}
+
+/// Appends the fields of an object to those before.
+fn write_fields(out: &mut Vec<u8>, fields: &impl Serialize) -> Result<()> {
+    let start = out.len();
+    serde_json::to_writer(&mut *out, fields).map_err(unrenderable)?;
+    out[start] = b',';
+    out.pop();
+    Ok(())
+}
+
+fn unrenderable(error: serde_json::Error) -> Error {
+    Error::Internal { cause: error.to_string() }
+}

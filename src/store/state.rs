@@ -1,0 +1,226 @@
+//! An account's rows at one revision, kept in memory while nothing changes them.
+//!
+//! Every change of an account's rows advances its revision in the same transaction, so rows that were read at a revision
+//! are right for as long as the account is at that revision. A kept state is used only after the database was asked for
+//! the revision (see `revisions`): what another replica wrote is seen by the next request.
+
+use std::sync::{Arc, OnceLock};
+
+use chrono::{DateTime, Utc};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use sea_orm::{DbErr, QueryResult};
+use serde_json::{Map, Value};
+
+use super::TenantStore;
+use super::installations::Row;
+use super::keys::AccountKey;
+use crate::domain::{AccountId, CONNECTION, Installation, IntegrationId};
+use crate::error::Result;
+
+/// What an account has at one revision. Immutable.
+#[derive(Debug, Default)]
+pub struct AccountState {
+    revision: i64,
+    /// Sorted by integration.
+    installations: Vec<Arc<Installation>>,
+    /// The active data key, wrapped; read at the first need.
+    key: OnceLock<AccountKey>,
+}
+
+impl AccountState {
+    /// The account's revision; 0 before its first change.
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// The revision that a change of this state at this moment gives the account.
+    ///
+    /// Taken from the clock, in microseconds, and always larger than the last: numbers are never used twice, also not by
+    /// a database that was restored from a copy or made anew, so that a client's ETag of before means nothing after.
+    pub fn next_revision(&self, at: DateTime<Utc>) -> i64 {
+        at.timestamp_micros().max(self.revision + 1)
+    }
+
+    /// Every installation the account ever made, sorted by integration.
+    pub fn installations(&self) -> &[Arc<Installation>] {
+        &self.installations
+    }
+
+    /// The account's installation of this entry.
+    pub fn find(&self, id: IntegrationId) -> Option<&Arc<Installation>> {
+        self.position(id).ok().map(|at| &self.installations[at])
+    }
+
+    pub(super) fn known_key(&self) -> &OnceLock<AccountKey> {
+        &self.key
+    }
+
+    /// The state after this installation was written at its revision.
+    pub(super) fn with(&self, installation: Arc<Installation>) -> Self {
+        let mut installations = self.installations.clone();
+        let revision = installation.revision;
+        match self.position(installation.integration_id) {
+            Ok(at) => installations[at] = installation,
+            Err(at) => installations.insert(at, installation),
+        }
+        Self { revision, installations, key: self.key.clone() }
+    }
+
+    fn position(&self, id: IntegrationId) -> std::result::Result<usize, usize> {
+        self.installations.binary_search_by(|installation| installation.integration_id.cmp(&id))
+    }
+}
+
+/// The states of the accounts that were asked for most, within a number of bytes.
+pub(super) struct StateCache(Cache<AccountId, Arc<AccountState>, Bytes>);
+
+impl StateCache {
+    /// Room for about so many bytes; with 0 nothing is kept.
+    pub(super) fn new(bytes: u64) -> Self {
+        // An account with the installations of a common catalog; only the first sizing of the tables depends on it.
+        const COMMON: u64 = 4_096;
+        Self(Cache::with_weighter(usize::try_from(bytes / COMMON).unwrap_or(usize::MAX), bytes, Bytes))
+    }
+
+    pub(super) fn get(&self, account: &AccountId) -> Option<Arc<AccountState>> {
+        self.0.get(account)
+    }
+
+    fn keep(&self, account: &AccountId, state: &Arc<AccountState>) {
+        // A slow reader must not put back what a writer has just replaced.
+        if self.0.peek(account).is_none_or(|kept| kept.revision < state.revision) {
+            self.0.insert(account.clone(), state.clone());
+        }
+    }
+
+    pub(super) fn forget(&self, account: &AccountId) {
+        self.0.remove(account);
+    }
+}
+
+/// Estimates what a state takes, to the order of things: the bound is for the operator's memory, not an account's.
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<AccountId, Arc<AccountState>> for Bytes {
+    fn weight(&self, account: &AccountId, state: &Arc<AccountState>) -> u64 {
+        const FIXED: usize = 512;
+        let rows = state.installations.iter().map(|row| row_bytes(row)).sum::<usize>();
+        (FIXED + account.as_str().len() + rows) as u64
+    }
+}
+
+fn row_bytes(row: &Installation) -> usize {
+    const POINTERS: usize = 64;
+    let names = row.secret_names.iter().map(|name| size_of::<String>() + name.len()).sum::<usize>();
+    POINTERS + size_of::<Installation>() + names + map_bytes(&row.params)
+}
+
+fn map_bytes(map: &Map<String, Value>) -> usize {
+    // A node of the map has room for eleven entries.
+    const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>());
+    let entries = map.iter().map(|(name, value)| name.len() + value_bytes(value)).sum::<usize>();
+    map.len().div_ceil(11) * NODE + entries
+}
+
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| size_of::<Value>() + value_bytes(item)).sum(),
+        Value::Object(map) => map_bytes(map),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+/// The account's revision and all of its rows, in one statement: never the rows of another revision.
+const STATE: &str = r#"SELECT "r"."revision" AS "current", "i"."integration_id", "i"."params", "i"."secret_names",
+    "i"."installed_at", "i"."revision", "i"."updated_at"
+FROM "account_revisions" AS "r" LEFT JOIN "installations" AS "i" ON "i"."account_id" = "r"."account_id"
+WHERE "r"."account_id" = $1"#;
+
+/// The same columns of one row.
+const ROW: &str = r#"SELECT 0, "integration_id", "params", "secret_names", "installed_at", "revision", "updated_at"
+FROM "installations" WHERE "account_id" = $1 AND "integration_id" = $2 AND "connection" = $3"#;
+
+impl TenantStore {
+    /// What the account has now.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn state(&self) -> Result<Arc<AccountState>> {
+        match self.store.states.get(self.account()) {
+            Some(_) => self.state_at(self.revision().await?).await,
+            None => self.read_state().await,
+        }
+    }
+
+    /// What the account has, by someone who knows that it is at this revision now.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn state_at(&self, revision: i64) -> Result<Arc<AccountState>> {
+        match self.store.states.get(self.account()).filter(|kept| kept.revision == revision) {
+            Some(kept) => Ok(kept),
+            None => self.read_state().await,
+        }
+    }
+
+    /// What the account had a moment ago: for a change, which is refused if the account has moved on since.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn recent_state(&self) -> Result<Arc<AccountState>> {
+        match self.store.states.get(self.account()) {
+            Some(kept) => Ok(kept),
+            None => self.read_state().await,
+        }
+    }
+
+    /// The account's installation of one entry: from memory, or one row.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn installation(&self, id: IntegrationId) -> Result<Option<Arc<Installation>>> {
+        if self.store.states.get(self.account()).is_some() {
+            return Ok(self.state().await?.find(id).cloned());
+        }
+        let rows = self.query(&self.store.read, ROW, [id.0.into(), CONNECTION.into()]).await?;
+        Ok(rows.first().map(read).transpose()?.flatten().map(Arc::new))
+    }
+
+    pub(super) fn keep_state(&self, state: &Arc<AccountState>) {
+        self.store.states.keep(self.account(), state);
+    }
+
+    async fn read_state(&self) -> Result<Arc<AccountState>> {
+        let rows = self.query(&self.store.read, STATE, []).await?;
+        let revision = rows.first().map(current).transpose()?.unwrap_or(0);
+        let mut installations = Vec::with_capacity(rows.len());
+        for row in &rows {
+            installations.extend(read(row)?.map(Arc::new));
+        }
+        installations.sort_unstable_by_key(|installation| installation.integration_id);
+        let state = Arc::new(AccountState { revision, installations, key: OnceLock::new() });
+        self.keep_state(&state);
+        Ok(state)
+    }
+}
+
+fn current(row: &QueryResult) -> std::result::Result<i64, DbErr> {
+    row.try_get_by_index(0)
+}
+
+/// `None` where the account has a revision and no row.
+fn read(row: &QueryResult) -> std::result::Result<Option<Installation>, DbErr> {
+    let Some(integration_id) = row.try_get_by_index(1)? else { return Ok(None) };
+    let row = Row {
+        integration_id,
+        params: row.try_get_by_index(2)?,
+        secret_names: row.try_get_by_index(3)?,
+        installed_at: row.try_get_by_index(4)?,
+        revision: row.try_get_by_index(5)?,
+        updated_at: row.try_get_by_index(6)?,
+    };
+    row.read().map(Some)
+}

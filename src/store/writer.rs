@@ -1,0 +1,186 @@
+//! The one writer of an SQLite file: changes that arrive while a commit waits for the disk are committed together by
+//! the next.
+//!
+//! One commit costs the same disk flush for one change and for a hundred. Each change is acknowledged only after the
+//! commit that holds it, and fails or succeeds as if it were alone.
+
+use ::entity::{account_revision, installation, installation_secret};
+use sea_orm::Set;
+use sea_orm::sea_query::OnConflict;
+use tokio::sync::{mpsc, oneshot};
+
+use super::changes::Change;
+use super::failure::Failed;
+use super::pool::{Pool, Transaction};
+use super::{TenantStore, scope};
+use crate::domain::CONNECTION;
+use crate::error::{Error, Result};
+
+/// Most changes of one commit.
+const TOGETHER: usize = 128;
+/// Most changes that wait; more wait for a place.
+const QUEUE: usize = 1_024;
+
+/// Hands changes to the writer. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Writer(mpsc::Sender<Job>);
+
+struct Job {
+    tenant: TenantStore,
+    /// The revision that the change was worked out from.
+    known: i64,
+    change: Change,
+    written: oneshot::Sender<Result<bool>>,
+}
+
+impl Writer {
+    /// A writer on this pool of one connection; it ends when the last handle is dropped.
+    pub(super) fn start(pool: Pool) -> Self {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        tokio::spawn(write_all(pool, queue));
+        Self(jobs)
+    }
+
+    /// Whether the change was written: false when the account has moved on.
+    pub(super) async fn write(&self, tenant: TenantStore, known: i64, change: Change) -> Result<bool> {
+        let (written, answer) = oneshot::channel();
+        let gone = || Error::Internal { cause: "the writer ended; its place is logged".into() };
+        self.0.send(Job { tenant, known, change, written }).await.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+async fn write_all(pool: Pool, mut queue: mpsc::Receiver<Job>) {
+    let mut jobs = Vec::new();
+    while queue.recv_many(&mut jobs, TOGETHER).await > 0 {
+        // A request that is gone leaves no trace.
+        jobs.retain(|job| !job.written.is_closed());
+        if !jobs.is_empty() {
+            write(&pool, std::mem::take(&mut jobs)).await;
+        }
+    }
+}
+
+async fn write(pool: &Pool, jobs: Vec<Job>) {
+    let t = match pool.begin().await {
+        Ok(t) => t,
+        Err(error) => return refuse(jobs, &error.into()),
+    };
+    match commit(t, &jobs).await {
+        Ok(written) => jobs.into_iter().zip(written).for_each(|(job, written)| answer(job, Ok(written))),
+        // One of them is at fault, or the file: each alone tells, and none fails for another's sake.
+        Err(Failed::Database(_)) if jobs.len() > 1 => {
+            for job in jobs {
+                Box::pin(write(pool, vec![job])).await;
+            }
+        }
+        // A commit may have taken effect all the same: nobody is told that it did not, and it is not run again.
+        Err(failed) => refuse(jobs, &failed.into()),
+    }
+}
+
+fn refuse(jobs: Vec<Job>, error: &Error) {
+    jobs.into_iter().for_each(|job| answer(job, Err(error.clone())));
+}
+
+fn answer(job: Job, written: Result<bool>) {
+    // Who asked may have gone meanwhile.
+    let _ = job.written.send(written);
+}
+
+/// Whether each was written. A job whose account has moved on is left out; nobody else moves while the lock is held.
+async fn commit(t: Transaction, jobs: &[Job]) -> std::result::Result<Vec<bool>, Failed> {
+    let accounts: Vec<_> = jobs.iter().map(|job| job.tenant.account()).collect();
+    let mut revisions = scope::revisions_of(&t, &accounts).await?;
+    let mut is_its_turn = |job: &Job| {
+        let revision = revisions.entry(job.tenant.account().clone()).or_insert(0);
+        let fits = *revision == job.known;
+        if fits {
+            *revision = job.change.installation.revision;
+        }
+        fits
+    };
+    let written: Vec<_> = jobs.iter().map(&mut is_its_turn).collect();
+    let accepted: Vec<_> = jobs.iter().zip(&written).filter(|(_, written)| **written).map(|(job, _)| job).collect();
+    if accepted.is_empty() {
+        t.rollback().await?;
+        return Ok(written);
+    }
+    write_rows(&t, &accepted).await?;
+    t.commit().await.map_err(Failed::on_commit)?;
+    Ok(written)
+}
+
+async fn write_rows(t: &Transaction, jobs: &[&Job]) -> std::result::Result<(), Failed> {
+    let revisions = jobs.iter().map(|job| (&job.tenant, revision(&job.change)));
+    scope::insert_for_each(revisions)
+        .on_conflict(
+            OnConflict::column(account_revision::Column::AccountId)
+                .update_column(account_revision::Column::Revision)
+                .to_owned(),
+        )
+        .exec_without_returning(t)
+        .await?;
+    let rows = jobs.iter().map(|job| (&job.tenant, row(&job.change)));
+    scope::insert_for_each(rows).on_conflict(replace_row()).exec_without_returning(t).await?;
+    let secrets: Vec<_> =
+        jobs.iter().flat_map(|job| secrets(&job.change).map(|secret| (&job.tenant, secret))).collect();
+    if !secrets.is_empty() {
+        scope::insert_for_each(secrets).on_conflict(replace_secret()).exec_without_returning(t).await?;
+    }
+    for job in jobs.iter().filter(|job| job.change.removes()) {
+        job.change.remove(&job.tenant, t).await?;
+    }
+    Ok(())
+}
+
+fn revision(change: &Change) -> account_revision::ActiveModel {
+    account_revision::ActiveModel { revision: Set(change.installation.revision), ..Default::default() }
+}
+
+fn row(change: &Change) -> installation::ActiveModel {
+    let row = &change.installation;
+    installation::ActiveModel {
+        integration_id: Set(row.integration_id.0),
+        connection: Set(CONNECTION.to_owned()),
+        params: Set(serde_json::Value::Object(row.params.clone())),
+        secret_names: Set(row.secret_names.clone().into()),
+        installed_at: Set(row.installed_at),
+        revision: Set(row.revision),
+        created_at: Set(row.updated_at),
+        updated_at: Set(row.updated_at),
+        ..Default::default()
+    }
+}
+
+fn secrets(change: &Change) -> impl Iterator<Item = installation_secret::ActiveModel> {
+    let row = &change.installation;
+    change.stored().map(|(name, sealed)| installation_secret::ActiveModel {
+        integration_id: Set(row.integration_id.0),
+        connection: Set(CONNECTION.to_owned()),
+        name: Set(name.to_owned()),
+        sealed: Set(sealed.bytes.clone()),
+        key_id: Set(i64::from(sealed.key_id)),
+        created_at: Set(row.updated_at),
+        updated_at: Set(row.updated_at),
+        ..Default::default()
+    })
+}
+
+/// What happens to a row that is there already.
+fn replace_row() -> OnConflict {
+    use installation::Column::{
+        AccountId, Connection, InstalledAt, IntegrationId, Params, Revision, SecretNames, UpdatedAt,
+    };
+    OnConflict::columns([AccountId, IntegrationId, Connection])
+        .update_columns([Params, SecretNames, InstalledAt, Revision, UpdatedAt])
+        .to_owned()
+}
+
+/// What happens to a secret that is there already.
+fn replace_secret() -> OnConflict {
+    use installation_secret::Column::{AccountId, Connection, IntegrationId, KeyId, Name, Sealed, UpdatedAt};
+    OnConflict::columns([AccountId, IntegrationId, Connection, Name])
+        .update_columns([Sealed, KeyId, UpdatedAt])
+        .to_owned()
+}
