@@ -183,7 +183,7 @@ impl TenantServices {
         }
         let (_, fresh) = vault.create_key(self.account(), FIRST_KEY)?;
         // Another request may have been faster: then its key is the account's, and ours is forgotten.
-        let stored = self.tenant.insert_key_if_absent(&stored(fresh)).await?;
+        let stored = self.tenant.insert_key_if_absent(state, &stored(fresh)).await?;
         vault.unwrap_key(self.account(), &wrapped(stored))
     }
 }

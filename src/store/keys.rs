@@ -48,7 +48,7 @@ impl TenantStore {
     }
 
     /// Stores a first data key unless another request was faster, and returns the one that is stored now.
-    pub async fn insert_key_if_absent(&self, key: &AccountKey) -> Result<AccountKey> {
+    pub async fn insert_key_if_absent(&self, state: &AccountState, key: &AccountKey) -> Result<AccountKey> {
         use account_key::{ActiveModel, Column};
         let row = ActiveModel {
             key_id: Set(i64::from(key.key_id)),
@@ -63,7 +63,7 @@ impl TenantStore {
             .on_conflict(OnConflict::columns([Column::AccountId, Column::KeyId]).do_nothing().to_owned())
             .exec_without_returning(&self.store.write)
             .await?;
-        self.find_active_key()
+        self.active_key(state)
             .await?
             .ok_or_else(|| Error::Internal { cause: "the data key just stored is not active".into() })
     }

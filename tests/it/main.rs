@@ -16,6 +16,7 @@ mod parity;
 mod pooler;
 mod readme;
 mod rest;
+mod revisions;
 mod schema_rules;
 mod secrets;
 mod smoke;
