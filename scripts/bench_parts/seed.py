@@ -13,9 +13,11 @@ INSTALLED = "stripe"
 INSTALL = {"params": {}, "secrets": {"api_key": "sk_test_example_0000", "webhook_secret": "whsec_example_0000"}}
 STRANGER = "nobody-yet"
 
+# In the order of the key: an index of millions filled out of order takes minutes.
 COPIES = """
 WITH RECURSIVE numbers (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n < {last})
-INSERT INTO {table} ({columns}) SELECT 'account-' || n, {rest} FROM {table}, numbers WHERE account_id = 'account-0'"""
+INSERT INTO {table} ({columns}) SELECT 'account-' || n, {rest} FROM {table}, numbers WHERE account_id = 'account-0'
+ORDER BY 1, 2"""
 COPIED = {
     "account_revisions": ["revision"],
     "installations": ["integration_id", "connection", "params", "secret_names", "installed_at", "revision", "created_at", "updated_at"],
@@ -57,6 +59,9 @@ def run(server, postgres, sql):
         postgres.run(sql)
         return
     with contextlib.closing(sqlite3.connect(f"{server.folder}/patchbay.db", timeout=30)) as database, database:
+        database.execute("PRAGMA cache_size = -262144")
+        # Returns to Python now and then, so that Ctrl-C need not wait for the end.
+        database.set_progress_handler(lambda: None, 1_000_000)
         database.execute(sql)
 
 
