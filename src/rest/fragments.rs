@@ -259,3 +259,55 @@ fn write_fields(out: &mut Vec<u8>, fields: &impl Serialize) -> Result<()> {
 fn unrenderable(error: serde_json::Error) -> Error {
     Error::Internal { cause: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::SubsecRound;
+    use serde_json::json;
+
+    use super::*;
+    use crate::catalog;
+    use crate::domain::{EntryState, Installation};
+
+    fn entries() -> Vec<Arc<Entry>> {
+        let files = catalog::builtin().expect("the built-in catalog");
+        let now = Utc::now().trunc_subsecs(6);
+        let entry = |mut file: catalog::EntryFile| {
+            // Looks like the fields that are cut at, but for the escapes.
+            file.description.push_str("\",\"status\":\"x\",\"is_custom\":1,\"updated_at\":2,\"params_schema\":3");
+            Arc::new(file.clone().into_entry(IntegrationId::of_builtin(&file.name), EntryState::Active, now, now))
+        };
+        files.into_iter().map(|(file, _)| entry(file)).collect()
+    }
+
+    fn installations(entry: &Entry) -> Vec<Option<Arc<Installation>>> {
+        let at = Utc::now().trunc_subsecs(6) + chrono::Duration::seconds(1);
+        let new = Installation::new(entry.id, at);
+        let Value::Object(params) = json!({",\"status\":": ["\",\"is_custom\":"], "n": u64::MAX, "x": null}) else {
+            panic!("an object")
+        };
+        let names = vec!["api_key".to_owned(), "other".to_owned()];
+        let full = Installation { params, secret_names: names, installed_at: Some(at), ..new.clone() };
+        vec![None, Some(Arc::new(new)), Some(Arc::new(full))]
+    }
+
+    #[test]
+    fn what_is_put_together_is_what_the_shape_says_to_the_byte() {
+        for entry in entries() {
+            let fragment = Fragment::new(&entry).expect("rendered");
+            for installation in installations(&entry) {
+                let integration = Integration { entry: entry.clone(), installation };
+                let whole = serde_json::to_string(&body::Integration::of(&integration)).expect("JSON");
+                let mut out = Vec::new();
+                fragment.write(&mut out, &integration, Detail::Schemas).expect("written");
+                assert_eq!(String::from_utf8(out).expect("text"), whole);
+                let mut out = Vec::new();
+                fragment.write(&mut out, &integration, Detail::Summary).expect("written");
+                let mut without: Value = serde_json::from_str(&whole).expect("JSON");
+                let object = without.as_object_mut().expect("an object");
+                assert!(object.remove("params_schema").is_some() && object.remove("secrets_schema").is_some());
+                assert_eq!(serde_json::from_slice::<Value>(&out).expect("JSON"), without);
+            }
+        }
+    }
+}

@@ -224,3 +224,72 @@ fn read(row: &QueryResult) -> std::result::Result<Option<Installation>, DbErr> {
     };
     row.read().map(Some)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(n: usize) -> AccountId {
+        AccountId::parse(&format!("account-{n}")).expect("well-formed")
+    }
+
+    fn state(revision: i64, rows: usize) -> Arc<AccountState> {
+        let at = DateTime::UNIX_EPOCH;
+        let row = |n: usize| {
+            let id = IntegrationId::of_builtin(&n.to_string());
+            let params = Map::from_iter([("text".to_owned(), Value::from("x".repeat(100)))]);
+            Arc::new(Installation { params, revision, ..Installation::new(id, at) })
+        };
+        let mut installations: Vec<_> = (0..rows).map(row).collect();
+        installations.sort_unstable_by_key(|row| row.integration_id);
+        Arc::new(AccountState { revision, installations, key: OnceLock::new() })
+    }
+
+    #[test]
+    fn any_number_of_accounts_stays_within_the_bound() {
+        const BYTES: u64 = 1_000_000;
+        let cache = StateCache::new(BYTES);
+        for n in 0..20_000 {
+            cache.keep(&account(n), &state(1, n % 50));
+            assert!(cache.0.weight() <= BYTES, "{}", cache.0.weight());
+        }
+        assert!(cache.0.weight() > BYTES / 2, "and it is used");
+    }
+
+    #[test]
+    fn without_room_nothing_is_kept() {
+        let cache = StateCache::new(0);
+        cache.keep(&account(1), &state(1, 1));
+        assert!(cache.get(&account(1)).is_none());
+    }
+
+    #[test]
+    fn an_older_state_does_not_replace_a_newer_one() {
+        let cache = StateCache::new(1_000_000);
+        for revision in [2, 1, 3, 2] {
+            cache.keep(&account(1), &state(revision, 1));
+        }
+        assert_eq!(cache.get(&account(1)).map(|kept| kept.revision()), Some(3));
+    }
+
+    #[test]
+    fn a_revision_is_the_clock_and_never_goes_back_with_it() {
+        let at = |micros| DateTime::from_timestamp_micros(micros).expect("a moment");
+        assert_eq!(state(0, 0).next_revision(at(1_000)), 1_000);
+        assert_eq!(state(5_000, 0).next_revision(at(1_000)), 5_001);
+        assert_eq!(state(5_000, 0).next_revision(at(5_000)), 5_001);
+    }
+
+    #[test]
+    fn a_change_replaces_its_row_or_adds_it_in_order() {
+        let before = state(1, 20);
+        let changed = Installation { revision: 2, ..Installation::clone(&before.installations()[7]) };
+        let new =
+            Installation { revision: 3, ..Installation::new(IntegrationId::of_builtin("new"), DateTime::UNIX_EPOCH) };
+        let after = before.with(Arc::new(changed.clone())).with(Arc::new(new.clone()));
+        assert_eq!((after.revision(), after.installations().len()), (3, 21));
+        assert_eq!(after.find(changed.integration_id).map(|row| row.revision), Some(2));
+        assert_eq!(after.find(new.integration_id).map(|row| row.revision), Some(3));
+        assert!(after.installations().is_sorted_by_key(|row| row.integration_id));
+    }
+}
