@@ -22,17 +22,17 @@ use tower::ServiceExt;
 const ACCOUNTS: usize = 16;
 
 /// A server with seeded accounts.
-pub struct World {
-    pub app: App,
+pub(crate) struct World {
+    pub(crate) app: App,
     /// Names the database in benchmark ids.
-    pub engine: &'static str,
+    pub(crate) engine: &'static str,
     schema: Option<(String, String)>,
     next: AtomicUsize,
     _folder: TempDir,
 }
 
 /// A world on a SQLite file, and one on the PostgreSQL of `BENCH_DATABASE_URL` where that is set.
-pub fn worlds(runtime: &Runtime) -> Vec<World> {
+pub(crate) fn worlds(runtime: &Runtime) -> Vec<World> {
     runtime.block_on(async {
         let mut worlds = vec![World::start(None).await];
         if let Ok(url) = std::env::var("BENCH_DATABASE_URL") {
@@ -82,13 +82,13 @@ impl World {
     }
 
     /// The next account's services.
-    pub fn tenant(&self) -> TenantServices {
+    pub(crate) fn tenant(&self) -> TenantServices {
         let account = AccountId::parse(&self.next_account()).expect("account");
         self.app.services().tenant(account)
     }
 
     /// A request through the router for the next account; its body, which is a 200's.
-    pub async fn ask(&self, method: Method, path: &str, body: &'static str) -> usize {
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: &'static str) -> usize {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -102,7 +102,7 @@ impl World {
     }
 
     /// Leaves nothing behind.
-    pub fn end(self, runtime: &Runtime) {
+    pub(crate) fn end(self, runtime: &Runtime) {
         runtime.block_on(async {
             self.app.store().close().await;
             if let Some((server, name)) = self.schema {
@@ -117,7 +117,7 @@ impl World {
 }
 
 /// What an install of Stripe supplies.
-pub fn two_secrets() -> Supplied {
+pub(crate) fn two_secrets() -> Supplied {
     let object = |value: Value| -> Option<Map<String, Value>> { value.as_object().cloned() };
     let secrets = json!({"api_key": "sk_test_example_0000", "webhook_secret": "whsec_example_0000"});
     Supplied::new(object(json!({})), object(secrets)).expect("storable")

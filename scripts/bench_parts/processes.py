@@ -60,7 +60,7 @@ class Process:
     label = ""
     command = []
     process = url = None
-    # What it answers for: requests made so far, so that the next ones go on with other accounts.
+    # Made so far by wrk, so that the next ones go on with other accounts.
     requests = 0
 
     def __init__(self, log):

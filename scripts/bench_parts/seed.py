@@ -59,7 +59,8 @@ def run(server, postgres, sql):
         postgres.run(sql)
         return
     with contextlib.closing(sqlite3.connect(f"{server.folder}/patchbay.db", timeout=30)) as database, database:
-        database.execute("PRAGMA cache_size = -262144")
+        for setting in ["cache_size = -262144", "temp_store = memory", "synchronous = off"]:
+            database.execute(f"PRAGMA {setting}")
         # Returns to Python now and then, so that Ctrl-C need not wait for the end.
         database.set_progress_handler(lambda: None, 1_000_000)
         database.execute(sql)
