@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
 use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError, ValidationResult};
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use serde_json::json;
@@ -150,13 +151,13 @@ pub fn render(failure: &Failure, request_headers: &HeaderMap, request_id: &Reque
         extensions["retryAfter"] = seconds.into();
     }
     let body = json!({"errors": [{"message": failure.message(), "extensions": extensions}]});
-    let mut response = respond(failure.status(), super::endpoint::media_type(request_headers), &body.to_string());
+    let mut response = respond(failure.status(), super::endpoint::media_type(request_headers), body.to_string());
     if let Some(seconds) = failure.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
 
-pub(super) fn respond(status: StatusCode, media_type: &'static str, body: &str) -> HttpResponse {
-    (status, [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")], body.to_owned()).into_response()
+pub(super) fn respond(status: StatusCode, media_type: &'static str, body: impl Into<Body>) -> HttpResponse {
+    (status, [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")], body.into()).into_response()
 }

@@ -2,6 +2,7 @@
 //!
 //! Never names the store or the vault; no type here has a field that could hold a secret value.
 
+mod body;
 mod brackets;
 mod coercion;
 mod cost;
@@ -11,6 +12,7 @@ mod error;
 mod executor;
 mod loaders;
 mod mutation;
+mod plan;
 mod query;
 mod socket;
 mod subscription;

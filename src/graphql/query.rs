@@ -6,6 +6,7 @@ use async_graphql::{Context, ID, Object};
 use super::error::Result;
 use super::executor::Caller;
 use super::loaders::InstallationByIntegration;
+use super::plan::InOneGo;
 use super::types::{
     Integration, IntegrationConnection, IntegrationRef, IntegrationStatus, McpConnectionList, NativeToolList, Node,
     PageArguments,
@@ -38,11 +39,11 @@ impl Query {
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "The last so many, 1 to 200.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-    ) -> Result<IntegrationConnection> {
+    ) -> Result<InOneGo<IntegrationConnection>> {
         let tenant = caller(ctx).tenant()?;
         let page = PageArguments { first, after, last, before }.page()?;
         let listing = tenant.list(CatalogFilter { category, status: status.map(Into::into), search }).await?;
-        Ok(IntegrationConnection::new(listing, &page)?)
+        Ok(InOneGo(IntegrationConnection::new(listing, &page)?))
     }
 
     /// One integration by id or by name; null when there is none.

@@ -5,30 +5,42 @@ use async_graphql::{Object, SimpleObject};
 
 use super::Integration;
 use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
-use crate::domain::{self, Cursor, Page, Slice};
+use crate::domain::{Cursor, Page, Slice};
 use crate::error::{Error, Result};
+use crate::graphql::plan::{AtHand, Plan, Writer, now};
 use crate::service::Listing;
 
 /// A page of integrations, and what can be told of the whole list.
 pub(in crate::graphql) struct IntegrationConnection {
     listing: Listing,
-    slice: Slice<domain::Integration>,
+    slice: Slice<Integration>,
 }
 
 /// One integration of a page.
-#[derive(SimpleObject)]
-pub(in crate::graphql) struct IntegrationEdge {
+pub(in crate::graphql) struct IntegrationEdge<'a> {
+    slice: &'a Slice<Integration>,
+    at: usize,
+}
+
+/// One integration of a page.
+#[Object]
+impl<'a> IntegrationEdge<'a> {
     /// Where it stands in the list.
-    cursor: String,
+    async fn cursor(&self) -> &str {
+        &self.slice.cursors[self.at].0
+    }
+
     /// The integration.
-    node: Integration,
+    async fn node(&self) -> &Integration {
+        &self.slice.items[self.at]
+    }
 }
 
 /// How many integrations a category has.
 #[derive(SimpleObject)]
-pub(in crate::graphql) struct CategoryCount {
+pub(in crate::graphql) struct CategoryCount<'a> {
     /// One of 24 categories.
-    category: String,
+    category: &'a str,
     /// At least 1: categories without any are left out.
     count: usize,
 }
@@ -37,7 +49,9 @@ impl IntegrationConnection {
     /// # Errors
     /// Bad input for a cursor of another list.
     pub(in crate::graphql) fn new(listing: Listing, page: &Page) -> Result<Self> {
-        Ok(Self { slice: listing.page(page)?, listing })
+        let Slice { items, cursors, has_next, has_previous } = listing.page(page)?;
+        let items = items.into_iter().map(Integration).collect();
+        Ok(Self { slice: Slice { items, cursors, has_next, has_previous }, listing })
     }
 }
 
@@ -45,16 +59,13 @@ impl IntegrationConnection {
 #[Object]
 impl IntegrationConnection {
     /// The page, each with its cursor.
-    async fn edges(&self) -> Vec<IntegrationEdge> {
-        let pairs = self.slice.cursors.iter().zip(&self.slice.items);
-        pairs
-            .map(|(Cursor(cursor), item)| IntegrationEdge { cursor: cursor.clone(), node: Integration(item.clone()) })
-            .collect()
+    async fn edges(&self) -> Vec<IntegrationEdge<'_>> {
+        (0..self.slice.items.len()).map(|at| IntegrationEdge { slice: &self.slice, at }).collect()
     }
 
     /// The page.
-    async fn nodes(&self) -> Vec<Integration> {
-        self.slice.items.iter().cloned().map(Integration).collect()
+    async fn nodes(&self) -> &[Integration] {
+        &self.slice.items
     }
 
     /// Where the page stands in the list.
@@ -74,9 +85,56 @@ impl IntegrationConnection {
     }
 
     /// Matches in each category as if `category` had not been given, so that a sidebar keeps its rows.
-    async fn category_counts(&self) -> Vec<CategoryCount> {
+    async fn category_counts(&self) -> Vec<CategoryCount<'_>> {
         let counts = self.listing.category_counts();
-        counts.into_iter().map(|(category, count)| CategoryCount { category: category.to_owned(), count }).collect()
+        counts.into_iter().map(|(category, count)| CategoryCount { category, count }).collect()
+    }
+}
+
+impl AtHand for IntegrationConnection {
+    fn write(&self, field: &str, below: &Plan, to: &mut Writer<'_>) {
+        let ctx = to.context;
+        match field {
+            "edges" => to.list(&now(self.edges(ctx)), below),
+            "nodes" => to.list(now(self.nodes(ctx)), below),
+            "pageInfo" => to.object(&now(self.page_info(ctx)), below),
+            "totalCount" => to.leaf(&now(self.total_count(ctx))),
+            "categoryCounts" => to.list(&now(self.category_counts(ctx)), below),
+            _ => to.leaf(&()),
+        }
+    }
+}
+
+impl AtHand for IntegrationEdge<'_> {
+    fn write(&self, field: &str, below: &Plan, to: &mut Writer<'_>) {
+        let ctx = to.context;
+        match field {
+            "cursor" => to.leaf(&now(self.cursor(ctx))),
+            "node" => to.object(now(self.node(ctx)), below),
+            _ => to.leaf(&()),
+        }
+    }
+}
+
+impl AtHand for CategoryCount<'_> {
+    fn write(&self, field: &str, _: &Plan, to: &mut Writer<'_>) {
+        match field {
+            "category" => to.leaf(&self.category),
+            "count" => to.leaf(&self.count),
+            _ => to.leaf(&()),
+        }
+    }
+}
+
+impl AtHand for PageInfo {
+    fn write(&self, field: &str, _: &Plan, to: &mut Writer<'_>) {
+        match field {
+            "hasPreviousPage" => to.leaf(&self.has_previous_page),
+            "hasNextPage" => to.leaf(&self.has_next_page),
+            "startCursor" => to.leaf(&self.start_cursor),
+            "endCursor" => to.leaf(&self.end_cursor),
+            _ => to.leaf(&()),
+        }
     }
 }
 
