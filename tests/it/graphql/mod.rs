@@ -9,6 +9,7 @@ mod poison;
 mod query;
 mod quoting;
 mod schema;
+mod selections;
 mod socket;
 mod subscription;
 
