@@ -38,14 +38,14 @@ pub(super) async fn handle(
     let account = account_in(&headers)?;
     let mut request =
         if queries_only { from_query(&uri)? } else { from_body(&headers, body, state.edge.max_body_bytes).await? };
-    let kind = match state.executor.admit(&mut request) {
-        Ok(kind) => kind,
+    let admission = match state.executor.admit(&mut request) {
+        Ok(admission) => admission,
         Err(refusal) => {
             let status = matches!(refusal, Refusal::TooLarge { .. }).then_some(StatusCode::PAYLOAD_TOO_LARGE);
             return Ok(answer(&headers, status, &state.executor.refuse(refusal, &request_id)));
         }
     };
-    match kind {
+    match admission.kind {
         OperationType::Mutation if queries_only => return Ok(not_allowed("POST")),
         OperationType::Subscription => {
             return Err(Error::bad_input("Subscriptions are served over WebSocket at /graphql/ws").into());
@@ -53,7 +53,7 @@ pub(super) async fn handle(
         _ => {}
     }
     let caller = Caller { tenant: account.map(|account| state.edge.services.tenant(account)), request_id };
-    let response = state.executor.run(request.data(MayHoldJson), caller).await;
+    let response = state.executor.run(request.data(MayHoldJson), admission, caller).await;
     Ok(answer(&headers, None, &response))
 }
 

@@ -7,6 +7,7 @@ mod brackets;
 mod coercion;
 mod cost;
 mod document;
+mod documents;
 mod endpoint;
 mod error;
 mod executor;
@@ -82,6 +83,5 @@ fn schema() -> PatchbaySchema {
     Schema::build(Query, Mutation, Subscription)
         .register_output_type::<types::Node>()
         .limit_recursive_depth(cost::LEVELS_MAX + 1)
-        .extension(error::MarkInvalid)
         .finish()
 }

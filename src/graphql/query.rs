@@ -1,11 +1,10 @@
 //! Queries.
 
-use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, ID, Object};
 
 use super::error::Result;
 use super::executor::Caller;
-use super::loaders::InstallationByIntegration;
+use super::loaders::Loaders;
 use super::plan::InOneGo;
 use super::types::{
     Integration, IntegrationConnection, IntegrationRef, IntegrationStatus, McpConnectionList, NativeToolList, Node,
@@ -81,7 +80,7 @@ impl Query {
 async fn find(ctx: &Context<'_>, reference: &Reference) -> Result<Option<Integration>> {
     let tenant = caller(ctx).tenant()?;
     let Some(entry) = tenant.catalog().find(reference) else { return Ok(None) };
-    let loader = ctx.data_unchecked::<DataLoader<InstallationByIntegration>>();
+    let loader = ctx.data_unchecked::<Loaders>().installations();
     let installation = loader.load_one(entry.id).await.map_err(|error| Error::clone(&error))?;
     Ok(Some(Integration(domain::Integration { entry, installation })))
 }

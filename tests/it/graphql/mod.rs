@@ -8,6 +8,7 @@ mod mutation;
 mod poison;
 mod query;
 mod quoting;
+mod repeats;
 mod schema;
 mod selections;
 mod socket;
