@@ -16,7 +16,7 @@ pub(super) fn to_json(response: &Response, refused: bool) -> Vec<u8> {
             json.push(b',');
         }
         json.extend_from_slice(b"\"data\":");
-        write_value(&response.data, &mut json);
+        write_data(&response.data, &mut json);
     }
     json.push(b'}');
     json
@@ -29,23 +29,22 @@ fn capacity(data: &Value) -> usize {
     finished.sum::<usize>() + 256
 }
 
-fn write_value(value: &Value, json: &mut Vec<u8>) {
-    match value {
-        Value::Binary(finished) => json.extend_from_slice(finished),
-        Value::Object(fields) => {
-            json.push(b'{');
-            for (at, (key, value)) in fields.iter().enumerate() {
-                if at > 0 {
-                    json.push(b',');
-                }
-                write(key, json);
-                json.push(b':');
-                write_value(value, json);
-            }
-            json.push(b'}');
+/// Only fields of the root are ever finished JSON.
+fn write_data(data: &Value, json: &mut Vec<u8>) {
+    let Value::Object(fields) = data else { return write(data, json) };
+    json.push(b'{');
+    for (at, (key, value)) in fields.iter().enumerate() {
+        if at > 0 {
+            json.push(b',');
         }
-        other => write(other, json),
+        write(key, json);
+        json.push(b':');
+        match value {
+            Value::Binary(finished) => json.extend_from_slice(finished),
+            other => write(other, json),
+        }
     }
+    json.push(b'}');
 }
 
 fn write(value: &impl Serialize, json: &mut Vec<u8>) {
