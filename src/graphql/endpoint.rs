@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 
 use super::document::Refusal;
 use super::executor::Caller;
-use super::{GraphqlState, error};
+use super::plan::MayHoldJson;
+use super::{GraphqlState, body, error};
 use crate::edge::{Failure, RequestId, account_in, is_json, read_body};
 use crate::error::Error;
 
@@ -37,14 +38,14 @@ pub(super) async fn handle(
     let account = account_in(&headers)?;
     let mut request =
         if queries_only { from_query(&uri)? } else { from_body(&headers, body, state.edge.max_body_bytes).await? };
-    let kind = match state.executor.admit(&mut request) {
-        Ok(kind) => kind,
+    let admission = match state.executor.admit(&mut request) {
+        Ok(admission) => admission,
         Err(refusal) => {
             let status = matches!(refusal, Refusal::TooLarge { .. }).then_some(StatusCode::PAYLOAD_TOO_LARGE);
             return Ok(answer(&headers, status, &state.executor.refuse(refusal, &request_id)));
         }
     };
-    match kind {
+    match admission.kind {
         OperationType::Mutation if queries_only => return Ok(not_allowed("POST")),
         OperationType::Subscription => {
             return Err(Error::bad_input("Subscriptions are served over WebSocket at /graphql/ws").into());
@@ -52,7 +53,7 @@ pub(super) async fn handle(
         _ => {}
     }
     let caller = Caller { tenant: account.map(|account| state.edge.services.tenant(account)), request_id };
-    let response = state.executor.run(request, caller).await;
+    let response = state.executor.run(request.data(MayHoldJson), admission, caller).await;
     Ok(answer(&headers, None, &response))
 }
 
@@ -89,21 +90,7 @@ fn answer(headers: &HeaderMap, status: Option<StatusCode>, response: &Response) 
         true => StatusCode::BAD_REQUEST,
         false => StatusCode::OK,
     });
-    error::respond(status, media_type, &body_of(response, refused))
-}
-
-/// A refused request has no `data`: nothing ran.
-fn body_of(response: &Response, refused: bool) -> String {
-    #[derive(serde::Serialize)]
-    struct Body<'a> {
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        errors: &'a [async_graphql::ServerError],
-        #[serde(skip_serializing_if = "Option::is_none")]
-        data: Option<&'a async_graphql::Value>,
-    }
-    let body = Body { errors: &response.errors, data: (!refused).then_some(&response.data) };
-    // Strings, numbers and maps with text keys: nothing in it can fail to be written.
-    serde_json::to_string(&body).unwrap_or_default()
+    error::respond(status, media_type, body::to_json(response, refused))
 }
 
 /// The parts of a request, before their types are checked.

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
-use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError, ValidationResult};
+use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError};
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use serde_json::json;
@@ -58,35 +58,8 @@ fn code(error: &Error) -> &'static str {
     }
 }
 
-/// Gives what the validator found its code.
-pub(super) struct MarkInvalid;
-
 const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
 const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
-
-impl ExtensionFactory for MarkInvalid {
-    fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Self)
-    }
-}
-
-#[async_graphql::async_trait::async_trait]
-impl Extension for MarkInvalid {
-    async fn validation(
-        &self,
-        ctx: &ExtensionContext<'_>,
-        next: NextValidation<'_>,
-    ) -> std::result::Result<ValidationResult, Vec<ServerError>> {
-        next.run(ctx).await.map_err(|mut errors| {
-            for error in &mut errors {
-                // A wrong value, in the document or a variable, is the user's; everything else the programmer's.
-                let code = if error.message.starts_with("Invalid value") { BAD_USER_INPUT } else { VALIDATION_FAILED };
-                error.extensions.get_or_insert_default().set("code", code);
-            }
-            errors
-        })
-    }
-}
 
 /// Gives every error its code and request id, cleans what the library wrote, and writes each to the log once.
 pub(super) fn finish(mut response: Response, request_id: &RequestId, vocabulary: &Vocabulary) -> Response {
@@ -103,12 +76,13 @@ pub(super) fn finish(mut response: Response, request_id: &RequestId, vocabulary:
     response
 }
 
+/// An error without a path is the validator's: its place is in the document, not in the answer.
 fn reword(error: &mut ServerError, vocabulary: &Vocabulary) {
+    // A wrong value, in the document or a variable, is the user's; everything else the programmer's.
+    let is_value = !error.path.is_empty() || error.message.starts_with("Invalid value");
     error.message = vocabulary.reword(&error.message);
-    let extensions = error.extensions.get_or_insert_default();
-    if extensions.get("code").is_none() {
-        extensions.set("code", BAD_USER_INPUT);
-    }
+    let code = if is_value { BAD_USER_INPUT } else { VALIDATION_FAILED };
+    error.extensions.get_or_insert_default().set("code", code);
 }
 
 /// Whether the request was refused before anything ran: an error of a field has the field's path.
@@ -150,13 +124,13 @@ pub fn render(failure: &Failure, request_headers: &HeaderMap, request_id: &Reque
         extensions["retryAfter"] = seconds.into();
     }
     let body = json!({"errors": [{"message": failure.message(), "extensions": extensions}]});
-    let mut response = respond(failure.status(), super::endpoint::media_type(request_headers), &body.to_string());
+    let mut response = respond(failure.status(), super::endpoint::media_type(request_headers), body.to_string());
     if let Some(seconds) = failure.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
 
-pub(super) fn respond(status: StatusCode, media_type: &'static str, body: &str) -> HttpResponse {
-    (status, [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")], body.to_owned()).into_response()
+pub(super) fn respond(status: StatusCode, media_type: &'static str, body: impl Into<Body>) -> HttpResponse {
+    (status, [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "no-store")], body.into()).into_response()
 }

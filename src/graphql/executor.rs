@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use async_graphql::parser::types::OperationType;
+use async_graphql::parser::types::{ExecutableDocument, OperationType};
 use async_graphql::{Data, Request, Response};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 
 use super::document::{self, DocumentLimits, Refusal};
+use super::documents::{self, Documents};
+use super::loaders::Loaders;
 use super::wording::Vocabulary;
-use super::{PatchbaySchema, coercion, error, loaders};
+use super::{PatchbaySchema, coercion, cost, error};
 use crate::edge::RequestId;
 use crate::error::Error;
 use crate::service::TenantServices;
@@ -20,6 +22,7 @@ pub(super) struct Executor {
     schema: PatchbaySchema,
     limits: DocumentLimits,
     vocabulary: Vocabulary,
+    documents: Documents,
 }
 
 /// Who is asking: in the data of every request.
@@ -36,27 +39,43 @@ impl Caller {
     }
 }
 
+/// What is known of a request that may run.
+pub(super) struct Admission {
+    pub(super) kind: OperationType,
+    /// The document and its text, if it is to be kept once it was answered.
+    newcomer: Option<(String, Arc<ExecutableDocument>)>,
+}
+
 impl Executor {
     pub(super) fn new(schema: PatchbaySchema, limits: DocumentLimits) -> Self {
         let vocabulary = Vocabulary::new(schema.names());
-        Self { schema, limits, vocabulary }
+        Self { schema, limits, vocabulary, documents: Documents::new() }
     }
 
-    /// Parses and counts the document, and checks the values it is run with; the request then holds it.
-    pub(super) fn admit(&self, request: &mut Request) -> std::result::Result<OperationType, Refusal> {
-        let document = document::read(&request.query, &request.variables, &self.limits)?;
+    /// Parses the document, unless it is known, counts it, and checks the values it is run with; the request then holds
+    /// it.
+    pub(super) fn admit(&self, request: &mut Request) -> std::result::Result<Admission, Refusal> {
+        let text = std::mem::take(&mut request.query);
+        let known = self.documents.find(&text);
+        let is_new = known.is_none();
+        let document = known.map_or_else(|| document::parse(&text, &self.limits).map(Arc::new), Ok)?;
+        cost::check(&document, &request.variables, &self.limits)?;
         let operation = document::select(&document, request.operation_name.as_deref())?;
         let kind = operation.ty;
         coercion::coerce(&document, operation, &mut request.variables)?;
         request.operation_name = request.operation_name.take().filter(|name| !name.is_empty());
-        request.set_parsed_query(document);
-        Ok(kind)
+        let newcomer = (is_new && documents::is_keepable(&document)).then(|| (text, document.clone()));
+        request.set_parsed_query(Arc::unwrap_or_clone(document));
+        Ok(Admission { kind, newcomer })
     }
 
     /// Runs an admitted query or mutation.
-    pub(super) async fn run(&self, request: Request, caller: Caller) -> Response {
+    pub(super) async fn run(&self, request: Request, admission: Admission, caller: Caller) -> Response {
         let request_id = caller.request_id.clone();
         let response = self.schema.execute(with_caller(request, caller)).await;
+        if let (Some((text, document)), true) = (admission.newcomer, response.errors.is_empty()) {
+            self.documents.keep(text, document);
+        }
         error::finish(response, &request_id, &self.vocabulary)
     }
 
@@ -76,9 +95,9 @@ pub(super) struct SocketExecutor {
 impl async_graphql::Executor for SocketExecutor {
     async fn execute(&self, mut request: Request) -> Response {
         match self.executor.admit(&mut request) {
-            Ok(_) => {
+            Ok(admission) => {
                 let caller = Caller { tenant: None, request_id: self.request_id.clone() };
-                self.executor.run(request, caller).await
+                self.executor.run(request, admission, caller).await
             }
             Err(refusal) => self.executor.refuse(refusal, &self.request_id),
         }
@@ -105,7 +124,46 @@ fn with_caller(request: Request, mut caller: Caller) -> Request {
     // A socket's caller outlives many revisions of the catalog; a request sees one.
     caller.tenant = caller.tenant.map(|tenant| tenant.anew());
     match &caller.tenant {
-        Some(tenant) => request.data(loaders::installations(tenant.clone())).data(caller),
+        Some(tenant) => request.data(Loaders::new(tenant.clone())).data(caller),
         None => request.data(caller),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: DocumentLimits = DocumentLimits {
+        max_depth: 16,
+        max_complexity: 5_000,
+        max_aliases: 30,
+        max_directives: 10,
+        max_document_bytes: 99,
+    };
+
+    /// Runs a document without an account.
+    async fn run(executor: &Executor, text: &str) {
+        let mut request = Request::new(text);
+        request.operation_name = text.contains("query A").then(|| "A".to_owned());
+        let admission = executor.admit(&mut request).unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
+        executor.run(request, admission, Caller { tenant: None, request_id: RequestId("1".into()) }).await;
+    }
+
+    #[tokio::test]
+    async fn a_query_is_kept_once_it_was_answered_and_nothing_else_is() {
+        let executor = Executor::new(crate::graphql::schema(), LIMITS);
+        for (text, is_kept, why) in [
+            ("{ __typename }", true, "answered"),
+            ("query A { __typename } query B { __typename }", true, "one of two was answered"),
+            ("{ nativeTools { totalCount } }", false, "a field failed"),
+            ("{ nothing }", false, "the validator refused it"),
+            ("mutation { __typename }", false, "a mutation"),
+            ("query A { __typename } mutation B { __typename }", false, "a mutation beside"),
+        ] {
+            for _ in 0..2 {
+                run(&executor, text).await;
+                assert_eq!(executor.documents.find(text).is_some(), is_kept, "{why}");
+            }
+        }
     }
 }

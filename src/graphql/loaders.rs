@@ -2,7 +2,7 @@
 //! be a cache across tenants.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_graphql::dataloader::{DataLoader, Loader};
@@ -14,10 +14,23 @@ use crate::service::TenantServices;
 /// Installations by integration, for `integration`, `node` and their aliases.
 pub(super) struct InstallationByIntegration(TenantServices);
 
-/// A loader for one request.
-pub(super) fn installations(tenant: TenantServices) -> DataLoader<InstallationByIntegration> {
-    // Waiting for more keys would only add its delay: sibling fields ask in the same turn.
-    DataLoader::new(InstallationByIntegration(tenant), tokio::spawn).delay(Duration::ZERO)
+/// The loaders of one request, each made when a field first asks for it.
+pub(super) struct Loaders {
+    tenant: TenantServices,
+    installations: OnceLock<DataLoader<InstallationByIntegration>>,
+}
+
+impl Loaders {
+    pub(super) fn new(tenant: TenantServices) -> Self {
+        Self { tenant, installations: OnceLock::new() }
+    }
+
+    pub(super) fn installations(&self) -> &DataLoader<InstallationByIntegration> {
+        self.installations.get_or_init(|| {
+            // Waiting for more keys would only add its delay: sibling fields ask in the same turn.
+            DataLoader::new(InstallationByIntegration(self.tenant.clone()), tokio::spawn).delay(Duration::ZERO)
+        })
+    }
 }
 
 impl Loader<IntegrationId> for InstallationByIntegration {

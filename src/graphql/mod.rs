@@ -2,15 +2,18 @@
 //!
 //! Never names the store or the vault; no type here has a field that could hold a secret value.
 
+mod body;
 mod brackets;
 mod coercion;
 mod cost;
 mod document;
+mod documents;
 mod endpoint;
 mod error;
 mod executor;
 mod loaders;
 mod mutation;
+mod plan;
 mod query;
 mod socket;
 mod subscription;
@@ -80,6 +83,5 @@ fn schema() -> PatchbaySchema {
     Schema::build(Query, Mutation, Subscription)
         .register_output_type::<types::Node>()
         .limit_recursive_depth(cost::LEVELS_MAX + 1)
-        .extension(error::MarkInvalid)
         .finish()
 }

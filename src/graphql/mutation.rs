@@ -43,7 +43,7 @@ impl Mutation {
 
 async fn install(ctx: &Context<'_>, input: InstallIntegrationInput) -> Result<InstallIntegrationPayload> {
     let tenant = caller(ctx).tenant()?;
-    let supplied = Supplied::new(input.params.map(|p| p.0), input.secrets.map(|s| s.0))?;
+    let supplied = Supplied::new(input.params.map(|p| p.0.into_owned()), input.secrets.map(|s| s.0.into_owned()))?;
     let outcome = tenant.install(&input.integration.into(), supplied).await;
     let (integration, changed, user_errors) = payload(outcome)?;
     Ok(InstallIntegrationPayload { integration, changed, user_errors })

@@ -1,11 +1,11 @@
 //! Queries.
 
-use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, ID, Object};
 
 use super::error::Result;
 use super::executor::Caller;
-use super::loaders::InstallationByIntegration;
+use super::loaders::Loaders;
+use super::plan::InOneGo;
 use super::types::{
     Integration, IntegrationConnection, IntegrationRef, IntegrationStatus, McpConnectionList, NativeToolList, Node,
     PageArguments,
@@ -38,11 +38,11 @@ impl Query {
         #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
         #[graphql(desc = "The last so many, 1 to 200.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
-    ) -> Result<IntegrationConnection> {
+    ) -> Result<InOneGo<IntegrationConnection>> {
         let tenant = caller(ctx).tenant()?;
         let page = PageArguments { first, after, last, before }.page()?;
         let listing = tenant.list(CatalogFilter { category, status: status.map(Into::into), search }).await?;
-        Ok(IntegrationConnection::new(listing, &page)?)
+        Ok(InOneGo(IntegrationConnection::new(listing, &page)?))
     }
 
     /// One integration by id or by name; null when there is none.
@@ -80,7 +80,7 @@ impl Query {
 async fn find(ctx: &Context<'_>, reference: &Reference) -> Result<Option<Integration>> {
     let tenant = caller(ctx).tenant()?;
     let Some(entry) = tenant.catalog().find(reference) else { return Ok(None) };
-    let loader = ctx.data_unchecked::<DataLoader<InstallationByIntegration>>();
+    let loader = ctx.data_unchecked::<Loaders>().installations();
     let installation = loader.load_one(entry.id).await.map_err(|error| Error::clone(&error))?;
     Ok(Some(Integration(domain::Integration { entry, installation })))
 }

@@ -87,7 +87,6 @@ fn sqlite(settings: &StoreSettings, path: &Path, read_only: bool) -> ConnectOpti
                 .pragma("cache_size", "-8192")
                 .pragma("temp_store", "memory")
                 .pragma("mmap_size", "268435456")
-                .optimize_on_close(!read_only, None)
         });
     options
 }

@@ -5,30 +5,47 @@ use async_graphql::{Object, SimpleObject};
 
 use super::Integration;
 use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
-use crate::domain::{self, Cursor, Page, Slice};
+use crate::domain::{Cursor, Page, Slice};
 use crate::error::{Error, Result};
+use crate::graphql::plan::{AtHand, Plan, Writer, now};
 use crate::service::Listing;
 
 /// A page of integrations, and what can be told of the whole list.
 pub(in crate::graphql) struct IntegrationConnection {
     listing: Listing,
-    slice: Slice<domain::Integration>,
+    slice: Slice<Integration>,
 }
 
 /// One integration of a page.
-#[derive(SimpleObject)]
-pub(in crate::graphql) struct IntegrationEdge {
+pub(in crate::graphql) struct IntegrationEdge<'a> {
+    listing: &'a Listing,
+    node: &'a Integration,
+}
+
+/// One integration of a page.
+#[Object]
+impl<'a> IntegrationEdge<'a> {
     /// Where it stands in the list.
-    cursor: String,
+    async fn cursor(&self) -> String {
+        cursor(self.listing, self.node)
+    }
+
     /// The integration.
-    node: Integration,
+    async fn node(&self) -> &Integration {
+        self.node
+    }
+}
+
+fn cursor(listing: &Listing, Integration(integration): &Integration) -> String {
+    let Cursor(text) = listing.cursor(integration);
+    text
 }
 
 /// How many integrations a category has.
 #[derive(SimpleObject)]
-pub(in crate::graphql) struct CategoryCount {
+pub(in crate::graphql) struct CategoryCount<'a> {
     /// One of 24 categories.
-    category: String,
+    category: &'a str,
     /// At least 1: categories without any are left out.
     count: usize,
 }
@@ -37,7 +54,9 @@ impl IntegrationConnection {
     /// # Errors
     /// Bad input for a cursor of another list.
     pub(in crate::graphql) fn new(listing: Listing, page: &Page) -> Result<Self> {
-        Ok(Self { slice: listing.page(page)?, listing })
+        let Slice { items, has_next, has_previous } = listing.page(page)?;
+        let items = items.into_iter().map(Integration).collect();
+        Ok(Self { slice: Slice { items, has_next, has_previous }, listing })
     }
 }
 
@@ -45,22 +64,18 @@ impl IntegrationConnection {
 #[Object]
 impl IntegrationConnection {
     /// The page, each with its cursor.
-    async fn edges(&self) -> Vec<IntegrationEdge> {
-        let edge = |item: &domain::Integration| IntegrationEdge {
-            cursor: self.listing.cursor(item).0,
-            node: Integration(item.clone()),
-        };
-        self.slice.items.iter().map(edge).collect()
+    async fn edges(&self) -> Vec<IntegrationEdge<'_>> {
+        self.slice.items.iter().map(|node| IntegrationEdge { listing: &self.listing, node }).collect()
     }
 
     /// The page.
-    async fn nodes(&self) -> Vec<Integration> {
-        self.slice.items.iter().cloned().map(Integration).collect()
+    async fn nodes(&self) -> &[Integration] {
+        &self.slice.items
     }
 
     /// Where the page stands in the list.
     async fn page_info(&self) -> PageInfo {
-        let cursor = |item: &domain::Integration| self.listing.cursor(item).0;
+        let cursor = |node| cursor(&self.listing, node);
         PageInfo {
             has_previous_page: self.slice.has_previous,
             has_next_page: self.slice.has_next,
@@ -75,9 +90,56 @@ impl IntegrationConnection {
     }
 
     /// Matches in each category as if `category` had not been given, so that a sidebar keeps its rows.
-    async fn category_counts(&self) -> Vec<CategoryCount> {
+    async fn category_counts(&self) -> Vec<CategoryCount<'_>> {
         let counts = self.listing.category_counts();
-        counts.map(|(category, count)| CategoryCount { category: category.to_owned(), count }).collect()
+        counts.map(|(category, count)| CategoryCount { category, count }).collect()
+    }
+}
+
+impl AtHand for IntegrationConnection {
+    fn write(&self, field: &str, below: &Plan, to: &mut Writer<'_>) {
+        let ctx = to.context;
+        match field {
+            "edges" => to.list(&now(self.edges(ctx)), below),
+            "nodes" => to.list(now(self.nodes(ctx)), below),
+            "pageInfo" => to.object(&now(self.page_info(ctx)), below),
+            "totalCount" => to.leaf(&now(self.total_count(ctx))),
+            "categoryCounts" => to.list(&now(self.category_counts(ctx)), below),
+            _ => to.leaf(&()),
+        }
+    }
+}
+
+impl AtHand for IntegrationEdge<'_> {
+    fn write(&self, field: &str, below: &Plan, to: &mut Writer<'_>) {
+        let ctx = to.context;
+        match field {
+            "cursor" => to.leaf(&now(self.cursor(ctx))),
+            "node" => to.object(now(self.node(ctx)), below),
+            _ => to.leaf(&()),
+        }
+    }
+}
+
+impl AtHand for CategoryCount<'_> {
+    fn write(&self, field: &str, _: &Plan, to: &mut Writer<'_>) {
+        match field {
+            "category" => to.leaf(&self.category),
+            "count" => to.leaf(&self.count),
+            _ => to.leaf(&()),
+        }
+    }
+}
+
+impl AtHand for PageInfo {
+    fn write(&self, field: &str, _: &Plan, to: &mut Writer<'_>) {
+        match field {
+            "hasPreviousPage" => to.leaf(&self.has_previous_page),
+            "hasNextPage" => to.leaf(&self.has_next_page),
+            "startCursor" => to.leaf(&self.start_cursor),
+            "endCursor" => to.leaf(&self.end_cursor),
+            _ => to.leaf(&()),
+        }
     }
 }
 

@@ -12,10 +12,10 @@ pub(in crate::graphql) struct InstallIntegrationInput {
     /// Which integration.
     pub(in crate::graphql) integration: IntegrationRef,
     /// Replaces the stored params whole; absent or null leaves them.
-    pub(in crate::graphql) params: Option<JsonObject>,
+    pub(in crate::graphql) params: Option<JsonObject<'static>>,
     /// Merged by name into the stored secrets; a name with null is removed. Any JSON values. Better sent as a variable
     /// than written into the document.
-    pub(in crate::graphql) secrets: Option<JsonObject>,
+    pub(in crate::graphql) secrets: Option<JsonObject<'static>>,
 }
 
 /// What to uninstall.

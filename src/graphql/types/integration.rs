@@ -1,9 +1,14 @@
 //! An integration as the account sees it.
 
+use std::borrow::Cow;
+
+use async_graphql::resolver_utils::EnumType;
 use async_graphql::{Enum, ID, Interface, Object, OneofObject};
+use serde::{Serialize, Serializer};
 
 use super::{DateTime, JsonObject};
 use crate::domain::{self, Reference};
+use crate::graphql::plan::{AtHand, Plan, Writer, now};
 
 /// Belongs to the pair of account and integration.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -129,8 +134,8 @@ impl Integration {
     }
 
     /// What the account stored, kept through an uninstall; `{}` when nothing.
-    async fn params(&self) -> JsonObject {
-        JsonObject(self.0.params().clone())
+    async fn params(&self) -> JsonObject<'_> {
+        JsonObject(Cow::Borrowed(self.0.params()))
     }
 
     /// Names of the stored secrets, sorted; never a value.
@@ -144,12 +149,12 @@ impl Integration {
     }
 
     /// JSON Schema 2020-12 of `params`.
-    async fn params_schema(&self) -> JsonObject {
+    async fn params_schema(&self) -> JsonObject<'_> {
         object(&self.0.entry.params_schema)
     }
 
     /// JSON Schema 2020-12 of `secrets`.
-    async fn secrets_schema(&self) -> JsonObject {
+    async fn secrets_schema(&self) -> JsonObject<'_> {
         object(&self.0.entry.secrets_schema)
     }
 
@@ -169,9 +174,55 @@ impl Integration {
     }
 }
 
+impl AtHand for Integration {
+    fn write(&self, field: &str, _: &Plan, to: &mut Writer<'_>) {
+        let ctx = to.context;
+        match field {
+            "id" => to.leaf(&now(self.id(ctx))),
+            "name" => to.leaf(&now(self.name(ctx))),
+            "displayName" => to.leaf(&now(self.display_name(ctx))),
+            "description" => to.leaf(&now(self.description(ctx))),
+            "category" => to.leaf(&now(self.category(ctx))),
+            "tags" => to.leaf(&now(self.tags(ctx))),
+            "iconUrl" => to.leaf(&now(self.icon_url(ctx))),
+            "docsUrl" => to.leaf(&now(self.docs_url(ctx))),
+            "homepageUrl" => to.leaf(&now(self.homepage_url(ctx))),
+            "authKinds" => to.leaf(&now(self.auth_kinds(ctx))),
+            "status" => to.leaf(&now(self.status(ctx))),
+            "installedAt" => to.leaf(&now(self.installed_at(ctx))),
+            "params" => to.leaf(&now(self.params(ctx))),
+            "secretNames" => to.leaf(&now(self.secret_names(ctx))),
+            "missingFields" => to.leaf(&now(self.missing_fields(ctx))),
+            "paramsSchema" => to.leaf(&now(self.params_schema(ctx))),
+            "secretsSchema" => to.leaf(&now(self.secrets_schema(ctx))),
+            "isCustom" => to.leaf(&now(self.is_custom(ctx))),
+            "createdAt" => to.leaf(&now(self.created_at(ctx))),
+            "updatedAt" => to.leaf(&now(self.updated_at(ctx))),
+            _ => to.leaf(&()),
+        }
+    }
+}
+
 /// Schemas are generated as objects.
-fn object(schema: &serde_json::Value) -> JsonObject {
-    JsonObject(schema.as_object().cloned().unwrap_or_default())
+fn object(schema: &serde_json::Value) -> JsonObject<'_> {
+    JsonObject(schema.as_object().map_or_else(Cow::default, Cow::Borrowed))
+}
+
+impl Serialize for IntegrationStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        word(self).serialize(serializer)
+    }
+}
+
+impl Serialize for AuthKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        word(self).serialize(serializer)
+    }
+}
+
+/// A value of an enum as the schema names it.
+fn word<T: EnumType>(value: &T) -> Option<&'static str> {
+    T::items().iter().find(|item| item.value == *value).map(|item| item.name)
 }
 
 impl From<IntegrationRef> for Reference {

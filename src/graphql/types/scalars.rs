@@ -1,22 +1,26 @@
 //! Scalars.
 
+use std::borrow::Cow;
+
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::{SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
 use serde_json::Map;
 
 /// Any JSON object. Numbers are exact up to 2^64 − 1.
-pub(in crate::graphql) struct JsonObject(pub(in crate::graphql) Map<String, serde_json::Value>);
+#[derive(Serialize)]
+pub(in crate::graphql) struct JsonObject<'a>(pub(in crate::graphql) Cow<'a, Map<String, serde_json::Value>>);
 
 /// Any JSON object. Numbers are exact up to 2^64 − 1.
 #[Scalar(name = "JSONObject")]
-impl ScalarType for JsonObject {
+impl<'a> ScalarType for JsonObject<'a> {
     fn parse(value: Value) -> InputValueResult<Self> {
         // No message quotes what was supplied: it may be a secret.
         if has_enum(&value) {
             return Err(InputValueError::custom("text in a JSON object must stand in quotes"));
         }
         match value.into_json() {
-            Ok(serde_json::Value::Object(object)) => Ok(Self(object)),
+            Ok(serde_json::Value::Object(object)) => Ok(Self(Cow::Owned(object))),
             _ => Err(InputValueError::custom("must be a JSON object")),
         }
     }
@@ -27,7 +31,7 @@ impl ScalarType for JsonObject {
     }
 
     fn to_value(&self) -> Value {
-        Value::from_json(serde_json::Value::Object(self.0.clone())).unwrap_or_default()
+        Value::from_json(serde_json::Value::Object(self.0.clone().into_owned())).unwrap_or_default()
     }
 }
 
@@ -58,6 +62,18 @@ impl ScalarType for DateTime {
     }
 
     fn to_value(&self) -> Value {
-        Value::String(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+        Value::String(self.text())
+    }
+}
+
+impl DateTime {
+    fn text(&self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    }
+}
+
+impl Serialize for DateTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text())
     }
 }

@@ -8,7 +8,9 @@ mod mutation;
 mod poison;
 mod query;
 mod quoting;
+mod repeats;
 mod schema;
+mod selections;
 mod socket;
 mod subscription;
 
