@@ -222,3 +222,120 @@ fn without(all: Range<usize>, some: &[usize]) -> impl Iterator<Item = usize> {
     let mut next = some.iter().peekable();
     all.filter(move |at| next.next_if_eq(&at).is_none())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::DateTime;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::domain::{Entry, EntryState, Installation};
+
+    const CATEGORIES: [&str; 3] = ["ai", "crm", "payments"];
+
+    fn entry(n: usize, category: usize, word: bool) -> Entry {
+        let name = format!("entry_{n}");
+        Entry {
+            id: IntegrationId::of_builtin(&name),
+            display_name: format!("{} {}", if n.is_multiple_of(2) { "Even" } else { "odd" }, n % 7),
+            description: if word { "Has the WORD in it".into() } else { String::new() },
+            category: CATEGORIES[category].into(),
+            tags: Vec::new(),
+            icon_url: None,
+            docs_url: None,
+            homepage_url: None,
+            auth_kinds: Vec::new(),
+            required: Vec::new(),
+            params_schema: Value::Null,
+            secrets_schema: Value::Null,
+            state: EntryState::Active,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+            name,
+        }
+    }
+
+    /// An entry's category, whether it has the word, and what the account did with it.
+    type Kind = (usize, bool, Option<bool>);
+
+    fn listing(kinds: &[Kind], filter: CatalogFilter) -> Listing {
+        let entries: Vec<_> =
+            kinds.iter().enumerate().map(|(n, (category, word, _))| entry(n, *category, *word)).collect();
+        let at = DateTime::UNIX_EPOCH;
+        let row = |(entry, (_, _, done)): (&Entry, &Kind)| {
+            let installed_at = done.as_ref()?.then_some(at);
+            Some(Arc::new(Installation { installed_at, ..Installation::new(entry.id, at) }))
+        };
+        let rows = entries.iter().zip(kinds).filter_map(row);
+        let state = rows.fold(AccountState::default(), |state, row| state.with(row));
+        let account = AccountId::parse("acme").expect("well-formed");
+        Listing::new(&account, Arc::new(Snapshot::new(1, entries)), Arc::new(state), filter)
+    }
+
+    /// What is listed, worked out the slow way: names in order, counts by category.
+    fn expected(kinds: &[Kind], filter: &CatalogFilter) -> (Vec<String>, BTreeMap<String, usize>) {
+        let fits = |(_, word, done): &Kind| {
+            let status = if *done == Some(true) { Status::Installed } else { Status::Available };
+            filter.status.is_none_or(|wanted| wanted == status) && (filter.search.is_none() || *word)
+        };
+        let found = kinds.iter().enumerate().filter(|(_, kind)| fits(kind));
+        let mut entries: Vec<_> = found.map(|(n, (category, word, _))| entry(n, *category, *word)).collect();
+        entries.sort_by_key(|e| (e.category.clone(), e.display_name.to_lowercase(), e.id));
+        let mut counts = BTreeMap::new();
+        entries.iter().for_each(|e| *counts.entry(e.category.clone()).or_default() += 1);
+        let wanted = |e: &Entry| filter.category.as_ref().is_none_or(|category| e.category == *category);
+        (entries.into_iter().filter(wanted).map(|e| e.name).collect(), counts)
+    }
+
+    fn names(slice: &Slice<Integration>) -> Vec<String> {
+        slice.items.iter().map(|item| item.entry.name.clone()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn lists_counts_and_pages_are_those_worked_out_the_slow_way(
+            kinds in prop::collection::vec((0..3_usize, any::<bool>(), any::<Option<bool>>()), 0..40),
+            category in prop::option::of(0..4_usize),
+            installed in any::<Option<bool>>(),
+            has_search in any::<bool>(),
+            limit in 1..9_usize,
+        ) {
+            let filter = CatalogFilter {
+                category: category.map(|n| CATEGORIES.get(n).unwrap_or(&"nothing").to_string()),
+                status: installed.map(|yes| if yes { Status::Installed } else { Status::Available }),
+                search: has_search.then(|| "wOrD".to_owned()),
+            };
+            let (all, counts) = expected(&kinds, &filter);
+            let listing = listing(&kinds, filter);
+            prop_assert_eq!(listing.total(), all.len());
+            let told: BTreeMap<_, _> = listing.category_counts().map(|(name, n)| (name.to_owned(), n)).collect();
+            prop_assert_eq!(told, counts);
+            let whole = listing.page(&Page::All).expect("whole");
+            prop_assert_eq!(names(&whole), all.clone());
+            prop_assert!(!whole.has_next && !whole.has_previous);
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let page = listing.page(&Page::First { limit, after: after.clone(), before: None }).expect("page");
+                prop_assert_eq!(page.has_previous, after.is_some());
+                seen.extend(names(&page));
+                prop_assert_eq!(page.has_next, seen.len() < all.len());
+                if !page.has_next { break; }
+                after = page.items.last().map(|last| listing.cursor(last));
+            }
+            prop_assert_eq!(&seen, &all);
+            let (mut seen, mut before) = (Vec::new(), None);
+            loop {
+                let page = listing.page(&Page::Last { limit, after: None, before: before.clone() }).expect("page");
+                prop_assert_eq!(page.has_next, before.is_some());
+                seen.splice(0..0, names(&page));
+                prop_assert_eq!(page.has_previous, seen.len() < all.len());
+                if !page.has_previous { break; }
+                before = page.items.first().map(|first| listing.cursor(first));
+            }
+            prop_assert_eq!(&seen, &all);
+        }
+    }
+}

@@ -42,7 +42,7 @@ pub(super) fn sort_key(entry: &Entry) -> SortKey {
 }
 
 impl Snapshot {
-    fn new(revision: i64, entries: Vec<Entry>) -> Self {
+    pub(super) fn new(revision: i64, entries: Vec<Entry>) -> Self {
         let mut listed: Vec<_> = entries.into_iter().map(Listed::new).collect();
         listed.sort_by(|a, b| a.sort_key.cmp(&b.sort_key));
         let by_id = listed.iter().enumerate().map(|(at, l)| (l.entry.id, at)).collect();

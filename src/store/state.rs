@@ -57,7 +57,7 @@ impl AccountState {
     }
 
     /// The state after this installation was written at its revision.
-    pub(super) fn with(&self, installation: Arc<Installation>) -> Self {
+    pub fn with(&self, installation: Arc<Installation>) -> Self {
         let mut installations = self.installations.clone();
         let revision = installation.revision;
         match self.position(installation.integration_id) {
