@@ -1,6 +1,6 @@
-//! One index less, and no statistics. Every change of an installation moves its revision; with the revision in an index PostgreSQL has to
-//! write the row's place into each index again, without it none. A feed that asks for what changed reads the account's
-//! rows by the first column of their key.
+//! One index less, and no statistics. Every change of an installation moves its revision; with the revision in an index
+//! PostgreSQL has to write the row's place into each index again, without it none. A feed that asks for what changed
+//! reads the account's rows by the first column of their key.
 //!
 //! SQLite gathered statistics when a server stopped. Those of a young database say that an account has most of the rows,
 //! and SQLite then reads whole tables instead of using keys, until somebody gathers them again. Every statement here goes

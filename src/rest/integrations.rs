@@ -36,8 +36,9 @@ pub(super) async fn list(State(state): State<RestState>, headers: HeaderMap, uri
     };
     let listing = if Tag::is_given(&headers) {
         let revision = tenant.revision().await?;
-        if tag(revision).is_among(&headers) {
-            return Ok(tag(revision).unchanged());
+        let current = tag(revision);
+        if current.is_among(&headers) {
+            return Ok(current.unchanged());
         }
         tenant.list_at(revision, wanted.filter).await?
     } else {

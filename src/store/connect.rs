@@ -7,6 +7,7 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
+use super::marks::Marks;
 use super::pool::Pool;
 use super::revisions::Revisions;
 use super::state::StateCache;
@@ -18,6 +19,11 @@ use crate::error::Result;
 const SQLITE_WAIT: Duration = Duration::from_secs(5);
 /// Statements kept prepared on each connection.
 const STATEMENT_CACHE: usize = 256;
+/// Pages that a reader of an SQLite file keeps, in KiB as SQLite counts them. The system keeps the file's pages, too, and
+/// what accounts have is kept above; this is for the upper pages of the trees.
+const READER_CACHE: &str = "-256";
+/// The same of the writer, which also holds the pages of the group it is writing.
+const WRITER_CACHE: &str = "-2048";
 /// An idle PostgreSQL connection is pinged before it is handed out, in case the server closed it meanwhile.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(5);
 
@@ -28,7 +34,7 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
             let write = observed(connect_to_file(settings, path).await?, observer.as_ref());
             let read = observed(Database::connect(sqlite(settings, path, true)).await?, observer.as_ref());
             let writer = Some(Writer::start(write.clone()));
-            Ok(assembled(settings, read, write, writer))
+            Ok(assembled(settings, read, write, writer, Marks::of_sqlite(path)))
         }
         Target::Postgres { url, .. } => {
             let pool = Database::connect(postgres(settings, url)).await?;
@@ -37,15 +43,15 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
             } else {
                 observed(pool, observer.as_ref())
             };
-            Ok(assembled(settings, pool.clone(), pool, None))
+            Ok(assembled(settings, pool.clone(), pool, None, Marks::default()))
         }
     }
 }
 
-fn assembled(settings: &StoreSettings, read: Pool, write: Pool, writer: Option<Writer>) -> Store {
+fn assembled(settings: &StoreSettings, read: Pool, write: Pool, writer: Option<Writer>, marks: Marks) -> Store {
     let revisions = Revisions::new(read.clone());
     let states = Arc::new(StateCache::new(settings.account_cache_bytes));
-    Store { read, write, writer, revisions, states }
+    Store { read, write, writer, revisions, marks: Arc::new(marks), states }
 }
 
 /// The one writing connection of a file.
@@ -84,9 +90,8 @@ fn sqlite(settings: &StoreSettings, path: &Path, read_only: bool) -> ConnectOpti
                 .busy_timeout(SQLITE_WAIT)
                 .foreign_keys(true)
                 .statement_cache_capacity(STATEMENT_CACHE)
-                .pragma("cache_size", "-8192")
+                .pragma("cache_size", if read_only { READER_CACHE } else { WRITER_CACHE })
                 .pragma("temp_store", "memory")
-                .pragma("mmap_size", "268435456")
         });
     options
 }
@@ -113,7 +118,9 @@ fn postgres(settings: &StoreSettings, url: &str) -> ConnectOptions {
             // and poolers refuse start-up parameters that they do not know.
             postgres.statement_cache_capacity(0).extra_float_digits(None)
         } else {
-            postgres.statement_cache_capacity(STATEMENT_CACHE)
+            // Every frequent statement goes by a key. Reading a table of a thousand accounts from front to back looks
+            // cheaper than that to the planner, and is not.
+            postgres.statement_cache_capacity(STATEMENT_CACHE).options([("enable_seqscan", "off")])
         }
     });
     options

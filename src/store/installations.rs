@@ -30,14 +30,6 @@ impl TenantStore {
         rows.into_iter().map(|row| Ok(Arc::new(row.read()?))).collect()
     }
 
-    /// A number that grows with every change of the account's rows; 0 before the first.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn revision(&self) -> Result<i64> {
-        self.store.revisions.of(self.account()).await
-    }
-
     /// Installations that changed after `revision`, oldest change first.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod connect;
 mod failure;
 mod installations;
 mod keys;
+mod marks;
 mod migrate;
 mod pool;
 mod revisions;
@@ -35,6 +36,7 @@ pub use system::{KeyCheckRow, SystemStore};
 use crate::domain::AccountId;
 use crate::error::{Error, Result};
 use failure::Failed;
+use marks::Marks;
 use pool::{Pool, Transaction};
 use revisions::Revisions;
 use state::StateCache;
@@ -86,6 +88,7 @@ pub struct Store {
     /// Groups the changes of an SQLite file.
     writer: Option<Writer>,
     revisions: Revisions,
+    marks: Arc<Marks>,
     states: Arc<StateCache>,
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Every change of an account's rows advances its revision in the same transaction, so rows that were read at a revision
 //! are right for as long as the account is at that revision. A kept state is used only after the database was asked for
-//! the revision (see `revisions`): what another replica wrote is seen by the next request.
+//! the revision (see `revisions`), or nothing was committed since it was (see `marks`): what another replica wrote is seen
+//! by the next request.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
@@ -15,6 +17,7 @@ use serde_json::{Map, Value};
 use super::TenantStore;
 use super::installations::Row;
 use super::keys::AccountKey;
+use super::marks::Mark;
 use crate::domain::{AccountId, CONNECTION, Installation, IntegrationId};
 use crate::error::Result;
 
@@ -26,6 +29,8 @@ pub struct AccountState {
     installations: Vec<Arc<Installation>>,
     /// The active data key, wrapped; read at the first need.
     key: OnceLock<AccountKey>,
+    /// The last mark of the file at which the revision was still this; 0 where none was.
+    confirmed: AtomicU64,
 }
 
 impl AccountState {
@@ -52,6 +57,16 @@ impl AccountState {
         self.position(id).ok().map(|at| &self.installations[at])
     }
 
+    fn is_confirmed(&self, mark: Option<Mark>) -> bool {
+        mark.is_some_and(|Mark(mark)| mark == self.confirmed.load(Ordering::Relaxed))
+    }
+
+    fn confirm(&self, mark: Option<Mark>) {
+        if let Some(Mark(mark)) = mark {
+            self.confirmed.store(mark, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn known_key(&self) -> &OnceLock<AccountKey> {
         &self.key
     }
@@ -64,7 +79,7 @@ impl AccountState {
             Ok(at) => installations[at] = installation,
             Err(at) => installations.insert(at, installation),
         }
-        Self { revision, installations, key: self.key.clone() }
+        Self { revision, installations, key: self.key.clone(), ..Self::default() }
     }
 
     fn position(&self, id: IntegrationId) -> std::result::Result<usize, usize> {
@@ -189,11 +204,30 @@ impl TenantStore {
         Ok(rows.first().map(read).transpose()?.flatten().map(Arc::new))
     }
 
+    /// A number that grows with every change of the account's rows; 0 before the first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn revision(&self) -> Result<i64> {
+        // Looked at before the question: what is committed after it makes another mark.
+        let mark = self.store.marks.now();
+        let kept = self.store.states.get(self.account());
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_confirmed(mark)) {
+            return Ok(kept.revision);
+        }
+        let revision = self.store.revisions.of(self.account()).await?;
+        if let Some(kept) = kept.filter(|kept| kept.revision == revision) {
+            kept.confirm(mark);
+        }
+        Ok(revision)
+    }
+
     pub(super) fn keep_state(&self, state: &Arc<AccountState>) {
         self.store.states.keep(self.account(), state);
     }
 
     async fn read_state(&self) -> Result<Arc<AccountState>> {
+        let mark = self.store.marks.now();
         let rows = self.query(&self.store.read, STATE, []).await?;
         let revision = rows.first().map(current).transpose()?.unwrap_or(0);
         let mut installations = Vec::with_capacity(rows.len());
@@ -201,7 +235,8 @@ impl TenantStore {
             installations.extend(read(row)?.map(Arc::new));
         }
         installations.sort_unstable_by_key(|installation| installation.integration_id);
-        let state = Arc::new(AccountState { revision, installations, key: OnceLock::new() });
+        let state = Arc::new(AccountState { revision, installations, ..AccountState::default() });
+        state.confirm(mark);
         self.keep_state(&state);
         Ok(state)
     }
@@ -242,7 +277,7 @@ mod tests {
         };
         let mut installations: Vec<_> = (0..rows).map(row).collect();
         installations.sort_unstable_by_key(|row| row.integration_id);
-        Arc::new(AccountState { revision, installations, key: OnceLock::new() })
+        Arc::new(AccountState { revision, installations, ..AccountState::default() })
     }
 
     #[test]

@@ -53,7 +53,7 @@ async fn a_failing_database_is_a_500_that_tells_nothing_of_the_cause() {
 
 #[tokio::test]
 async fn a_failure_half_way_through_an_install_leaves_nothing_behind() {
-    let world = World::start().await;
+    let world = world().await;
     let acme = world.account("acme");
     let secret = json!({"params": {"a": 1}, "secrets": {"api_key": "sk_test_CANARY_1"}});
     for table in ["installation_secrets", "account_keys"] {

@@ -3,6 +3,7 @@
 mod catalogs;
 mod changes;
 mod groups;
+mod processes;
 mod reads;
 
 use serde_json::{Value, json};
