@@ -1,6 +1,7 @@
 //! What one account stored for one integration.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -19,7 +20,7 @@ pub struct Installation {
     /// The catalog entry.
     pub integration_id: IntegrationId,
     /// Plain parameters.
-    pub params: Map<String, Value>,
+    pub params: Params,
     /// Sorted; never a value.
     pub secret_names: Vec<String>,
     /// Set while installed.
@@ -30,12 +31,54 @@ pub struct Installation {
     pub updated_at: DateTime<Utc>,
 }
 
+/// Stored params: a JSON object, kept as compact text. Many are in memory and few are looked into, and a map of them is
+/// ten times as large.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Params(Arc<str>);
+
+impl Params {
+    /// The text, `{}` when there are none.
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+
+    /// The object.
+    pub fn to_map(&self) -> Map<String, Value> {
+        // Only ever made from one.
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        &*self.0 == NO_PARAMS
+    }
+}
+
+const NO_PARAMS: &str = "{}";
+
+impl Default for Params {
+    fn default() -> Self {
+        static NONE: LazyLock<Arc<str>> = LazyLock::new(|| NO_PARAMS.into());
+        Self(NONE.clone())
+    }
+}
+
+impl From<&Map<String, Value>> for Params {
+    fn from(params: &Map<String, Value>) -> Self {
+        if params.is_empty() {
+            return Self::default();
+        }
+        // Text, numbers, lists and maps with text keys: nothing in it can fail to be written.
+        Self(serde_json::to_string(params).unwrap_or_else(|_| NO_PARAMS.to_owned()).into())
+    }
+}
+
 impl Installation {
     /// Nothing stored and nothing installed yet.
     pub fn new(integration_id: IntegrationId, at: DateTime<Utc>) -> Self {
         Self {
             integration_id,
-            params: Map::new(),
+            params: Params::default(),
             secret_names: Vec::new(),
             installed_at: None,
             revision: 0,

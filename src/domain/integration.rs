@@ -1,12 +1,12 @@
 //! An entry as one account sees it.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::entry::{Entry, Part};
-use super::installation::Installation;
+use super::installation::{Installation, Params};
 
 /// Belongs to the pair of account and integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +41,8 @@ impl Integration {
     }
 
     /// The stored params, kept through an uninstall; empty when none.
-    pub fn params(&self) -> &Map<String, Value> {
-        static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
-        self.installation.as_ref().map_or(&NONE, |i| &i.params)
+    pub fn params(&self) -> Params {
+        self.installation.as_ref().map(|i| i.params.clone()).unwrap_or_default()
     }
 
     /// Sorted names of the stored secrets, kept through an uninstall.
@@ -53,11 +52,13 @@ impl Integration {
 
     /// Required fields that were not supplied yet, in the entry's order.
     pub fn missing_fields(&self) -> Vec<String> {
+        let wants_params = self.entry.required.iter().any(|field| field.part == Part::Params);
+        let params = if wants_params { self.params().to_map() } else { Map::new() };
         self.entry
             .required
             .iter()
             .filter(|field| match field.part {
-                Part::Params => !self.params().contains_key(&field.name),
+                Part::Params => !params.contains_key(&field.name),
                 Part::Secrets => !self.secret_names().contains(&field.name),
             })
             .map(|field| format!("{}.{}", field.part.as_str(), field.name))

@@ -11,7 +11,7 @@ pub mod secret;
 
 pub use account::AccountId;
 pub use entry::{AuthKind, Entry, EntryState, IntegrationId, Part};
-pub use installation::{CONNECTION, Installation, SecretChange, Supplied};
+pub use installation::{CONNECTION, Installation, Params, SecretChange, Supplied};
 pub use integration::{Integration, Status};
 pub use listing::{CatalogFilter, Cursor, Page, Slice};
 pub use reference::Reference;

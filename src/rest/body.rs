@@ -124,7 +124,7 @@ pub(super) struct Summary<'a> {
     installed_at: Option<DateTime<Utc>>,
     /// What the account stored, kept through an uninstall; `{}` when nothing.
     #[schema(value_type = BTreeMap<String, Value>, example = json!({"api_version": "2025-09-30.clover"}))]
-    params: &'a Map<String, Value>,
+    params: Map<String, Value>,
     /// Names of the stored secrets, sorted; never a value.
     #[schema(example = json!(["api_key", "webhook_secret"]))]
     secret_names: &'a [String],
@@ -231,7 +231,7 @@ impl<'a> Summary<'a> {
             auth_kinds: entry.auth_kinds.iter().map(|kind| (*kind).into()).collect(),
             status: integration.status().into(),
             installed_at: integration.installed_at(),
-            params: integration.params(),
+            params: integration.params().to_map(),
             secret_names: integration.secret_names(),
             missing_fields: integration.missing_fields(),
             is_custom: false,

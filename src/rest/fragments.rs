@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwapOption;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::body;
@@ -73,12 +72,16 @@ struct ListRest<'a> {
     next_cursor: Option<Option<&'a str>>,
 }
 
-/// The fields that an installation decides; in the order of [`body::Summary`].
+/// The fields that an installation decides, before `params`, which are text already; in the order of [`body::Summary`].
 #[derive(Serialize)]
-struct State<'a> {
+struct BeforeParams {
     status: body::Status,
     installed_at: Option<DateTime<Utc>>,
-    params: &'a Map<String, Value>,
+}
+
+/// And after them.
+#[derive(Serialize)]
+struct AfterParams<'a> {
     secret_names: &'a [String],
     missing_fields: Vec<String>,
 }
@@ -222,7 +225,7 @@ impl Fragment {
             None => out.extend_from_slice(&self.json[..self.schemas]),
             Some(_) => {
                 out.extend_from_slice(&self.json[..self.state]);
-                write_fields(out, &State::of(integration))?;
+                write_state(out, integration)?;
                 out.extend_from_slice(&self.json[self.rest..self.updated_at]);
                 write_fields(out, &UpdatedAt { updated_at: integration.updated_at() })?;
             }
@@ -235,16 +238,13 @@ impl Fragment {
     }
 }
 
-impl<'a> State<'a> {
-    fn of(integration: &'a Integration) -> Self {
-        Self {
-            status: integration.status().into(),
-            installed_at: integration.installed_at(),
-            params: integration.params(),
-            secret_names: integration.secret_names(),
-            missing_fields: integration.missing_fields(),
-        }
-    }
+fn write_state(out: &mut Vec<u8>, integration: &Integration) -> Result<()> {
+    let (status, installed_at) = (integration.status().into(), integration.installed_at());
+    write_fields(out, &BeforeParams { status, installed_at })?;
+    out.extend_from_slice(b",\"params\":");
+    out.extend_from_slice(integration.params().as_json().as_bytes());
+    let (secret_names, missing_fields) = (integration.secret_names(), integration.missing_fields());
+    write_fields(out, &AfterParams { secret_names, missing_fields })
 }
 
 /// Appends the fields of an object to those before.
@@ -263,7 +263,7 @@ fn unrenderable(error: serde_json::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use chrono::SubsecRound;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::catalog;
@@ -287,7 +287,8 @@ mod tests {
             panic!("an object")
         };
         let names = vec!["api_key".to_owned(), "other".to_owned()];
-        let full = Installation { params, secret_names: names, installed_at: Some(at), ..new.clone() };
+        let full =
+            Installation { params: (&params).into(), secret_names: names, installed_at: Some(at), ..new.clone() };
         vec![None, Some(Arc::new(new)), Some(Arc::new(full))]
     }
 

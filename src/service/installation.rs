@@ -117,7 +117,7 @@ impl TenantServices {
                 after.installed_at.get_or_insert(at);
                 after.secret_names = merge_names(&after.secret_names, secrets)?;
                 if let Some(params) = params {
-                    after.params = params.clone();
+                    after.params = params.into();
                 }
                 self.seal(state, entry, secrets).await?
             }

@@ -117,7 +117,7 @@ fn values(known: i64, change: &Change) -> [Value; 11] {
         known.into(),
         row.integration_id.0.into(),
         CONNECTION.into(),
-        serde_json::Value::Object(row.params.clone()).into(),
+        serde_json::Value::Object(row.params.to_map()).into(),
         serde_json::Value::from(row.secret_names.clone()).into(),
         row.installed_at.into(),
         row.updated_at.into(),

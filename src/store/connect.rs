@@ -7,6 +7,7 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
+use super::lines::Lines;
 use super::marks::Marks;
 use super::pool::Pool;
 use super::revisions::Revisions;
@@ -31,8 +32,9 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
     match &settings.target {
         Target::Sqlite(path) => {
             // The writer first: it makes the file that the readers open.
-            let write = observed(connect_to_file(settings, path).await?, observer.as_ref());
-            let read = observed(Database::connect(sqlite(settings, path, true)).await?, observer.as_ref());
+            let write = Pool::Direct(observed(connect_to_file(settings, path).await?, observer.as_ref()));
+            let read = Database::connect(sqlite(settings, path, true)).await?;
+            let read = Pool::Direct(observed(read, observer.as_ref()));
             let writer = Some(Writer::start(write.clone()));
             Ok(assembled(settings, read, write, writer, Marks::of_sqlite(path)))
         }
@@ -41,7 +43,8 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
             let pool = if settings.transaction_pooler {
                 Pool::Pooled(pool.get_postgres_connection_pool().clone(), observer)
             } else {
-                observed(pool, observer.as_ref())
+                let lines = Lines::new(pool.get_postgres_connection_pool().clone(), observer.clone());
+                Pool::Lined(observed(pool, observer.as_ref()), lines)
             };
             Ok(assembled(settings, pool.clone(), pool, None, Marks::default()))
         }
@@ -126,9 +129,9 @@ fn postgres(settings: &StoreSettings, url: &str) -> ConnectOptions {
     options
 }
 
-fn observed(mut pool: DatabaseConnection, observer: Option<&StatementObserver>) -> Pool {
+fn observed(mut pool: DatabaseConnection, observer: Option<&StatementObserver>) -> DatabaseConnection {
     if let Some(observer) = observer.cloned() {
         pool.set_metric_callback(move |info| observer(&info.statement.sql, info.elapsed, info.failed));
     }
-    Pool::Direct(pool)
+    pool
 }

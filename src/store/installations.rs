@@ -66,7 +66,7 @@ impl Row {
             .map_err(|_| DbErr::Type("installations.secret_names is not a list of names".into()))?;
         Ok(Installation {
             integration_id: IntegrationId(self.integration_id),
-            params,
+            params: (&params).into(),
             secret_names,
             installed_at: self.installed_at,
             revision: self.revision,

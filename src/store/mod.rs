@@ -9,6 +9,7 @@ mod connect;
 mod failure;
 mod installations;
 mod keys;
+mod lines;
 mod marks;
 mod migrate;
 mod pool;

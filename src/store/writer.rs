@@ -143,7 +143,7 @@ fn row(change: &Change) -> installation::ActiveModel {
     installation::ActiveModel {
         integration_id: Set(row.integration_id.0),
         connection: Set(CONNECTION.to_owned()),
-        params: Set(serde_json::Value::Object(row.params.clone())),
+        params: Set(serde_json::Value::Object(row.params.to_map())),
         secret_names: Set(row.secret_names.clone().into()),
         installed_at: Set(row.installed_at),
         revision: Set(row.revision),

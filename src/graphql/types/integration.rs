@@ -135,7 +135,7 @@ impl Integration {
 
     /// What the account stored, kept through an uninstall; `{}` when nothing.
     async fn params(&self) -> JsonObject<'_> {
-        JsonObject(Cow::Borrowed(self.0.params()))
+        JsonObject(Cow::Owned(self.0.params().to_map()))
     }
 
     /// Names of the stored secrets, sorted; never a value.

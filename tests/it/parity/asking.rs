@@ -242,7 +242,7 @@ fn of_domain(integration: &Integration) -> Value {
         "auth_kinds": entry.auth_kinds.iter().map(wire_name).collect::<Vec<_>>(),
         "status": match integration.status() { Status::Available => "available", Status::Installed => "installed" },
         "installed_at": integration.installed_at(),
-        "params": integration.params(),
+        "params": integration.params().to_map(),
         "secret_names": integration.secret_names(),
         "missing_fields": integration.missing_fields(),
         "params_schema": entry.params_schema,
