@@ -34,7 +34,10 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
             // The writer first: it makes the file that the readers open.
             let write = Pool::Direct(observed(connect_to_file(settings, path).await?, observer.as_ref()));
             let read = Database::connect(sqlite(settings, path, true)).await?;
-            let read = Pool::Direct(observed(read, observer.as_ref()));
+            // Nobody else has statements for the readers.
+            let most = settings.max_connections as usize;
+            let lines = Lines::new(read.get_sqlite_connection_pool().clone(), most, observer.clone());
+            let read = Pool::Sqlite(observed(read, observer.as_ref()), lines);
             let writer = Some(Writer::start(write.clone()));
             Ok(assembled(settings, read, write, writer, Marks::of_sqlite(path)))
         }
@@ -42,9 +45,13 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
             let pool = Database::connect(postgres(settings, url)).await?;
             let pool = if settings.transaction_pooler {
                 Pool::Pooled(pool.get_postgres_connection_pool().clone(), observer)
+            } else if settings.max_connections == 1 {
+                // Kept at hand it would be missing for transactions.
+                Pool::Direct(observed(pool, observer.as_ref()))
             } else {
-                let lines = Lines::new(pool.get_postgres_connection_pool().clone(), observer.clone());
-                Pool::Lined(observed(pool, observer.as_ref()), lines)
+                let most = settings.max_connections - settings.max_connections.div_ceil(4);
+                let lines = Lines::new(pool.get_postgres_connection_pool().clone(), most as usize, observer.clone());
+                Pool::Postgres(observed(pool, observer.as_ref()), lines)
             };
             Ok(assembled(settings, pool.clone(), pool, None, Marks::default()))
         }

@@ -1,7 +1,7 @@
-//! Connections to PostgreSQL that stay at hand between statements.
+//! Connections that stay at hand between statements.
 //!
-//! The driver's pool tests each connection that comes back to it, with a round trip of its own: a statement then costs
-//! two. A connection whose statement ended well needs no test, and is kept here for the next one. Everything else goes back
+//! The driver's pool tests each connection that comes back to it, with a round trip of its own (to PostgreSQL, or to the
+//! thread of an SQLite connection): a statement then costs two. A connection whose statement ended well needs no test, and is kept here for the next one. Everything else goes back
 //! to the pool, and is tested there: after a failure, when a request was dropped in the middle, after a rest.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 
 use sea_orm::sea_query::Values;
 use sea_orm::sqlx::pool::PoolConnection;
-use sea_orm::sqlx::{self, PgPool, Postgres};
+use sea_orm::sqlx::{self, Database, Executor, IntoArguments};
 use sea_orm::{DbErr, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::StatementObserver;
 
@@ -21,29 +24,49 @@ const REST: Duration = Duration::from_secs(5);
 const HELD: Duration = Duration::from_secs(60);
 
 /// Connections at hand. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Lines {
-    pool: PgPool,
-    idle: Arc<Mutex<Vec<Line>>>,
-    /// Half of the pool's: the rest is for transactions.
-    most: usize,
+pub(super) struct Lines<DB: Database> {
+    pool: sqlx::Pool<DB>,
+    idle: Arc<Mutex<Vec<Line<DB>>>>,
+    /// One for each statement under way. Who has one finds a connection at hand, or may take another from the pool.
+    places: Arc<Semaphore>,
     observer: Option<StatementObserver>,
 }
 
-struct Line {
-    connection: PoolConnection<Postgres>,
+struct Line<DB: Database> {
+    connection: PoolConnection<DB>,
     taken: Instant,
     used: Instant,
 }
 
-impl Lines {
-    pub(super) fn new(pool: PgPool, observer: Option<StatementObserver>) -> Self {
-        let most = pool.options().get_max_connections() as usize / 2;
-        Self { pool, idle: Arc::default(), most, observer }
+impl<DB: Database> Clone for Lines<DB> {
+    fn clone(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            idle: self.idle.clone(),
+            places: self.places.clone(),
+            observer: self.observer.clone(),
+        }
+    }
+}
+
+impl<DB> Lines<DB>
+where
+    DB: Database,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    SqlxValues: IntoArguments<DB>,
+    QueryResult: From<DB::Row>,
+{
+    /// Uses at most so many of the pool's connections; transactions need the others.
+    pub(super) fn new(pool: sqlx::Pool<DB>, most: usize, observer: Option<StatementObserver>) -> Self {
+        Self { pool, idle: Arc::default(), places: Arc::new(Semaphore::new(most)), observer }
     }
 
     /// All rows of a statement, which is prepared once per connection.
     pub(super) async fn query(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let patience = self.pool.options().get_acquire_timeout();
+        let Ok(Ok(_place)) = timeout(patience, self.places.acquire()).await else {
+            return Err(unavailable(sqlx::Error::PoolTimedOut));
+        };
         let mut line = self.take().await?;
         let started = Instant::now();
         let values = statement.values.unwrap_or_else(|| Values(Vec::new()));
@@ -63,27 +86,30 @@ impl Lines {
         self.lock().clear();
     }
 
-    async fn take(&self) -> Result<Line, DbErr> {
+    async fn take(&self) -> Result<Line<DB>, DbErr> {
         // The last one first: what is not needed rests, and goes back.
         let kept = self.lock().pop();
-        let is_good = |line: &Line| line.used.elapsed() < REST && line.taken.elapsed() < HELD;
+        let is_good = |line: &Line<DB>| line.used.elapsed() < REST && line.taken.elapsed() < HELD;
         if let Some(line) = kept.filter(is_good) {
             return Ok(line);
         }
-        let acquired = self.pool.acquire().await;
-        let connection = acquired.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))?;
+        let connection = self.pool.acquire().await.map_err(unavailable)?;
         Ok(Line { connection, taken: Instant::now(), used: Instant::now() })
     }
 
-    fn keep(&self, line: Line) {
+    fn keep(&self, line: Line<DB>) {
         let mut idle = self.lock();
-        if idle.len() < self.most && !self.pool.is_closed() {
+        if !self.pool.is_closed() {
             idle.push(line);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Line>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Line<DB>>> {
         // Left whole by every panic that could happen while it is held.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unavailable(error: sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
 }

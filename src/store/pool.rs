@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use sea_orm::sea_query::Values;
-use sea_orm::sqlx::{self, PgPool, Postgres};
+use sea_orm::sqlx::{self, PgPool, Postgres, Sqlite};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
@@ -27,7 +27,9 @@ pub(super) enum Pool {
     /// Straight to the database.
     Direct(DatabaseConnection),
     /// Straight to PostgreSQL, with connections at hand for statements of their own.
-    Lined(DatabaseConnection, Lines),
+    Postgres(DatabaseConnection, Lines<Postgres>),
+    /// The same for those that read an SQLite file.
+    Sqlite(DatabaseConnection, Lines<Sqlite>),
     /// Behind a transaction pooler.
     Pooled(PgPool, Option<StatementObserver>),
 }
@@ -44,7 +46,7 @@ impl Pool {
     /// Begins a transaction that may write.
     pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
         match self {
-            Self::Direct(pool) | Self::Lined(pool, _) => {
+            Self::Direct(pool) | Self::Postgres(pool, _) | Self::Sqlite(pool, _) => {
                 // A plain BEGIN on SQLite takes the write lock at the first write, and then fails at once instead of
                 // waiting for its turn.
                 let is_sqlite = pool.get_database_backend() == DbBackend::Sqlite;
@@ -64,11 +66,9 @@ impl Pool {
     pub(super) async fn close(&self) -> Result<(), DbErr> {
         match self {
             Self::Direct(pool) => pool.close_by_ref().await,
-            Self::Lined(pool, lines) => {
-                // Once it is closing nothing is kept any more, and what is kept is given back; it waits for that.
-                let (closed, ()) = tokio::join!(pool.close_by_ref(), async { lines.clear() });
-                closed
-            }
+            // Once it is closing nothing is kept any more, and what is kept is given back; it waits for that.
+            Self::Postgres(pool, lines) => tokio::join!(pool.close_by_ref(), async { lines.clear() }).0,
+            Self::Sqlite(pool, lines) => tokio::join!(pool.close_by_ref(), async { lines.clear() }).0,
             Self::Pooled(pool, _) => {
                 pool.close().await;
                 Ok(())
@@ -155,14 +155,14 @@ fn shared(error: sqlx::Error) -> RuntimeErr {
 impl ConnectionTrait for Pool {
     fn get_database_backend(&self) -> DbBackend {
         match self {
-            Self::Direct(pool) | Self::Lined(pool, _) => pool.get_database_backend(),
+            Self::Direct(pool) | Self::Postgres(pool, _) | Self::Sqlite(pool, _) => pool.get_database_backend(),
             Self::Pooled(..) => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         match self {
-            Self::Direct(pool) | Self::Lined(pool, _) => pool.execute_raw(statement).await,
+            Self::Direct(pool) | Self::Postgres(pool, _) | Self::Sqlite(pool, _) => pool.execute_raw(statement).await,
             Self::Pooled(..) => {
                 let pool = self.clone();
                 to_its_end(async move {
@@ -183,7 +183,8 @@ impl ConnectionTrait for Pool {
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match self {
             Self::Direct(pool) => pool.query_one_raw(statement).await,
-            Self::Lined(_, lines) => Ok(lines.query(statement).await?.into_iter().next()),
+            Self::Postgres(_, lines) => Ok(lines.query(statement).await?.into_iter().next()),
+            Self::Sqlite(_, lines) => Ok(lines.query(statement).await?.into_iter().next()),
             Self::Pooled(..) => Ok(self.query_all_raw(statement).await?.into_iter().next()),
         }
     }
@@ -191,7 +192,8 @@ impl ConnectionTrait for Pool {
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match self {
             Self::Direct(pool) => pool.query_all_raw(statement).await,
-            Self::Lined(_, lines) => lines.query(statement).await,
+            Self::Postgres(_, lines) => lines.query(statement).await,
+            Self::Sqlite(_, lines) => lines.query(statement).await,
             Self::Pooled(..) => {
                 let pool = self.clone();
                 to_its_end(async move {

@@ -78,7 +78,8 @@ async fn without_memory_for_accounts_the_answers_are_the_same() {
     assert_eq!((statements.len(), reads_rows(&of_accounts(&statements)[0])), (1, true), "one statement all the same");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+// On one thread all of them wait before the first is asked.
+#[tokio::test]
 async fn questions_at_once_share_statements_and_each_account_gets_its_own_answer() {
     let world = World::start().await;
     let clients: Vec<_> = (0..40).map(|n| world.account(&format!("account-{n}"))).collect();
@@ -90,7 +91,7 @@ async fn questions_at_once_share_statements_and_each_account_gets_its_own_answer
     for (n, answer) in answers.iter().enumerate() {
         assert_eq!(answer.ok()["params"], json!({ "n": n }));
     }
-    assert!(statements.len() < clients.len() / 2, "{} statements for {}", statements.len(), clients.len());
+    assert!(statements.len() <= 3, "{} statements for {}", statements.len(), clients.len());
 }
 
 #[tokio::test]
