@@ -24,7 +24,7 @@ const STATEMENT_CACHE: usize = 256;
 /// what accounts have is kept above; this is for the upper pages of the trees.
 const READER_CACHE: &str = "-256";
 /// The same of the writer, which also holds the pages of the group it is writing.
-const WRITER_CACHE: &str = "-2048";
+const WRITER_CACHE: &str = "-1024";
 /// An idle PostgreSQL connection is pinged before it is handed out, in case the server closed it meanwhile.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(5);
 

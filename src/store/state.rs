@@ -13,7 +13,6 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sea_orm::prelude::Uuid;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult};
-use serde_json::Value;
 
 use super::TenantStore;
 use super::installations::Row;
@@ -142,8 +141,8 @@ WHERE "r"."account_id" = $1"#;
 
 /// The same of SQLite, as one row: its driver hands every row from thread to thread, which costs more than the JSON.
 const STATE_OF_SQLITE: &str = r#"SELECT "revision", (
-    SELECT json_group_array(json_array(hex("integration_id"), json("params"), json("secret_names"), "installed_at",
-        "revision", "updated_at"))
+    SELECT json_group_array(json_array(hex("integration_id"), "params", "secret_names", "installed_at", "revision",
+        "updated_at"))
     FROM "installations" WHERE "account_id" = "r"."account_id"
 ) FROM "account_revisions" AS "r" WHERE "account_id" = $1"#;
 
@@ -226,6 +225,8 @@ impl TenantStore {
         let revision = rows.first().map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(0);
         let mut installations = if is_sqlite { read_json(&rows)? } else { read_rows(&rows)? };
         installations.sort_unstable_by_key(|installation| installation.integration_id);
+        // It may stand in the memory of what it was made from.
+        installations.shrink_to_fit();
         let state = Arc::new(AccountState { revision, installations, ..AccountState::default() });
         state.confirm(mark);
         self.keep_state(&state);
@@ -238,11 +239,14 @@ fn read_rows(rows: &[QueryResult]) -> std::result::Result<Vec<Arc<Installation>>
 }
 
 fn read_json(rows: &[QueryResult]) -> std::result::Result<Vec<Arc<Installation>>, DbErr> {
-    type Columns = (Uuid, Value, Value, Option<DateTime<Utc>>, i64, DateTime<Utc>);
+    // The two that hold JSON are texts in it, taken apart one row at a time: all at once they would leave holes in memory.
+    type Columns = (Uuid, String, String, Option<DateTime<Utc>>, i64, DateTime<Utc>);
+    let broken = |_| DbErr::Type("a column of installations is not what it should be".into());
     let Some(row) = rows.first() else { return Ok(Vec::new()) };
-    let columns: Vec<Columns> = serde_json::from_str(&row.try_get_by_index::<String>(1)?)
-        .map_err(|_| DbErr::Type("a column of installations is not what it should be".into()))?;
+    let columns: Vec<Columns> = serde_json::from_str(&row.try_get_by_index::<String>(1)?).map_err(broken)?;
     let read = |(integration_id, params, secret_names, installed_at, revision, updated_at): Columns| {
+        let params = serde_json::from_str(&params).map_err(broken)?;
+        let secret_names = serde_json::from_str(&secret_names).map_err(broken)?;
         Row { integration_id, params, secret_names, installed_at, revision, updated_at }.read().map(Arc::new)
     };
     columns.into_iter().map(read).collect()
@@ -264,7 +268,7 @@ fn read(row: &QueryResult) -> std::result::Result<Option<Installation>, DbErr> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
+    use serde_json::{Map, Value};
 
     use super::*;
 
