@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::body;
 use crate::domain::{Cursor, Entry, Integration, IntegrationId};
+use crate::edge::Moment;
 use crate::error::{Error, Result};
 use crate::service::{Listing, Snapshot};
 
@@ -72,23 +73,11 @@ struct ListRest<'a> {
     next_cursor: Option<Option<&'a str>>,
 }
 
-/// The fields that an installation decides, before `params`, which are text already; in the order of [`body::Summary`].
-#[derive(Serialize)]
-struct BeforeParams {
-    status: body::Status,
-    installed_at: Option<DateTime<Utc>>,
-}
-
-/// And after them.
+/// The fields that an installation decides, after `params`; in the order of [`body::Summary`].
 #[derive(Serialize)]
 struct AfterParams<'a> {
     secret_names: &'a [String],
     missing_fields: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct UpdatedAt {
-    updated_at: DateTime<Utc>,
 }
 
 impl Fragments {
@@ -227,7 +216,8 @@ impl Fragment {
                 out.extend_from_slice(&self.json[..self.state]);
                 write_state(out, integration)?;
                 out.extend_from_slice(&self.json[self.rest..self.updated_at]);
-                write_fields(out, &UpdatedAt { updated_at: integration.updated_at() })?;
+                out.extend_from_slice(b",\"updated_at\":");
+                write_moment(out, integration.updated_at());
             }
         }
         match detail {
@@ -239,12 +229,23 @@ impl Fragment {
 }
 
 fn write_state(out: &mut Vec<u8>, integration: &Integration) -> Result<()> {
-    let (status, installed_at) = (integration.status().into(), integration.installed_at());
-    write_fields(out, &BeforeParams { status, installed_at })?;
+    match integration.installed_at() {
+        None => out.extend_from_slice(b",\"status\":\"available\",\"installed_at\":null"),
+        Some(at) => {
+            out.extend_from_slice(b",\"status\":\"installed\",\"installed_at\":");
+            write_moment(out, at);
+        }
+    }
     out.extend_from_slice(b",\"params\":");
     out.extend_from_slice(integration.params().as_json().as_bytes());
     let (secret_names, missing_fields) = (integration.secret_names(), integration.missing_fields());
     write_fields(out, &AfterParams { secret_names, missing_fields })
+}
+
+fn write_moment(out: &mut Vec<u8>, at: DateTime<Utc>) {
+    out.push(b'"');
+    out.extend_from_slice(Moment::of(at).as_str().as_bytes());
+    out.push(b'"');
 }
 
 /// Appends the fields of an object to those before.

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
-use chrono::{SecondsFormat, Utc};
+use chrono::Utc;
 use serde::{Serialize, Serializer};
 use serde_json::Map;
+
+use crate::edge::Moment;
 
 /// Any JSON object. Numbers are exact up to 2^64 − 1.
 #[derive(Serialize)]
@@ -62,18 +64,12 @@ impl ScalarType for DateTime {
     }
 
     fn to_value(&self) -> Value {
-        Value::String(self.text())
-    }
-}
-
-impl DateTime {
-    fn text(&self) -> String {
-        self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+        Value::String(Moment::of(self.0).as_str().to_owned())
     }
 }
 
 impl Serialize for DateTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text())
+        serializer.serialize_str(Moment::of(self.0).as_str())
     }
 }
