@@ -1,5 +1,5 @@
-//! A number per account that grows with every change of its installations: the lock that orders writes of one
-//! account, and the counter that change feeds follow.
+//! A number per account that grows with every change of its rows: what changes compare and advance, what change feeds
+//! follow, and what rows kept in memory are right for.
 
 use sea_orm::entity::prelude::*;
 
@@ -10,7 +10,7 @@ pub struct Model {
     /// The tenant.
     #[sea_orm(primary_key, auto_increment = false)]
     pub account_id: String,
-    /// Grows by one with every change.
+    /// Microseconds since 1970 at the last change, or the number before plus one where that is larger: never used twice.
     pub revision: i64,
 }
 

@@ -1,8 +1,8 @@
 //! Asking for the revisions of accounts, many at a time.
 //!
 //! Nearly every request needs its account's revision and nothing else of the database. While one question is under way,
-//! those that come meanwhile wait and go out together as the next: at sixteen requests at once the database sees a
-//! twelfth of the statements. A question never joins one that was already sent, so an answer is never older than its
+//! those that come meanwhile wait and go out together as the next: with sixteen requests at once the database sees one
+//! statement for eight of them. A question never joins one that was already sent, so an answer is never older than its
 //! question.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
