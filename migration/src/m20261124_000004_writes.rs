@@ -7,6 +7,7 @@
 //! by a key, so it is better off without any.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -14,7 +15,14 @@ pub(crate) struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_index(Index::drop().name("installations_account_revision").table("installations").to_owned()).await
+        let index = Index::drop().name("installations_account_revision").table("installations").to_owned();
+        manager.drop_index(index).await?;
+        if manager.get_database_backend() == DbBackend::Sqlite {
+            // Makes the table of statistics where there is none yet.
+            manager.get_connection().execute_unprepared("ANALYZE schema_migrations").await?;
+            manager.get_connection().execute_unprepared("DELETE FROM sqlite_stat1").await?;
+        }
+        Ok(())
     }
 
     fn use_transaction(&self) -> Option<bool> {

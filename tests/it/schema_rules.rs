@@ -173,3 +173,15 @@ async fn a_table_that_breaks_the_rules_is_found() {
     let exotic = texts(&db, EXOTIC).await;
     assert_eq!(exotic, set(&["default id", "function stamp", "sequence bad_id_seq", "trigger stamped"]));
 }
+
+#[tokio::test]
+async fn an_sqlite_file_holds_no_statistics_which_would_age() {
+    let world = World::start().await;
+    if world.database.is_postgres() {
+        return;
+    }
+    world.account("acme").post("/api/v1/integrations/stripe/install", &serde_json::json!({})).await.ok();
+    world.app.store().close().await;
+    let db = world.connect().await;
+    assert_eq!(texts(&db, "SELECT tbl FROM sqlite_stat1").await, set(&[]));
+}
