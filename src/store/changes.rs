@@ -11,9 +11,9 @@ use sea_orm::{ColumnTrait, DbErr, QueryFilter, Value};
 
 use super::failure::{self, Failed};
 use super::pool::Transaction;
-use super::{ATTEMPTS, AccountState, Outcome, TenantStore, Work};
+use super::{AccountState, Outcome, TenantStore, Work};
 use crate::domain::{CONNECTION, Installation, Sealed, SecretChange};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What is to be written. Secrets arrive sealed; nothing else fits.
 #[derive(Clone)]
@@ -92,16 +92,11 @@ impl TenantStore {
     }
 
     async fn write_at_once(&self, known: i64, change: &Change) -> Result<bool> {
-        let mut attempt = 1;
-        loop {
-            match self.query(&self.store.write, statement(known), values(known, change)).await.map_err(Failed::from) {
-                Err(failed) if failed.is_lost_race() && attempt < ATTEMPTS => {
-                    tokio::time::sleep(failure::pause_before(attempt)).await;
-                    attempt += 1;
-                }
-                outcome => return outcome.map(|rows| !rows.is_empty()).map_err(Error::from),
-            }
-        }
+        let write = async || {
+            let rows = self.query(&self.store.write, statement(known), values(known, change)).await?;
+            Ok(!rows.is_empty())
+        };
+        failure::until_won(write).await
     }
 }
 

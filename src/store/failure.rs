@@ -1,11 +1,12 @@
 //! Database errors, told apart by what someone would do about them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx;
 use sea_orm::{DbErr, RuntimeErr};
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// What ended a transaction: a failure of the database, or a verdict of the rules in it.
 pub(super) enum Failed {
@@ -23,7 +24,7 @@ impl Failed {
         if is_lost_race(&error) { Self::Database(error) } else { Self::Commit(error) }
     }
 
-    pub(super) fn is_lost_race(&self) -> bool {
+    fn is_lost_race(&self) -> bool {
         matches!(self, Self::Database(error) if is_lost_race(error))
     }
 }
@@ -50,8 +51,32 @@ impl From<DbErr> for Error {
     }
 }
 
+/// How often what lost a race is run.
+const ATTEMPTS: u32 = 5;
+
+/// Runs what PostgreSQL may abort to keep others going (40001, 40P01), and runs it again as a whole when it did. A commit
+/// whose outcome is unknown is not run again.
+///
+/// # Errors
+/// Those of the last run.
+pub(super) async fn until_won<T, F>(run: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = std::result::Result<T, Failed>>,
+{
+    let mut attempt = 1;
+    loop {
+        match run().await {
+            Err(failed) if failed.is_lost_race() && attempt < ATTEMPTS => {
+                tokio::time::sleep(pause_before(attempt)).await;
+                attempt += 1;
+            }
+            outcome => return outcome.map_err(Error::from),
+        }
+    }
+}
+
 /// A growing pause with jitter, so that transactions that collided do not collide again.
-pub(super) fn pause_before(attempt: u32) -> Duration {
+fn pause_before(attempt: u32) -> Duration {
     let jitter = u64::from(uuid::Uuid::new_v4().as_bytes()[0]) % 8;
     Duration::from_millis((1 << attempt) + jitter)
 }
@@ -74,6 +99,11 @@ fn is_unreachable(error: &DbErr) -> bool {
         },
         _ => false,
     }
+}
+
+/// A failure of the driver, as the ORM carries it.
+pub(super) fn of_driver(error: sqlx::Error) -> RuntimeErr {
+    RuntimeErr::SqlxError(Arc::new(error))
 }
 
 /// SQLSTATE classes that say the server is going, starting, full or a read-only stand-by (PostgreSQL, appendix A); or that

@@ -17,8 +17,8 @@ impl TenantStore {
     /// # Errors
     /// Those of the database.
     pub async fn installations_for(&self, ids: &[IntegrationId]) -> Result<Vec<Arc<Installation>>> {
-        if self.store.states.get(self.account()).is_some() {
-            let state = self.state().await?;
+        if let Some(kept) = self.store.states.get(self.account()) {
+            let state = self.brought_up_to_date(kept).await?;
             return Ok(ids.iter().filter_map(|id| state.find(*id).cloned()).collect());
         }
         let rows = self

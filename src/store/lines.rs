@@ -1,8 +1,9 @@
 //! Connections that stay at hand between statements.
 //!
 //! The driver's pool tests each connection that comes back to it, with a round trip of its own (to PostgreSQL, or to the
-//! thread of an SQLite connection): a statement then costs two. A connection whose statement ended well needs no test, and is kept here for the next one. Everything else goes back
-//! to the pool, and is tested there: after a failure, when a request was dropped in the middle, after a rest.
+//! thread of an SQLite connection): a statement then costs two. A connection whose statement ended well needs no test,
+//! and is kept here for the next one. Everything else goes back to the pool, and is tested there: after a failure, when a
+//! request was dropped in the middle, after a rest.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,13 +11,13 @@ use std::time::{Duration, Instant};
 use sea_orm::sea_query::Values;
 use sea_orm::sqlx::pool::PoolConnection;
 use sea_orm::sqlx::{self, Database, Executor, IntoArguments};
-use sea_orm::{DbErr, QueryResult, RuntimeErr, Statement};
+use sea_orm::{DbErr, QueryResult, Statement};
 use sea_query_sqlx::SqlxValues;
-
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::StatementObserver;
+use super::failure::of_driver;
 
 /// After such a rest the server may have closed the connection meanwhile.
 const REST: Duration = Duration::from_secs(5);
@@ -75,7 +76,7 @@ where
         if let Some(observer) = &self.observer {
             observer(&statement.sql, started.elapsed(), rows.is_err());
         }
-        let rows = rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error))))?;
+        let rows = rows.map_err(|error| DbErr::Query(of_driver(error)))?;
         line.used = Instant::now();
         self.keep(line);
         Ok(rows.into_iter().map(Into::into).collect())
@@ -111,5 +112,5 @@ where
 }
 
 fn unavailable(error: sqlx::Error) -> DbErr {
-    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
+    DbErr::Conn(of_driver(error))
 }

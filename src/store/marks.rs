@@ -16,18 +16,15 @@ const HEADER: usize = 48;
 #[derive(Default)]
 pub(super) struct Marks {
     index: Option<PathBuf>,
-    /// Never closed, see [`Open`].
-    open: OnceLock<Option<Open>>,
+    /// Left open for good: on POSIX systems closing any handle of a file ends all locks that the process holds on it, and
+    /// SQLite's are on this file.
+    open: OnceLock<Option<&'static File>>,
     hasher: RandomState,
 }
 
 /// A state of the file: two that are equal have no commit between them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Mark(pub(super) u64);
-
-/// The WAL index. Left open for good: on POSIX systems closing any handle of a file ends all locks that the process holds
-/// on it, and SQLite's are on this file.
-struct Open(&'static File);
 
 impl Marks {
     pub(super) fn of_sqlite(database: &Path) -> Self {
@@ -38,20 +35,13 @@ impl Marks {
 
     /// The present state. Called when a connection is open: the index exists as long as one is.
     pub(super) fn now(&self) -> Option<Mark> {
-        let open = self.open.get_or_init(|| self.index.as_ref().and_then(|path| Open::new(path)));
-        let Open(file) = open.as_ref()?;
+        let open = || File::open(self.index.as_ref()?).ok().map(|file| &*Box::leak(Box::new(file)));
+        let file = self.open.get_or_init(open).as_ref()?;
         let mut copies = [0; 2 * HEADER];
         read_from_start(file, &mut copies)?;
         let (one, two) = copies.split_at(HEADER);
         // SQLite writes the second copy first: when they agree none of them is half written.
         (one == two).then(|| Mark(self.hasher.hash_one(one)))
-    }
-}
-
-impl Open {
-    fn new(path: &Path) -> Option<Self> {
-        let file = File::open(path).ok()?;
-        Some(Self(Box::leak(Box::new(file))))
     }
 }
 

@@ -93,9 +93,6 @@ pub struct Store {
     states: Arc<StateCache>,
 }
 
-/// How often a transaction that lost a race is started over.
-const ATTEMPTS: u32 = 5;
-
 impl Store {
     /// Opens the pools. Makes an SQLite file that is absent; does not migrate.
     ///
@@ -152,24 +149,11 @@ impl Store {
         let store = self.clone();
         let abandoned = CancellationToken::new();
         let _abandons_when_dropped = abandoned.clone().drop_guard();
-        let task = tokio::spawn(async move { store.attempts(&work, &abandoned).await }.in_current_span());
+        let task = tokio::spawn(
+            async move { failure::until_won(|| store.attempt(&work, &abandoned)).await }.in_current_span(),
+        );
         task.await
             .unwrap_or_else(|_| Err(Error::Internal { cause: "a transaction panicked; its place is logged".into() }))
-    }
-
-    /// A transaction that PostgreSQL aborted to keep others going (40001, 40P01) is run again as a whole. A commit
-    /// whose outcome is unknown is not.
-    async fn attempts<W: Work>(&self, work: &W, abandoned: &CancellationToken) -> Result<W::Value> {
-        let mut attempt = 1;
-        loop {
-            match self.attempt(work, abandoned).await {
-                Err(failed) if failed.is_lost_race() && attempt < ATTEMPTS => {
-                    tokio::time::sleep(failure::pause_before(attempt)).await;
-                    attempt += 1;
-                }
-                outcome => return outcome.map_err(Error::from),
-            }
-        }
     }
 
     async fn attempt<W: Work>(&self, work: &W, abandoned: &CancellationToken) -> std::result::Result<W::Value, Failed> {

@@ -5,20 +5,20 @@
 //! taken) on the next. Here every statement runs inside a transaction, unnamed, so that both round trips meet the same
 //! server connection. It costs two round trips more for a single statement, and works with every pooler.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
 use sea_orm::sea_query::Values;
 use sea_orm::sqlx::{self, PgPool, Postgres, Sqlite};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use sea_query_sqlx::SqlxValues;
 use tokio::sync::Mutex;
 
 use super::StatementObserver;
+use super::failure::of_driver;
 use super::lines::Lines;
 
 /// A pool of connections. Cheap to clone.
@@ -101,7 +101,7 @@ pub(super) struct PooledTransaction {
 
 impl PooledTransaction {
     async fn begin(pool: &PgPool, observer: Option<StatementObserver>) -> Result<Self, DbErr> {
-        let inner = pool.begin().await.map_err(|e| DbErr::Conn(shared(e)))?;
+        let inner = pool.begin().await.map_err(|e| DbErr::Conn(of_driver(e)))?;
         Ok(Self { inner: Mutex::new(inner), observer })
     }
 
@@ -118,7 +118,7 @@ impl PooledTransaction {
         let started = Instant::now();
         let rows = unnamed(statement).fetch_all(&mut **inner).await;
         self.observe(statement, started, rows.is_err());
-        rows.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(|e| DbErr::Query(shared(e)))
+        rows.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(|e| DbErr::Query(of_driver(e)))
     }
 
     fn observe(&self, statement: &Statement, started: Instant, failed: bool) {
@@ -143,11 +143,7 @@ async fn to_its_end<T: Send + 'static>(
 }
 
 fn exec_error(error: sqlx::Error) -> DbErr {
-    DbErr::Exec(shared(error))
-}
-
-fn shared(error: sqlx::Error) -> RuntimeErr {
-    RuntimeErr::SqlxError(Arc::new(error))
+    DbErr::Exec(of_driver(error))
 }
 
 #[expect(clippy::disallowed_methods, reason = "hands on what the scoped stores built")]
@@ -183,9 +179,9 @@ impl ConnectionTrait for Pool {
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match self {
             Self::Direct(pool) => pool.query_one_raw(statement).await,
-            Self::Postgres(_, lines) => Ok(lines.query(statement).await?.into_iter().next()),
-            Self::Sqlite(_, lines) => Ok(lines.query(statement).await?.into_iter().next()),
-            Self::Pooled(..) => Ok(self.query_all_raw(statement).await?.into_iter().next()),
+            Self::Postgres(..) | Self::Sqlite(..) | Self::Pooled(..) => {
+                Ok(self.query_all_raw(statement).await?.into_iter().next())
+            }
         }
     }
 

@@ -157,7 +157,7 @@ impl TenantStore {
     /// Those of the database.
     pub async fn state(&self) -> Result<Arc<AccountState>> {
         match self.store.states.get(self.account()) {
-            Some(_) => self.state_at(self.revision().await?).await,
+            Some(kept) => self.brought_up_to_date(kept).await,
             None => self.read_state().await,
         }
     }
@@ -189,8 +189,8 @@ impl TenantStore {
     /// # Errors
     /// Those of the database.
     pub async fn installation(&self, id: IntegrationId) -> Result<Option<Arc<Installation>>> {
-        if self.store.states.get(self.account()).is_some() {
-            return Ok(self.state().await?.find(id).cloned());
+        if let Some(kept) = self.store.states.get(self.account()) {
+            return Ok(self.brought_up_to_date(kept).await?.find(id).cloned());
         }
         let rows = self.query(&self.store.read, ROW, [id.0.into(), CONNECTION.into()]).await?;
         Ok(rows.first().map(read).transpose()?.flatten().map(Arc::new))
@@ -201,14 +201,27 @@ impl TenantStore {
     /// # Errors
     /// Those of the database.
     pub async fn revision(&self) -> Result<i64> {
+        match self.store.states.get(self.account()) {
+            Some(kept) => self.revision_beside(&kept).await,
+            None => self.store.revisions.of(self.account()).await,
+        }
+    }
+
+    /// The kept state if it still stands, else the one that does.
+    pub(super) async fn brought_up_to_date(&self, kept: Arc<AccountState>) -> Result<Arc<AccountState>> {
+        let revision = self.revision_beside(&kept).await?;
+        if revision == kept.revision { Ok(kept) } else { self.state_at(revision).await }
+    }
+
+    /// The account's revision: that of the kept state, without asking, if nothing was committed since it was confirmed.
+    async fn revision_beside(&self, kept: &AccountState) -> Result<i64> {
         // Looked at before the question: what is committed after it makes another mark.
         let mark = self.store.marks.now();
-        let kept = self.store.states.get(self.account());
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_confirmed(mark)) {
+        if kept.is_confirmed(mark) {
             return Ok(kept.revision);
         }
         let revision = self.store.revisions.of(self.account()).await?;
-        if let Some(kept) = kept.filter(|kept| kept.revision == revision) {
+        if kept.revision == revision {
             kept.confirm(mark);
         }
         Ok(revision)
