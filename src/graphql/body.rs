@@ -47,7 +47,8 @@ fn write_data(data: &Value, json: &mut Vec<u8>) {
     json.push(b'}');
 }
 
-fn write(value: &impl Serialize, json: &mut Vec<u8>) {
+/// Appends a value as JSON.
+pub(super) fn write(value: &impl Serialize, json: &mut Vec<u8>) {
     // Into memory, and no map here has keys other than texts: nothing is left that could fail.
     serde_json::to_writer(json, value).expect("a value that is JSON");
 }

@@ -110,7 +110,9 @@ impl async_graphql::Executor for SocketExecutor {
         let session = session.unwrap_or_default();
         let known =
             session.get(&std::any::TypeId::of::<Caller>()).and_then(|caller| caller.downcast_ref::<Caller>()).cloned();
-        let caller = known.unwrap_or_else(|| Caller { tenant: None, request_id: self.request_id.clone() });
+        let mut caller = known.unwrap_or_else(|| Caller { tenant: None, request_id: self.request_id.clone() });
+        // A socket's caller outlives many revisions of the catalog; a request sees one.
+        caller.tenant = caller.tenant.map(|tenant| tenant.anew());
         let Self { executor, request_id } = self.clone();
         executor
             .schema
@@ -120,9 +122,7 @@ impl async_graphql::Executor for SocketExecutor {
     }
 }
 
-fn with_caller(request: Request, mut caller: Caller) -> Request {
-    // A socket's caller outlives many revisions of the catalog; a request sees one.
-    caller.tenant = caller.tenant.map(|tenant| tenant.anew());
+fn with_caller(request: Request, caller: Caller) -> Request {
     match &caller.tenant {
         Some(tenant) => request.data(Loaders::new(tenant.clone())).data(caller),
         None => request.data(caller),

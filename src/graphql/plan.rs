@@ -13,6 +13,8 @@ use async_graphql::{Context, ContextSelectionSet, Name, OutputType, Positioned, 
 use futures_util::FutureExt;
 use serde::Serialize;
 
+use super::body;
+
 /// What most pages fit in, in bytes.
 const JSON_CAPACITY: usize = 16 * 1024;
 
@@ -181,8 +183,7 @@ impl Writer<'_> {
 
     /// Writes what has no fields.
     pub(super) fn leaf(&mut self, value: &impl Serialize) {
-        // Into memory, and no map here has keys other than texts: nothing is left that could fail.
-        serde_json::to_writer(&mut self.json, value).expect("a value that is JSON");
+        body::write(value, &mut self.json);
     }
 }
 
