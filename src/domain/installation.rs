@@ -47,11 +47,6 @@ impl Params {
         // Only ever made from one.
         serde_json::from_str(&self.0).unwrap_or_default()
     }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        &*self.0 == NO_PARAMS
-    }
 }
 
 const NO_PARAMS: &str = "{}";
