@@ -5,30 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::rows::add_entries;
-use super::{INSTALL, LIST, UNINSTALL, names};
+use super::{INSTALL, KEYS, LIST, UNINSTALL, names};
 use crate::support::{Client, World};
-
-/// What every item has, whatever the query.
-const KEYS: [&str; 18] = [
-    "auth_kinds",
-    "category",
-    "created_at",
-    "description",
-    "display_name",
-    "docs_url",
-    "homepage_url",
-    "icon_url",
-    "id",
-    "installed_at",
-    "is_custom",
-    "missing_fields",
-    "name",
-    "params",
-    "secret_names",
-    "status",
-    "tags",
-    "updated_at",
-];
 
 async fn list(client: &Client, query: &str) -> Value {
     client.get(&format!("{LIST}?{query}")).await.ok()

@@ -28,6 +28,28 @@ pub const STRIPE: &str = "/api/v1/integrations/stripe";
 pub const INSTALL: &str = "/api/v1/integrations/stripe/install";
 pub const UNINSTALL: &str = "/api/v1/integrations/stripe/uninstall";
 
+/// What every integration has, sorted: in a list, and besides its two schemas everywhere else.
+pub const KEYS: [&str; 18] = [
+    "auth_kinds",
+    "category",
+    "created_at",
+    "description",
+    "display_name",
+    "docs_url",
+    "homepage_url",
+    "icon_url",
+    "id",
+    "installed_at",
+    "is_custom",
+    "missing_fields",
+    "name",
+    "params",
+    "secret_names",
+    "status",
+    "tags",
+    "updated_at",
+];
+
 /// Every documented route: method and path.
 pub const ROUTES: [(&str, &str); 6] = [
     ("GET", LIST),
