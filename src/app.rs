@@ -9,7 +9,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, ServerSection};
+use crate::config::Config;
 use crate::error::Error;
 use crate::server::{self, Server};
 use crate::service::Services;
@@ -33,6 +33,7 @@ impl App {
     /// # Errors
     /// A sentence for the operator that names the culprit and the cure.
     pub async fn prepare(config: Config, witness: Option<StatementObserver>) -> Result<Self, String> {
+        let gate = config.auth.gate()?;
         let metrics = Arc::new(Metrics::default());
         let vault = Vault::new(keyring(&config)?);
         if !vault.is_usable() {
@@ -41,7 +42,7 @@ impl App {
         let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
         let services = Services::start(store.clone(), vault, config.services).await?;
         let server = Server::new(services.clone(), metrics);
-        let router = server.router(&config);
+        let router = server.router(&config, gate);
         Ok(Self { config, store, server, router, services })
     }
 
@@ -65,7 +66,7 @@ impl App {
     /// # Errors
     /// When the address is not loopback while nobody is authenticated, or cannot be listened on.
     pub async fn listen(&self) -> Result<TcpListener, String> {
-        refuse_open_address(&self.config.server)?;
+        refuse_open_address(&self.config)?;
         let address = self.config.server.listen;
         TcpListener::bind(address).await.map_err(|e| {
             format!("cannot listen on {address}: {e}. Choose another address with --listen, for instance --listen 127.0.0.1:8081")
@@ -190,15 +191,15 @@ fn read_new(path: &Path) -> Result<Keyring, String> {
     Keyring::read(path).map_err(|e| e.to_string())
 }
 
-fn refuse_open_address(settings: &ServerSection) -> Result<(), String> {
-    let address = settings.listen;
-    if address.ip().is_loopback() || settings.insecure_trust_account_header {
+fn refuse_open_address(config: &Config) -> Result<(), String> {
+    let address = config.server.listen;
+    if !config.auth.open || address.ip().is_loopback() || config.server.insecure_trust_account_header {
         return Ok(());
     }
     Err(format!(
-        "refusing to listen on {address}: X-Account-ID is believed without authentication, so anyone who reaches this \
-         address could act for any account. Listen on 127.0.0.1 behind a gateway that sets the header, or, if only such a \
-         gateway can reach the address, add --insecure-trust-account-header"
+        "refusing to listen on {address}: with auth.mode = open X-Account-ID is believed without authentication, so anyone \
+         who reaches this address could act for any account. Choose api_key, jwt or gateway as auth.mode, listen on \
+         127.0.0.1, or, if nobody else can reach the address, add --insecure-trust-account-header"
     ))
 }
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::domain::Scope;
 use crate::domain::entry::Part;
 
 /// What can go wrong, cut by what a caller or operator would do about it.
@@ -14,6 +15,15 @@ pub enum Error {
     AccountRequired,
     /// The account named is malformed.
     AccountInvalid,
+    /// Nobody is proven to ask.
+    Unauthenticated(CredentialFault),
+    /// Who asks is known, and may not.
+    Forbidden(Denial),
+    /// The account or the credential asked too much.
+    RateLimited {
+        /// Seconds after which the same request may be made.
+        retry_after: u64,
+    },
     /// The request is malformed in a way the message explains.
     BadInput {
         /// A sentence for the client, free of anything it supplied.
@@ -51,6 +61,28 @@ pub enum Error {
     },
 }
 
+/// What is wrong with a credential. Only who holds the whole of it learns more than that it does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialFault {
+    /// There is none.
+    Missing,
+    /// It is not one, or proves nothing.
+    Invalid,
+    /// It was right until its time was up.
+    Expired,
+    /// It was right until it was revoked.
+    Revoked,
+}
+
+/// Why someone may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// The credential is not for this account.
+    Account,
+    /// The credential lacks this scope.
+    Scope(Scope),
+}
+
 /// One field that breaks its rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldProblem {
@@ -86,6 +118,18 @@ impl Error {
         match self {
             Self::AccountRequired => "Missing X-Account-ID header".into(),
             Self::AccountInvalid => "Invalid X-Account-ID header".into(),
+            Self::Unauthenticated(fault) => match fault {
+                CredentialFault::Missing => {
+                    "Missing credentials: send Authorization: Bearer with an API key or a token"
+                }
+                CredentialFault::Invalid => "Invalid credentials",
+                CredentialFault::Expired => "Expired credentials",
+                CredentialFault::Revoked => "Revoked credentials",
+            }
+            .into(),
+            Self::Forbidden(Denial::Account) => "The credentials are not for this account".into(),
+            Self::Forbidden(Denial::Scope(scope)) => format!("The credentials lack the scope {scope}").into(),
+            Self::RateLimited { .. } => "Too many requests".into(),
             Self::BadInput { message } => message.clone(),
             Self::NotFound => "Integration not found".into(),
             Self::Invalid(problems) => {
@@ -114,7 +158,7 @@ impl Error {
     /// Seconds after which the same request may succeed, where waiting helps.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::SecretsUnavailable { retry_after, .. } => Some(*retry_after),
+            Self::SecretsUnavailable { retry_after, .. } | Self::RateLimited { retry_after } => Some(*retry_after),
             Self::DatabaseUnavailable { .. } | Self::Overloaded => Some(RETRY_AFTER_SECONDS),
             _ => None,
         }

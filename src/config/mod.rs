@@ -4,6 +4,7 @@
 //! parsing, the error messages, `patchbay config show` and the commented file that `patchbay config default` prints.
 //! Only the top of the program reads this; parts get their section by value.
 
+mod auth;
 mod sections;
 mod settings;
 mod source;
@@ -11,6 +12,7 @@ mod source;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use auth::AuthSection;
 pub use sections::{Config, KeysSection, LogFormat, LogSection, ServerSection};
 pub use settings::{Kind, SETTINGS, Setting};
 pub use source::{Origin, Sources};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Resolved;
+use super::{AuthSection, Resolved};
 use crate::domain::limits::InstallLimits;
 use crate::graphql::DocumentLimits;
 use crate::service::ServiceSettings;
@@ -18,6 +18,8 @@ const SQLITE_READERS: u32 = 4;
 pub struct Config {
     /// Listening, limits of a connection, shutdown.
     pub server: ServerSection,
+    /// Who may act for an account.
+    pub auth: AuthSection,
     /// The database.
     pub database: StoreSettings,
     /// Where the key ring is.
@@ -107,23 +109,25 @@ impl From<&Resolved> for Config {
         let millis = |key: &str| Duration::from_millis(resolved.number(key));
         let size = |key: &str| usize::try_from(resolved.number(key)).unwrap_or(usize::MAX);
         let data_dir = resolved.path("server.data_dir").unwrap_or_else(|| ".".into());
+        let server = ServerSection {
+            listen: resolved.text("server.listen").parse().unwrap_or_else(|_| ([127, 0, 0, 1], 8080).into()),
+            data_dir: data_dir.clone(),
+            insecure_trust_account_header: resolved.switch("server.insecure_trust_account_header"),
+            request_timeout: millis("server.request_timeout_ms"),
+            header_timeout: millis("server.header_timeout_ms"),
+            keep_alive: millis("server.keep_alive_ms"),
+            drain_timeout: millis("server.drain_timeout_ms"),
+            max_connections: size("server.max_connections"),
+            max_concurrent_requests: size("server.max_concurrent_requests"),
+            max_body_bytes: size("server.max_body_bytes"),
+            max_header_bytes: size("server.max_header_bytes"),
+            docs: resolved.switch("server.docs"),
+            graphiql: resolved.switch("graphql.graphiql"),
+        };
         Self {
+            auth: AuthSection::of(resolved, &server),
             database: database(resolved, &data_dir),
-            server: ServerSection {
-                listen: resolved.text("server.listen").parse().unwrap_or_else(|_| ([127, 0, 0, 1], 8080).into()),
-                data_dir,
-                insecure_trust_account_header: resolved.switch("server.insecure_trust_account_header"),
-                request_timeout: millis("server.request_timeout_ms"),
-                header_timeout: millis("server.header_timeout_ms"),
-                keep_alive: millis("server.keep_alive_ms"),
-                drain_timeout: millis("server.drain_timeout_ms"),
-                max_connections: size("server.max_connections"),
-                max_concurrent_requests: size("server.max_concurrent_requests"),
-                max_body_bytes: size("server.max_body_bytes"),
-                max_header_bytes: size("server.max_header_bytes"),
-                docs: resolved.switch("server.docs"),
-                graphiql: resolved.switch("graphql.graphiql"),
-            },
+            server,
             keys: KeysSection {
                 keyring_file: resolved.path("keys.keyring_file"),
                 keyring: resolved.text("keys.keyring").to_owned(),

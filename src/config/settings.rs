@@ -1,6 +1,10 @@
 //! Every setting, once.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+
+use crate::domain::Scope;
 
 /// What a value may be.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +30,12 @@ pub enum Kind {
     DatabaseUrl,
     /// Text that is never shown.
     Secret,
+    /// Some of a few words, with commas between them.
+    Words(&'static [&'static str]),
+    /// Scopes, with commas between them.
+    Scopes,
+    /// Networks, `ADDRESS/BITS` or `ADDRESS`, with commas between them.
+    Networks,
 }
 
 /// One setting.
@@ -79,7 +89,7 @@ pub const SETTINGS: &[Setting] = &[
         "server.insecure_trust_account_header",
         Kind::Switch,
         "false",
-        "Believe X-Account-ID from any peer, also when not listening on loopback. Only behind a gateway that sets the header.",
+        "Believe X-Account-ID from any peer, also when not listening on loopback (mode open). Only where nobody else can reach it.",
     ),
     number("server.request_timeout_ms", 100, 600_000, "10000", "How long one request may take."),
     number("server.header_timeout_ms", 100, 60_000, "5000", "How long a client may take to send its request headers."),
@@ -96,6 +106,33 @@ pub const SETTINGS: &[Setting] = &[
     number("server.max_body_bytes", 1_024, 16_777_216, "262144", "Largest request body."),
     number("server.max_header_bytes", 1_024, 262_144, "32768", "Largest sum of request headers."),
     setting("server.docs", Kind::Switch, "true", "Serve the API reference at /docs."),
+    setting(
+        "auth.mode",
+        Kind::Words(&["auto", "open", "gateway", "api_key", "jwt"]),
+        "auto",
+        "Who may act for an account. auto: open on loopback, api_key elsewhere. open: whoever names it. gateway: whom the gateway vouches for. api_key, jwt: who holds a credential.",
+    ),
+    named(
+        "PATCHBAY_GATEWAY_TOKEN",
+        setting(
+            "auth.gateway_token",
+            Kind::Secret,
+            "",
+            "What the gateway sends as X-Gateway-Token (mode gateway); at least 32 characters.",
+        ),
+    ),
+    setting(
+        "auth.gateway_networks",
+        Kind::Networks,
+        "",
+        "Where the gateway connects from (mode gateway). With a token as well, both must fit.",
+    ),
+    setting(
+        "auth.gateway_scopes",
+        Kind::Scopes,
+        "catalog:read,installations:read,installations:write,secrets:purge,audit:read",
+        "What a request may do that the gateway vouches for.",
+    ),
     named(
         "PATCHBAY_DATABASE_URL",
         setting(
@@ -207,6 +244,16 @@ pub const SETTINGS: &[Setting] = &[
     ),
 ];
 
+/// The items of a list with commas between them.
+pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// A network, or a single address.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
 impl Setting {
     /// The setting with this key.
     pub fn find(key: &str) -> Option<&'static Self> {
@@ -231,6 +278,12 @@ impl Setting {
             Kind::Choice(words) => Some(words.join(", ")),
             Kind::Address => Some("ADDRESS:PORT, for instance 127.0.0.1:8080".into()),
             Kind::DatabaseUrl => Some("a URL that starts with postgres:// or sqlite:".into()),
+            Kind::Words(words) => Some(format!("{}; several with commas between", words.join(", "))),
+            Kind::Scopes => {
+                let words: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+                Some(format!("{}; several with commas between", words.join(", ")))
+            }
+            Kind::Networks => Some("networks such as 10.1.0.0/16, with commas between".into()),
             Kind::Path | Kind::Text | Kind::Secret => None,
         }
     }
@@ -248,6 +301,9 @@ impl Setting {
             Kind::DatabaseUrl => ["", "postgres://", "postgresql://", "sqlite:"]
                 .iter()
                 .any(|p| if p.is_empty() { text.is_empty() } else { text.starts_with(p) }),
+            Kind::Words(words) => items(text).next().is_some() && items(text).all(|word| words.contains(&word)),
+            Kind::Scopes => items(text).all(|word| Scope::parse(word).is_some()),
+            Kind::Networks => items(text).all(|word| network(word).is_some()),
             Kind::Path | Kind::Text | Kind::Secret => true,
         };
         if fits { Ok(()) } else { Err(format!("allowed: {}", self.range().unwrap_or_default())) }

@@ -1,12 +1,12 @@
 //! Everything that can end a request: errors of the inside, and faults of the transport itself.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::domain::entry::Part;
-use crate::error::Error;
+use crate::error::{CredentialFault, Denial, Error};
 
 /// Why a request failed. Rendered once, by the transport it came through.
 #[derive(Clone, Debug)]
@@ -43,6 +43,9 @@ impl Failure {
         match self {
             Self::Inside(error) => match error {
                 Error::AccountRequired | Error::AccountInvalid | Error::BadInput { .. } => StatusCode::BAD_REQUEST,
+                Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+                Error::Forbidden(_) => StatusCode::FORBIDDEN,
+                Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Error::NotFound => StatusCode::NOT_FOUND,
                 Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 Error::SecretsUnavailable { .. } | Error::DatabaseUnavailable { .. } | Error::Overloaded => {
@@ -65,6 +68,9 @@ impl Failure {
             Self::Inside(error) => match error {
                 Error::AccountRequired => "account_required",
                 Error::AccountInvalid => "account_invalid",
+                Error::Unauthenticated(_) => "unauthenticated",
+                Error::Forbidden(_) => "forbidden",
+                Error::RateLimited { .. } => "rate_limited",
                 Error::BadInput { .. } => "bad_user_input",
                 Error::NotFound => "integration_not_found",
                 Error::Invalid(problems) if problems.iter().any(|p| p.part == Part::Params) => "params_invalid",
@@ -102,6 +108,25 @@ impl Failure {
             Self::Inside(error) => error.retry_after(),
             _ => None,
         }
+    }
+
+    /// How to prove who asks, where that is what is missing (RFC 9110, section 11.6.1; RFC 6750, section 3).
+    pub fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::Inside(Error::Unauthenticated(CredentialFault::Missing)) => Some("Bearer realm=\"patchbay\""),
+            Self::Inside(Error::Unauthenticated(_)) => Some("Bearer realm=\"patchbay\", error=\"invalid_token\""),
+            Self::Inside(Error::Forbidden(Denial::Scope(_))) => {
+                Some("Bearer realm=\"patchbay\", error=\"insufficient_scope\"")
+            }
+            _ => None,
+        }
+    }
+
+    /// What the failure says in headers, whatever the transport.
+    pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let retry = self.retry_after().map(|seconds| (header::RETRY_AFTER, seconds.into()));
+        let challenge = self.challenge().map(|text| (header::WWW_AUTHENTICATE, HeaderValue::from_static(text)));
+        retry.into_iter().chain(challenge)
     }
 
     /// Writes the failure to the log, once: what the operator must look at as an error, the rest for debugging.

@@ -3,17 +3,19 @@
 //!
 //! Knows HTTP; knows neither JSON shapes nor GraphQL.
 
-mod account;
 mod body;
 mod failure;
+mod gate;
 mod moment;
 mod request_id;
+mod visitor;
 
-pub use account::{ACCOUNT_HEADER, account_in, tenant_in};
 pub use body::{is_json, read_body};
 pub use failure::Failure;
+pub use gate::{ACTOR_HEADER, GATEWAY_TOKEN_HEADER, Gate, Gateway, Peer};
 pub use moment::Moment;
 pub use request_id::{REQUEST_ID_HEADER, RequestId, identify};
+pub use visitor::{ACCOUNT_HEADER, Visitor, admit};
 
 use crate::service::Services;
 
@@ -22,6 +24,8 @@ use crate::service::Services;
 pub struct EdgeState {
     /// The services.
     pub services: Services,
+    /// Who is let in.
+    pub gate: Gate,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
 }

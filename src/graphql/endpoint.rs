@@ -16,7 +16,7 @@ use super::document::Refusal;
 use super::executor::Caller;
 use super::plan::MayHoldJson;
 use super::{GraphqlState, body, error};
-use crate::edge::{Failure, RequestId, account_in, is_json, read_body};
+use crate::edge::{Failure, RequestId, Visitor, is_json, read_body};
 use crate::error::Error;
 
 const LEGACY: &str = "application/json";
@@ -25,17 +25,13 @@ const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 pub(super) async fn handle(
     State(state): State<GraphqlState>,
     Extension(request_id): Extension<RequestId>,
+    visitor: Visitor,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<HttpResponse, Failure> {
-    let queries_only = match method {
-        Method::GET => true,
-        Method::POST => false,
-        _ => return Ok(not_allowed("GET, POST")),
-    };
-    let account = account_in(&headers)?;
+    let queries_only = method == Method::GET;
     let mut request =
         if queries_only { from_query(&uri)? } else { from_body(&headers, body, state.edge.max_body_bytes).await? };
     let admission = match state.executor.admit(&mut request) {
@@ -52,7 +48,7 @@ pub(super) async fn handle(
         }
         _ => {}
     }
-    let caller = Caller { tenant: account.map(|account| state.edge.services.tenant(account)), request_id };
+    let caller = Caller { tenant: state.edge.services_of(&visitor), visitor, request_id };
     let response = state.executor.run(request.data(MayHoldJson), admission, caller).await;
     Ok(answer(&headers, None, &response))
 }
@@ -74,6 +70,11 @@ pub(super) fn media_type(headers: &HeaderMap) -> &'static str {
         }
     }
     best.1
+}
+
+/// For every method that is neither GET nor POST.
+pub(super) async fn refuse_method() -> HttpResponse {
+    not_allowed("GET, POST")
 }
 
 fn not_allowed(allow: &'static str) -> HttpResponse {

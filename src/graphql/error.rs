@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError};
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use serde_json::json;
 
@@ -49,11 +49,13 @@ fn code(error: &Error) -> &'static str {
     match error {
         Error::AccountRequired => "ACCOUNT_REQUIRED",
         Error::AccountInvalid => "ACCOUNT_INVALID",
+        Error::Unauthenticated(_) => "UNAUTHENTICATED",
+        Error::Forbidden(_) => "FORBIDDEN",
         Error::BadInput { .. } | Error::NotFound | Error::Invalid(_) => BAD_USER_INPUT,
         Error::SecretsUnavailable { .. } => "SECRETS_UNAVAILABLE",
         Error::Database { .. } | Error::DatabaseUnavailable { .. } => "DATABASE_ERROR",
         Error::Timeout => "TIMEOUT",
-        Error::Overloaded => "RATE_LIMITED",
+        Error::Overloaded | Error::RateLimited { .. } => "RATE_LIMITED",
         Error::Internal { .. } => "INTERNAL",
     }
 }
@@ -125,9 +127,7 @@ pub fn render(failure: &Failure, request_headers: &HeaderMap, request_id: &Reque
     }
     let body = json!({"errors": [{"message": failure.message(), "extensions": extensions}]});
     let mut response = respond(failure.status(), super::endpoint::media_type(request_headers), body.to_string());
-    if let Some(seconds) = failure.retry_after() {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
+    response.headers_mut().extend(failure.headers());
     response
 }
 

@@ -12,7 +12,8 @@ use super::documents::{self, Documents};
 use super::loaders::Loaders;
 use super::wording::Vocabulary;
 use super::{PatchbaySchema, coercion, cost, error};
-use crate::edge::RequestId;
+use crate::domain::Operation;
+use crate::edge::{RequestId, Visitor};
 use crate::error::Error;
 use crate::service::TenantServices;
 
@@ -28,13 +29,20 @@ pub(super) struct Executor {
 /// Who is asking: in the data of every request.
 #[derive(Clone)]
 pub(super) struct Caller {
+    pub(super) visitor: Visitor,
     pub(super) tenant: Option<TenantServices>,
     pub(super) request_id: RequestId,
 }
 
 impl Caller {
-    /// The services of the account.
-    pub(super) fn tenant(&self) -> std::result::Result<&TenantServices, Error> {
+    /// Someone of whom nothing is known.
+    fn nobody(request_id: RequestId) -> Self {
+        Self { visitor: Visitor::default(), tenant: None, request_id }
+    }
+
+    /// The services of the account, for one operation.
+    pub(super) fn tenant(&self, operation: Operation) -> std::result::Result<&TenantServices, Error> {
+        self.visitor.may(operation)?;
         self.tenant.as_ref().ok_or(Error::AccountRequired)
     }
 }
@@ -96,7 +104,7 @@ impl async_graphql::Executor for SocketExecutor {
     async fn execute(&self, mut request: Request) -> Response {
         match self.executor.admit(&mut request) {
             Ok(admission) => {
-                let caller = Caller { tenant: None, request_id: self.request_id.clone() };
+                let caller = Caller::nobody(self.request_id.clone());
                 self.executor.run(request, admission, caller).await
             }
             Err(refusal) => self.executor.refuse(refusal, &self.request_id),
@@ -110,7 +118,7 @@ impl async_graphql::Executor for SocketExecutor {
         let session = session.unwrap_or_default();
         let known =
             session.get(&std::any::TypeId::of::<Caller>()).and_then(|caller| caller.downcast_ref::<Caller>()).cloned();
-        let mut caller = known.unwrap_or_else(|| Caller { tenant: None, request_id: self.request_id.clone() });
+        let mut caller = known.unwrap_or_else(|| Caller::nobody(self.request_id.clone()));
         // A socket's caller outlives many revisions of the catalog; a request sees one.
         caller.tenant = caller.tenant.map(|tenant| tenant.anew());
         let Self { executor, request_id } = self.clone();
@@ -146,7 +154,7 @@ mod tests {
         let mut request = Request::new(text);
         request.operation_name = text.contains("query A").then(|| "A".to_owned());
         let admission = executor.admit(&mut request).unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
-        executor.run(request, admission, Caller { tenant: None, request_id: RequestId("1".into()) }).await;
+        executor.run(request, admission, Caller::nobody(RequestId("1".into()))).await;
     }
 
     #[tokio::test]

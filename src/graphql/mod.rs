@@ -22,14 +22,15 @@ mod wording;
 
 use async_graphql::{SDLExportOptions, Schema};
 use axum::Router;
-use axum::routing::{any, get};
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use document::DocumentLimits;
 pub use error::render;
 
-use crate::edge::EdgeState;
+use crate::edge::{EdgeState, admit};
 use executor::Executor;
 use mutation::Mutation;
 use query::Query;
@@ -60,7 +61,13 @@ impl GraphqlState {
 
 /// The endpoint and its socket.
 pub fn router(state: GraphqlState) -> Router {
-    Router::new().route(PATH, any(endpoint::handle)).route("/graphql/ws", get(socket::upgrade)).with_state(state)
+    let admits = from_fn_with_state(state.edge.clone(), admit);
+    Router::new()
+        .route(PATH, get(endpoint::handle).post(endpoint::handle).head(endpoint::refuse_method))
+        .route("/graphql/ws", get(socket::upgrade))
+        .route_layer(admits)
+        .method_not_allowed_fallback(endpoint::refuse_method)
+        .with_state(state)
 }
 
 /// The printed schema, the same from run to run.

@@ -9,7 +9,7 @@ use super::types::{
     InstallIntegrationInput, InstallIntegrationPayload, InstallationError, Integration, UninstallIntegrationInput,
     UninstallIntegrationPayload,
 };
-use crate::domain::Supplied;
+use crate::domain::{Operation, Supplied};
 use crate::error::Error;
 use crate::service::Outcome;
 
@@ -42,7 +42,7 @@ impl Mutation {
 }
 
 async fn install(ctx: &Context<'_>, input: InstallIntegrationInput) -> Result<InstallIntegrationPayload> {
-    let tenant = caller(ctx).tenant()?;
+    let tenant = caller(ctx).tenant(Operation::Install)?;
     let supplied = Supplied::new(input.params.map(|p| p.0.into_owned()), input.secrets.map(|s| s.0.into_owned()))?;
     let outcome = tenant.install(&input.integration.into(), supplied).await;
     let (integration, changed, user_errors) = payload(outcome)?;
@@ -50,7 +50,7 @@ async fn install(ctx: &Context<'_>, input: InstallIntegrationInput) -> Result<In
 }
 
 async fn uninstall(ctx: &Context<'_>, input: UninstallIntegrationInput) -> Result<UninstallIntegrationPayload> {
-    let outcome = caller(ctx).tenant()?.uninstall(&input.integration.into()).await;
+    let outcome = caller(ctx).tenant(Operation::Uninstall)?.uninstall(&input.integration.into()).await;
     let (integration, changed, user_errors) = payload(outcome)?;
     Ok(UninstallIntegrationPayload { integration, changed, user_errors })
 }

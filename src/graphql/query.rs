@@ -10,7 +10,7 @@ use super::types::{
     Integration, IntegrationConnection, IntegrationRef, IntegrationStatus, McpConnectionList, NativeToolList, Node,
     PageArguments,
 };
-use crate::domain::{self, CatalogFilter, Reference};
+use crate::domain::{self, CatalogFilter, Operation, Reference};
 use crate::error::Error;
 
 /// Everything that can be asked. Needs the account in `X-Account-ID`, but for introspection.
@@ -39,7 +39,7 @@ impl Query {
         #[graphql(desc = "The last so many, 1 to 200.")] last: Option<i32>,
         #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> Result<InOneGo<IntegrationConnection>> {
-        let tenant = caller(ctx).tenant()?;
+        let tenant = caller(ctx).tenant(Operation::ListIntegrations)?;
         let page = PageArguments { first, after, last, before }.page()?;
         let listing = tenant.list(CatalogFilter { category, status: status.map(Into::into), search }).await?;
         Ok(InOneGo(IntegrationConnection::new(listing, &page)?))
@@ -51,34 +51,34 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(desc = "Which one.")] by: IntegrationRef,
     ) -> Option<Result<Integration>> {
-        find(ctx, &by.into()).await.transpose()
+        find(ctx, Operation::ShowIntegration, &by.into()).await.transpose()
     }
 
     /// MCP connections: none yet.
     async fn mcp_connections(&self, ctx: &Context<'_>) -> Result<McpConnectionList> {
-        caller(ctx).tenant()?;
+        caller(ctx).tenant(Operation::ListMcpConnections)?;
         Ok(McpConnectionList)
     }
 
     /// Native tools: none yet.
     async fn native_tools(&self, ctx: &Context<'_>) -> Result<NativeToolList> {
-        caller(ctx).tenant()?;
+        caller(ctx).tenant(Operation::ListNativeTools)?;
         Ok(NativeToolList)
     }
 
     /// Any object by its id; null when there is none.
     async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "The object's id.")] id: ID) -> Option<Result<Node>> {
-        if let Err(error) = caller(ctx).tenant() {
+        if let Err(error) = caller(ctx).tenant(Operation::FindNode) {
             return Some(Err(error.into()));
         }
-        let found = find(ctx, &Reference::parse_id(&id)?).await.transpose()?;
+        let found = find(ctx, Operation::FindNode, &Reference::parse_id(&id)?).await.transpose()?;
         Some(found.map(Node::Integration))
     }
 }
 
 /// Sibling fields and aliases share one statement through the loader.
-async fn find(ctx: &Context<'_>, reference: &Reference) -> Result<Option<Integration>> {
-    let tenant = caller(ctx).tenant()?;
+async fn find(ctx: &Context<'_>, operation: Operation, reference: &Reference) -> Result<Option<Integration>> {
+    let tenant = caller(ctx).tenant(operation)?;
     let Some(entry) = tenant.catalog().find(reference) else { return Ok(None) };
     let loader = ctx.data_unchecked::<Loaders>().installations();
     let installation = loader.load_one(entry.id).await.map_err(|error| Error::clone(&error))?;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_graphql::{Data, Error as GraphqlError};
 use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
 use axum::Extension;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
@@ -19,8 +19,7 @@ use tokio_util::sync::PollSender;
 
 use super::GraphqlState;
 use super::executor::{Caller, SocketExecutor};
-use crate::domain::AccountId;
-use crate::edge::{Failure, RequestId, account_in};
+use crate::edge::{ACCOUNT_HEADER, Failure, Peer, RequestId, Visitor};
 use crate::error::Error;
 
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -41,6 +40,7 @@ const INVALID_MESSAGE: u16 = 4400;
 const UNAUTHORIZED: u16 = 4401;
 const FORBIDDEN: u16 = 4403;
 const INIT_TIMED_OUT: u16 = 4408;
+const TRY_AGAIN_LATER: u16 = 1013;
 /// What the library closes with where the protocol has a code of its own.
 const PROTOCOL_ERROR: u16 = 1002;
 const UNEXPECTED: u16 = 1011;
@@ -48,9 +48,9 @@ const UNEXPECTED: u16 = 1011;
 pub(super) async fn upgrade(
     State(state): State<GraphqlState>,
     Extension(request_id): Extension<RequestId>,
+    visitor: Visitor,
     request: Request,
 ) -> Result<Response, Failure> {
-    let account = account_in(request.headers())?;
     let (mut parts, _) = request.into_parts();
     if !speaks_protocol(&parts.headers) {
         return Err(Error::bad_input("The WebSocket sub-protocol must be graphql-transport-ws").into());
@@ -62,11 +62,13 @@ pub(super) async fn upgrade(
     let (Ok(upgrade), Ok(protocol)) = (upgrade, protocol) else {
         return Err(Error::bad_input("This address is for WebSocket connections").into());
     };
-    let limit = state.edge.max_body_bytes;
+    let peer = parts.extensions.get::<Peer>().copied();
+    let connection = Connection { protocol, state, visitor, headers: parts.headers, peer, request_id };
+    let limit = connection.state.edge.max_body_bytes;
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(limit).max_frame_size(limit);
     Ok(upgrade.on_upgrade(move |socket| async move {
-        let sockets = state.sockets.clone();
-        sockets.track_future(Connection { protocol, state, account, request_id }.serve(socket)).await;
+        let sockets = connection.state.sockets.clone();
+        sockets.track_future(connection.serve(socket)).await;
     }))
 }
 
@@ -79,7 +81,10 @@ fn speaks_protocol(headers: &HeaderMap) -> bool {
 struct Connection {
     protocol: GraphQLProtocol,
     state: GraphqlState,
-    account: Option<AccountId>,
+    /// As the upgrade's headers have it.
+    visitor: Visitor,
+    headers: HeaderMap,
+    peer: Option<Peer>,
     request_id: RequestId,
 }
 
@@ -100,10 +105,10 @@ impl Connection {
         let protocol = GraphQLWebSocket::new_with_pair(PollSender::new(queue), incoming, executor, self.protocol)
             .on_connection_init(move |payload: Value| async move {
                 seen.store(true, Ordering::Relaxed);
-                self.admit(&payload).map_err(|reason| {
+                self.admit(&payload).await.map_err(|error| {
                     // The library's close code for this is the one for a malformed message.
-                    let _ = refusal.set(reason);
-                    GraphqlError::new(reason)
+                    let refused = refusal.get_or_init(|| Refused::of(&error));
+                    GraphqlError::new(refused.reason.clone())
                 })
             })
             .serve();
@@ -116,7 +121,7 @@ impl Connection {
             let message = tokio::select! {
                 // Ready messages first: what was to be said before the end is said.
                 biased;
-                message = outgoing.recv() => message.map(|message| translate(message, refused.get().copied())),
+                message = outgoing.recv() => message.map(|message| translate(message, refused.get())),
                 () = &mut protocol, if !is_over => {
                     is_over = true;
                     continue;
@@ -144,28 +149,59 @@ impl Connection {
         }
     }
 
-    /// The caller of the connection: the account of `connection_init`, else of the upgrade.
-    fn admit(self, payload: &Value) -> Result<Data, &'static str> {
-        let named =
-            payload.as_object().into_iter().flatten().find(|(name, _)| name.eq_ignore_ascii_case("x-account-id"));
-        let account = match named {
-            None => self.account,
-            Some((_, value)) => {
-                let account = value.as_str().and_then(AccountId::parse);
-                Some(account.ok_or("Invalid X-Account-ID in connection_init")?)
-            }
+    /// The caller of the connection, as the upgrade's headers have it, or those that `connection_init` gives instead: a
+    /// browser cannot set headers on an upgrade.
+    async fn admit(mut self, payload: &Value) -> Result<Data, Error> {
+        let mut is_named = false;
+        for (name, value) in payload.as_object().into_iter().flatten() {
+            let Some(name) = INIT_HEADERS.into_iter().find(|header| name.eq_ignore_ascii_case(header.as_str())) else {
+                continue;
+            };
+            // A value that is no text is as wrong as an empty one.
+            let value = value.as_str().and_then(|text| HeaderValue::from_str(text).ok());
+            self.headers.insert(name, value.unwrap_or_else(|| HeaderValue::from_static("")));
+            is_named = true;
+        }
+        let edge = &self.state.edge;
+        let visitor = match is_named {
+            true => edge.visitor(&self.headers, self.peer, &self.request_id).await?,
+            false => self.visitor,
         };
-        let account = account.ok_or("Missing X-Account-ID in header or connection_init")?;
+        visitor.may_enter()?;
         let mut data = Data::default();
-        data.insert(Caller { tenant: Some(self.state.edge.services.tenant(account)), request_id: self.request_id });
+        data.insert(Caller { tenant: edge.services_of(&visitor), visitor, request_id: self.request_id });
         Ok(data)
     }
 }
 
+/// What `connection_init` may say instead of the headers of the upgrade.
+const INIT_HEADERS: [HeaderName; 2] = [header::AUTHORIZATION, ACCOUNT_HEADER];
+
+/// Why a connection was not let in, in the protocol's words.
+struct Refused {
+    code: u16,
+    reason: String,
+}
+
+impl Refused {
+    fn of(error: &Error) -> Self {
+        let (code, reason) = match error {
+            Error::AccountRequired => (FORBIDDEN, "Missing X-Account-ID in header or connection_init".into()),
+            Error::AccountInvalid => (FORBIDDEN, "Invalid X-Account-ID in connection_init".into()),
+            Error::Unauthenticated(_) => (UNAUTHORIZED, error.public_message()),
+            Error::Forbidden(_) => (FORBIDDEN, error.public_message()),
+            _ => (TRY_AGAIN_LATER, error.public_message()),
+        };
+        Self { code, reason: reason.into_owned() }
+    }
+}
+
 /// The library's close in the protocol's codes. Its reason for a malformed message quotes it.
-fn translate(message: Message, refused: Option<&'static str>) -> Message {
+fn translate(message: Message, refused: Option<&Refused>) -> Message {
     match (&message, refused) {
-        (Message::Close(Some(frame)), Some(reason)) if frame.code == PROTOCOL_ERROR => close(FORBIDDEN, reason),
+        (Message::Close(Some(frame)), Some(refused)) if frame.code == PROTOCOL_ERROR => {
+            close(refused.code, refused.reason.clone())
+        }
         (Message::Close(Some(frame)), None) if frame.code == PROTOCOL_ERROR => {
             close(INVALID_MESSAGE, "Malformed message")
         }
@@ -176,6 +212,6 @@ fn translate(message: Message, refused: Option<&'static str>) -> Message {
     }
 }
 
-fn close(code: u16, reason: &'static str) -> Message {
+fn close(code: u16, reason: impl Into<Utf8Bytes>) -> Message {
     Message::Close(Some(CloseFrame { code, reason: reason.into() }))
 }

@@ -6,6 +6,7 @@ use futures_util::{Stream, StreamExt, stream};
 use super::error::Result;
 use super::query::caller;
 use super::types::Integration;
+use crate::domain::Operation;
 
 /// Everything that can be followed. Needs the account in `X-Account-ID` of the upgrade or of `connection_init`.
 pub(super) struct Subscription;
@@ -16,7 +17,7 @@ impl Subscription {
     /// Each integration of the account that is installed, changed or uninstalled from now on, through any replica,
     /// within two seconds. Several changes of one integration may arrive as its latest state once.
     async fn integration_changed(&self, ctx: &Context<'_>) -> Result<impl Stream<Item = Result<Integration>> + use<>> {
-        let tenant = caller(ctx).tenant()?.clone();
+        let tenant = caller(ctx).tenant(Operation::FollowIntegrations)?.clone();
         let subscription = tenant.subscribe().await?;
         let changes = stream::unfold(Some(subscription), async |subscription| {
             let mut subscription = subscription?;

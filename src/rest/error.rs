@@ -58,9 +58,7 @@ pub fn render(failure: &Failure, request_headers: &HeaderMap, request_id: &Reque
     let headers = response.headers_mut();
     respond::keep_private(headers);
     headers.insert(ERROR_CODE, HeaderValue::from_static(failure.code()));
-    if let Some(seconds) = failure.retry_after() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
+    headers.extend(failure.headers());
     response
 }
 

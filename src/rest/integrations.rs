@@ -8,8 +8,8 @@ use axum::response::Response;
 use super::query::{self, ListQuery};
 use super::respond::{self, Tag};
 use super::{RestState, body, json};
-use crate::domain::{Page, Reference, Supplied};
-use crate::edge::{Failure, is_json, read_body, tenant_in};
+use crate::domain::{Operation, Page, Reference, Supplied};
+use crate::edge::{Failure, Visitor, is_json, read_body};
 use crate::error::Error;
 
 type Answer = Result<Response, Failure>;
@@ -26,8 +26,8 @@ type Answer = Result<Response, Failure>;
         (status = 304, description = "The client has this answer already"),
         (status = 400, description = "A missing or malformed account, or a malformed parameter"),
     ))]
-pub(super) async fn list(State(state): State<RestState>, headers: HeaderMap, uri: Uri) -> Answer {
-    let tenant = tenant_in(&headers, &state.edge)?;
+pub(super) async fn list(State(state): State<RestState>, visitor: Visitor, headers: HeaderMap, uri: Uri) -> Answer {
+    let tenant = state.edge.enter(&visitor, Operation::ListIntegrations)?;
     let wanted = ListQuery::read(&uri)?.parse()?;
     let rendered = state.fragments.of(tenant.catalog())?;
     let tag = |revision: i64| {
@@ -68,8 +68,8 @@ pub(super) async fn list(State(state): State<RestState>, headers: HeaderMap, uri
         (status = 400, description = "A missing or malformed account"),
         (status = 404, description = "No such integration for this account"),
     ))]
-pub(super) async fn show(State(state): State<RestState>, headers: HeaderMap, path: Id) -> Answer {
-    let tenant = tenant_in(&headers, &state.edge)?;
+pub(super) async fn show(State(state): State<RestState>, visitor: Visitor, headers: HeaderMap, path: Id) -> Answer {
+    let tenant = state.edge.enter(&visitor, Operation::ShowIntegration)?;
     let integration = tenant.integration(&path.0).await?;
     let rendered = state.fragments.of(tenant.catalog())?;
     let print = rendered.print_of(&integration.entry);
@@ -101,8 +101,14 @@ pub(super) async fn show(State(state): State<RestState>, headers: HeaderMap, pat
         (status = 415, description = "The body is not JSON"),
         (status = 422, description = "A value breaks the entry's schema; nothing was stored"),
     ))]
-pub(super) async fn install(State(state): State<RestState>, headers: HeaderMap, path: Id, body: Body) -> Answer {
-    let tenant = tenant_in(&headers, &state.edge)?;
+pub(super) async fn install(
+    State(state): State<RestState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    path: Id,
+    body: Body,
+) -> Answer {
+    let tenant = state.edge.enter(&visitor, Operation::Install)?;
     let bytes = read_body(&headers, body, state.edge.max_body_bytes).await?;
     let supplied = if bytes.is_empty() {
         Supplied::default()
@@ -128,8 +134,14 @@ pub(super) async fn install(State(state): State<RestState>, headers: HeaderMap, 
         (status = 404, description = "No such integration for this account"),
         (status = 413, description = "The body, which is ignored, is too large"),
     ))]
-pub(super) async fn uninstall(State(state): State<RestState>, headers: HeaderMap, path: Id, body: Body) -> Answer {
-    let tenant = tenant_in(&headers, &state.edge)?;
+pub(super) async fn uninstall(
+    State(state): State<RestState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    path: Id,
+    body: Body,
+) -> Answer {
+    let tenant = state.edge.enter(&visitor, Operation::Uninstall)?;
     read_body(&headers, body, state.edge.max_body_bytes).await?;
     let outcome = tenant.uninstall(&path.0).await?;
     let rendered = state.fragments.of(tenant.catalog())?;

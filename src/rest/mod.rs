@@ -16,13 +16,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use error::render;
 pub use openapi::document;
 
-use crate::edge::{EdgeState, Failure};
+use crate::edge::{EdgeState, Failure, admit};
 use fragments::Fragments;
 
 /// The prefix of every route.
@@ -37,10 +38,12 @@ struct RestState {
 
 /// The routes, with the document that describes them at `/api/v1/openapi.json`.
 pub fn router(edge: EdgeState) -> Router {
+    let admits = from_fn_with_state(edge.clone(), admit);
     let state = RestState { edge, fragments: Arc::default() };
     let (router, api) = documented().split_for_parts();
     let document = openapi::Document::new(openapi::finish(api));
     router
+        .route_layer(admits)
         .route(&format!("{PREFIX}/openapi.json"), axum::routing::get(move |request: Request| document.serve(request)))
         .method_not_allowed_fallback(async || Failure::Method)
         .with_state(state)

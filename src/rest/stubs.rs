@@ -5,7 +5,8 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::{RestState, body, respond};
-use crate::edge::{Failure, tenant_in};
+use crate::domain::Operation;
+use crate::edge::{Failure, Visitor};
 
 /// List MCP connections
 ///
@@ -16,8 +17,12 @@ use crate::edge::{Failure, tenant_in};
         (status = 304, description = "The client has this answer already"),
         (status = 400, description = "A missing or malformed account"),
     ))]
-pub(super) async fn mcp_connections(State(state): State<RestState>, headers: HeaderMap) -> Result<Response, Failure> {
-    tenant_in(&headers, &state.edge)?;
+pub(super) async fn mcp_connections(
+    State(state): State<RestState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    state.edge.enter(&visitor, Operation::ListMcpConnections)?;
     Ok(respond::cached(&headers, &body::McpConnectionList { mcp_connections: [], total: 0 })?)
 }
 
@@ -30,7 +35,11 @@ pub(super) async fn mcp_connections(State(state): State<RestState>, headers: Hea
         (status = 304, description = "The client has this answer already"),
         (status = 400, description = "A missing or malformed account"),
     ))]
-pub(super) async fn native_tools(State(state): State<RestState>, headers: HeaderMap) -> Result<Response, Failure> {
-    tenant_in(&headers, &state.edge)?;
+pub(super) async fn native_tools(
+    State(state): State<RestState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    state.edge.enter(&visitor, Operation::ListNativeTools)?;
     Ok(respond::cached(&headers, &body::NativeToolList { native_tools: [], total: 0 })?)
 }

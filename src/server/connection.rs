@@ -26,6 +26,7 @@ use tower::ServiceExt;
 
 use super::{Server, leftover};
 use crate::config::ServerSection;
+use crate::edge::Peer;
 
 /// Room for a head beyond the largest sum of headers, so that our own answer to a large one gets out.
 const HEAD_BUFFER: usize = 512 * 1_024;
@@ -42,10 +43,10 @@ pub async fn serve(server: Server, listener: TcpListener, router: Router, settin
             () = server.stopping.cancelled() => return,
             place = places.clone().acquire_owned() => place,
         };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = server.stopping.cancelled() => return,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "accepting a connection");
                     sleep(ACCEPT_PAUSE).await;
@@ -53,7 +54,7 @@ pub async fn serve(server: Server, listener: TcpListener, router: Router, settin
                 }
             },
         };
-        let connection = serve_connection(server.clone(), stream, router.clone(), settings.clone());
+        let connection = serve_connection(server.clone(), stream, Peer(peer.ip()), router.clone(), settings.clone());
         server.tasks.spawn(async move {
             connection.await;
             drop(place);
@@ -61,7 +62,7 @@ pub async fn serve(server: Server, listener: TcpListener, router: Router, settin
     }
 }
 
-async fn serve_connection(server: Server, stream: TcpStream, router: Router, settings: ServerSection) {
+async fn serve_connection(server: Server, stream: TcpStream, peer: Peer, router: Router, settings: ServerSection) {
     // Answers are written whole; waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
     let phase = Arc::new(Phase(AtomicU8::new(Phase::HEAD)));
@@ -71,7 +72,9 @@ async fn serve_connection(server: Server, stream: TcpStream, router: Router, set
         async move {
             phase.serving(request.version());
             let (request, leftover) = leftover::lend(request);
-            let Ok(response) = router.oneshot(request.map(Body::new)).await;
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer);
+            let Ok(response) = router.oneshot(request).await;
             leftover.drain().await;
             phase.served(response.status());
             Ok::<_, Infallible>(response)

@@ -12,8 +12,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
+use tracing::field::Empty;
 
-use crate::edge::{ACCOUNT_HEADER, Failure, RequestId, account_in};
+use crate::edge::{Failure, RequestId};
 use crate::error::Error;
 use crate::telemetry::Metrics;
 use crate::{graphql, rest};
@@ -32,9 +33,8 @@ pub(super) async fn observe(
     let _in_flight = metrics.begin();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
-    let account =
-        request.headers().contains_key(ACCOUNT_HEADER).then(|| account_in(request.headers()).ok()).flatten().flatten();
-    let span = tracing::info_span!("request", %request_id, account = account.as_ref().map(tracing::field::display));
+    // Who asks is found out further in.
+    let span = tracing::info_span!("request", %request_id, account = Empty, actor = Empty, actor_id = Empty);
     let response = next.run(request).instrument(span.clone()).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
     metrics.answered(&method, &route, status, took);

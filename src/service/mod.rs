@@ -17,9 +17,9 @@ pub use installation::Outcome;
 pub use listing::Listing;
 pub use snapshot::Snapshot;
 
-use crate::domain::AccountId;
 use crate::domain::limits::InstallLimits;
-use crate::error::Result;
+use crate::domain::{AccountId, Call, Principal};
+use crate::error::{CredentialFault, Error, Result};
 use crate::store::{Store, TenantStore};
 use crate::vault::Vault;
 use snapshot::CatalogCache;
@@ -58,6 +58,7 @@ pub struct TenantServices {
     services: Services,
     tenant: TenantStore,
     catalog: Arc<Snapshot>,
+    call: Call,
 }
 
 impl Services {
@@ -74,9 +75,18 @@ impl Services {
         Ok(Self { inner: Arc::new(Inner { store, vault, catalog, changes, turns, limits }) })
     }
 
-    /// What the account can do.
-    pub fn tenant(&self, account: AccountId) -> TenantServices {
-        TenantServices { tenant: self.inner.store.tenant(account), catalog: self.catalog(), services: self.clone() }
+    /// What the account can do, on behalf of the one who asks.
+    pub fn tenant(&self, account: AccountId, call: Call) -> TenantServices {
+        let tenant = self.inner.store.tenant(account);
+        TenantServices { tenant, catalog: self.catalog(), services: self.clone(), call }
+    }
+
+    /// Who holds this credential.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`]; those of the database.
+    pub async fn authenticate(&self, _credential: &str) -> Result<Arc<Principal>> {
+        Err(Error::Unauthenticated(CredentialFault::Invalid))
     }
 
     /// The catalog as it stands.
@@ -120,6 +130,11 @@ impl TenantServices {
     /// The same for a later request: with the catalog as it stands now.
     pub fn anew(&self) -> Self {
         Self { catalog: self.services.catalog(), ..self.clone() }
+    }
+
+    /// On whose behalf they act.
+    pub fn call(&self) -> &Call {
+        &self.call
     }
 
     fn inner(&self) -> &Inner {

@@ -216,7 +216,7 @@ async fn beyond_loopback_it_refuses_to_start_unless_told_that_the_header_is_to_b
     let folder = tempfile::tempdir().expect("folder");
     let data = text(&folder.path().join("data"));
     for address in ["0.0.0.0:0", "[::]:0"] {
-        let output = Process::run(&["--data-dir", &data, "--listen", address]);
+        let output = Process::run(&["--data-dir", &data, "--listen", address, "--set", "auth.mode=open"]);
         assert_eq!(output.status.code(), Some(1), "{address}");
         let complaint = stderr(&output);
         for part in ["refusing to listen on", "X-Account-ID is believed", "--insecure-trust-account-header"] {

@@ -11,7 +11,7 @@ use patchbay::service::Outcome;
 use serde_json::{Map, Value, json};
 
 use super::{Filter, Page, Question, Reply, WHOLE, invalid, refused};
-use crate::support::{Answer, World, account_id};
+use crate::support::{Answer, World, account_id, call};
 
 const FIELDS: &str = "id name displayName description category tags iconUrl docsUrl homepageUrl authKinds status \
     installedAt params secretNames missingFields paramsSchema secretsSchema isCustom createdAt updatedAt";
@@ -189,7 +189,7 @@ pub(super) async fn service(world: &World, account: &str, question: &Question) -
 }
 
 async fn ask_service(world: &World, account: &str, question: &Question) -> Result<Reply, Error> {
-    let tenant = world.app.services().tenant(account_id(account));
+    let tenant = world.app.services().tenant(account_id(account), call());
     match question {
         Question::List(filter, page) => {
             let status = filter.status.map(|status| match status {

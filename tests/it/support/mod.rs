@@ -10,7 +10,7 @@ mod witness;
 
 pub use client::{Answer, Client};
 pub use process::{Process, command};
-pub use rows::{account_id, open, wrapped};
+pub use rows::{account_id, call, open, wrapped};
 pub use wire::{Wire, exchange};
 
 use std::fs::File;

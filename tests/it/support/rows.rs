@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use entity::{account_key, account_revision, installation, installation_secret, integration};
-use patchbay::domain::{AccountId, IntegrationId, SecretName};
+use std::sync::Arc;
+
+use patchbay::domain::{AccountId, ActorKind, Call, IntegrationId, Principal, SecretName};
 use patchbay::vault::{DataKey, Keyring, SecretPlace, Vault, WrappedKey};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::Value;
@@ -119,4 +121,9 @@ pub fn wrapped(row: &account_key::Model) -> WrappedKey {
 
 pub fn account_id(text: &str) -> AccountId {
     AccountId::parse(text).expect("account")
+}
+
+/// On behalf of the test itself, with every right.
+pub fn call() -> Call {
+    Call { principal: Arc::new(Principal::trusted(ActorKind::System, "test")), request_id: "test".into() }
 }

@@ -1,0 +1,74 @@
+//! Who may act for an account: the modes in force and what they need.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use zeroize::Zeroizing;
+
+use super::settings::{items, network};
+use super::{Resolved, ServerSection};
+use crate::domain::{Scope, Scopes};
+use crate::edge::{Gate, Gateway};
+
+/// A token that is shorter can be guessed, or was never meant as one.
+const GATEWAY_TOKEN_MIN: usize = 32;
+
+/// Who may act for an account.
+#[derive(Clone)]
+pub struct AuthSection {
+    /// The header is believed from anyone.
+    pub open: bool,
+    /// The header is believed from the gateway.
+    pub gateway: bool,
+    /// API keys are taken.
+    pub api_key: bool,
+    /// Tokens of identity providers are taken.
+    pub jwt: bool,
+    gateway_token: String,
+    gateway_networks: Arc<[IpNet]>,
+    gateway_scopes: Scopes,
+}
+
+impl AuthSection {
+    pub(super) fn of(resolved: &Resolved, server: &ServerSection) -> Self {
+        let modes: Vec<_> = items(resolved.text("auth.mode")).collect();
+        let is_on = |mode| modes.contains(&mode);
+        let is_private = server.listen.ip().is_loopback() || server.insecure_trust_account_header;
+        Self {
+            open: is_on("open") || is_on("auto") && is_private,
+            gateway: is_on("gateway"),
+            api_key: is_on("api_key") || is_on("auto") && !is_private,
+            jwt: is_on("jwt"),
+            gateway_token: resolved.text("auth.gateway_token").to_owned(),
+            gateway_networks: items(resolved.text("auth.gateway_networks")).filter_map(network).collect(),
+            gateway_scopes: items(resolved.text("auth.gateway_scopes")).filter_map(Scope::parse).collect(),
+        }
+    }
+
+    /// What decides who is let in.
+    ///
+    /// # Errors
+    /// A sentence for the operator when a mode lacks what it needs.
+    pub fn gate(&self) -> Result<Gate, String> {
+        let gateway = self.gateway.then(|| self.gateway()).transpose()?;
+        Ok(Gate { open: self.open, gateway, bearer: self.api_key || self.jwt })
+    }
+
+    fn gateway(&self) -> Result<Gateway, String> {
+        let given = self.gateway_token.len();
+        if given == 0 && self.gateway_networks.is_empty() {
+            return Err(
+                "auth.mode has gateway, but nothing tells the gateway from anyone else: set auth.gateway_token \
+                (PATCHBAY_GATEWAY_TOKEN), auth.gateway_networks, or both"
+                    .into(),
+            );
+        }
+        if (1..GATEWAY_TOKEN_MIN).contains(&given) {
+            return Err(format!(
+                "auth.gateway_token has {given} characters, {GATEWAY_TOKEN_MIN} are the least: make one with `openssl rand -hex 32`"
+            ));
+        }
+        let token = (given > 0).then(|| Arc::new(Zeroizing::new(self.gateway_token.clone())));
+        Ok(Gateway { token, networks: self.gateway_networks.clone(), scopes: self.gateway_scopes })
+    }
+}

@@ -1,0 +1,51 @@
+//! What can be asked of an account, and the scope that each operation needs: the one table of it.
+
+use super::Scope;
+
+macro_rules! operations {
+    ($($operation:ident: $scope:ident, $rest:literal, $graphql:literal;)+) => {
+        /// Something a client can ask for, through either interface.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "each is described where it is offered")]
+        pub enum Operation { $($operation),+ }
+
+        impl Operation {
+            /// Every operation.
+            pub const ALL: &[Self] = &[$(Self::$operation),+];
+
+            /// What a credential must be allowed to do.
+            pub const fn scope(self) -> Scope {
+                match self { $(Self::$operation => Scope::$scope),+ }
+            }
+
+            /// Its operation id in REST; empty when it is not offered there.
+            pub const fn rest(self) -> &'static str {
+                match self { $(Self::$operation => $rest),+ }
+            }
+
+            /// Its field in GraphQL, `Query.integrations` style; empty when it is not offered there.
+            pub const fn graphql(self) -> &'static str {
+                match self { $(Self::$operation => $graphql),+ }
+            }
+        }
+    };
+}
+
+operations! {
+    // operation           scope               REST operation          GraphQL field
+    ListIntegrations:      InstallationsRead,  "listIntegrations",     "Query.integrations";
+    ShowIntegration:       InstallationsRead,  "getIntegration",       "Query.integration";
+    FindNode:              InstallationsRead,  "",                     "Query.node";
+    FollowIntegrations:    InstallationsRead,  "",                     "Subscription.integrationChanged";
+    Install:               InstallationsWrite, "installIntegration",   "Mutation.installIntegration";
+    Uninstall:             InstallationsWrite, "uninstallIntegration", "Mutation.uninstallIntegration";
+    ListMcpConnections:    CatalogRead,        "listMcpConnections",   "Query.mcpConnections";
+    ListNativeTools:       CatalogRead,        "listNativeTools",      "Query.nativeTools";
+}
+
+impl Operation {
+    /// The operation with this id in REST.
+    pub fn of_rest(id: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|operation| !id.is_empty() && operation.rest() == id)
+    }
+}

@@ -1,0 +1,153 @@
+//! Who asks: on whose word, for which accounts, and what they may do.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{AccountId, Scopes};
+
+/// On whose word a request acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ActorKind {
+    /// Nobody was asked for proof (mode `open`).
+    Anonymous,
+    /// The gateway in front vouches for the request.
+    Gateway,
+    /// An API key.
+    ApiKey,
+    /// A token of an identity provider.
+    Token,
+    /// A person at the server's command line.
+    Operator,
+    /// The server itself.
+    System,
+}
+
+impl ActorKind {
+    /// Every kind.
+    pub const ALL: &[Self] = &[Self::Anonymous, Self::Gateway, Self::ApiKey, Self::Token, Self::Operator, Self::System];
+
+    /// The word that is stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Gateway => "gateway",
+            Self::ApiKey => "api_key",
+            Self::Token => "token",
+            Self::Operator => "operator",
+            Self::System => "system",
+        }
+    }
+
+    /// The kind with this word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Who did something, as the audit log names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// On whose word.
+    pub kind: ActorKind,
+    /// Which one of that kind: the public id of a key, the subject of a token; empty when there is only one.
+    pub id: String,
+    /// What people call it, such as a key's name; empty when it has none.
+    pub label: String,
+}
+
+/// The accounts that a credential is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accounts {
+    /// Any account, also one that was never heard of.
+    All,
+    /// These. Never empty.
+    Only(Arc<[AccountId]>),
+}
+
+impl Accounts {
+    /// Whether the account is one of them.
+    pub fn cover(&self, account: &AccountId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(accounts) => accounts.contains(account),
+        }
+    }
+
+    /// Whether every account of `others` is one of them.
+    pub fn cover_all(&self, others: &Self) -> bool {
+        match (self, others) {
+            (Self::All, _) => true,
+            (Self::Only(_), Self::All) => false,
+            (Self::Only(_), Self::Only(others)) => others.iter().all(|account| self.cover(account)),
+        }
+    }
+
+    /// The account, when there is exactly one: it need not be named then.
+    pub fn single(&self) -> Option<&AccountId> {
+        match self {
+            Self::Only(accounts) if accounts.len() == 1 => accounts.first(),
+            _ => None,
+        }
+    }
+}
+
+/// A proven (or, where the operator said so, believed) identity with its rights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// Who it is.
+    pub actor: Actor,
+    /// For which accounts.
+    pub accounts: Accounts,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// When the credential ends by itself, if it does.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl Principal {
+    /// The server itself or its operator: no credential, every right.
+    pub fn trusted(kind: ActorKind, label: impl Into<String>) -> Self {
+        let actor = Actor { kind, id: String::new(), label: label.into() };
+        Self { actor, accounts: Accounts::All, scopes: Scopes::ADMIN, expires_at: None }
+    }
+}
+
+/// One request on its way through: who asks, and the id it is logged under.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who asks.
+    pub principal: Arc<Principal>,
+    /// The request's id.
+    pub request_id: Arc<str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(names: &[&str]) -> Accounts {
+        Accounts::Only(names.iter().filter_map(|name| AccountId::parse(name)).collect())
+    }
+
+    #[test]
+    fn accounts_cover_what_they_name_and_no_more() {
+        let (a, ab) = (only(&["a"]), only(&["a", "b"]));
+        for (accounts, others, covers) in [
+            (&Accounts::All, &Accounts::All, true),
+            (&Accounts::All, &ab, true),
+            (&ab, &a, true),
+            (&a, &ab, false),
+            (&ab, &Accounts::All, false),
+        ] {
+            assert_eq!(accounts.cover_all(others), covers, "{accounts:?} {others:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_may_go_unnamed_only_when_there_is_one() {
+        assert_eq!(only(&["a"]).single().map(AccountId::as_str), Some("a"));
+        assert_eq!(only(&["a", "b"]).single(), None);
+        assert_eq!(Accounts::All.single(), None);
+    }
+}

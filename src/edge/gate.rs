@@ -1,0 +1,110 @@
+//! How requests prove who makes them, by the modes that the operator turned on.
+//!
+//! A credential decides when there is one; then the gateway's word; then, in mode `open`, nobody is asked. A credential
+//! or a gateway token that is wrong is refused, never passed over for something weaker.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderName, header};
+use ipnet::IpNet;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::domain::{Accounts, Actor, ActorKind, Principal, Scopes};
+use crate::error::{CredentialFault, Error, Result};
+use crate::service::Services;
+
+/// Carries the token that the gateway proves itself with.
+pub const GATEWAY_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-gateway-token");
+/// Names the person or program behind a gateway's request, for the audit log.
+pub const ACTOR_HEADER: HeaderName = HeaderName::from_static("x-actor-id");
+
+/// The longest name taken from [`ACTOR_HEADER`], in bytes.
+const LONGEST_ACTOR: usize = 128;
+
+/// The address a request came from; in its extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// The modes that are on.
+#[derive(Clone)]
+pub struct Gate {
+    /// `open`: who sends no credential may act for any account.
+    pub open: bool,
+    /// `gateway`.
+    pub gateway: Option<Gateway>,
+    /// `api_key` or `jwt`: the header `Authorization: Bearer` is looked at.
+    pub bearer: bool,
+}
+
+/// How the gateway is known, and what it may do. With both a token and networks, both must fit.
+#[derive(Clone)]
+pub struct Gateway {
+    /// What [`GATEWAY_TOKEN_HEADER`] must hold.
+    pub token: Option<Arc<Zeroizing<String>>>,
+    /// Where it connects from.
+    pub networks: Arc<[IpNet]>,
+    /// For every request it vouches for.
+    pub scopes: Scopes,
+}
+
+impl Gate {
+    /// Who makes the request; `None` when nothing says so.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for a credential that proves nothing; those of the database.
+    pub async fn principal(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<Peer>,
+        services: &Services,
+    ) -> Result<Option<Arc<Principal>>> {
+        if let Some(token) = self.bearer_in(headers)? {
+            return services.authenticate(token).await.map(Some);
+        }
+        if let Some(gateway) = &self.gateway
+            && gateway.vouches(headers, peer)?
+        {
+            return Ok(Some(vouched(ActorKind::Gateway, gateway.scopes, headers)));
+        }
+        Ok(self.open.then(|| vouched(ActorKind::Anonymous, Scopes::ADMIN, headers)))
+    }
+
+    /// The text after `Authorization: Bearer` (RFC 6750, section 2.1). Other schemes are somebody else's.
+    fn bearer_in<'a>(&self, headers: &'a HeaderMap) -> Result<Option<&'a str>> {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter().filter(|_| self.bearer);
+        let Some(value) = values.next() else { return Ok(None) };
+        let (Ok(value), None) = (value.to_str(), values.next()) else { return Err(invalid()) };
+        let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+        Ok(scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()))
+    }
+}
+
+impl Gateway {
+    fn vouches(&self, headers: &HeaderMap, peer: Option<Peer>) -> Result<bool> {
+        let from_there =
+            || peer.is_some_and(|Peer(ip)| self.networks.iter().any(|net| net.contains(&ip.to_canonical())));
+        if !self.networks.is_empty() && !from_there() {
+            return Ok(false);
+        }
+        let Some(token) = &self.token else { return Ok(true) };
+        match headers.get(GATEWAY_TOKEN_HEADER) {
+            None => Ok(false),
+            Some(given) if bool::from(given.as_bytes().ct_eq(token.as_bytes())) => Ok(true),
+            Some(_) => Err(invalid()),
+        }
+    }
+}
+
+fn invalid() -> Error {
+    Error::Unauthenticated(CredentialFault::Invalid)
+}
+
+/// Someone who may act for any account, under the name that the request gives.
+fn vouched(kind: ActorKind, scopes: Scopes, headers: &HeaderMap) -> Arc<Principal> {
+    let named = headers.get(ACTOR_HEADER).and_then(|value| value.to_str().ok());
+    let id = named.filter(|id| id.len() <= LONGEST_ACTOR).unwrap_or_default().to_owned();
+    let actor = Actor { kind, id, label: String::new() };
+    Arc::new(Principal { actor, accounts: Accounts::All, scopes, expires_at: None })
+}

@@ -1,0 +1,147 @@
+//! Whose request it is: the one place where headers become an account and someone who may act for it.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Span;
+
+use super::{EdgeState, Failure, Peer, RequestId};
+use crate::domain::{AccountId, Call, Operation};
+use crate::error::{CredentialFault, Denial, Error, Result};
+use crate::service::TenantServices;
+
+/// Names the account.
+pub const ACCOUNT_HEADER: HeaderName = HeaderName::from_static("x-account-id");
+
+/// Who makes a request, and for which account. Made before any handler runs, and in the request's extensions.
+#[derive(Clone, Debug, Default)]
+pub struct Visitor {
+    /// `None` for someone who proved nothing.
+    call: Option<Call>,
+    /// One that the credential covers.
+    account: Option<AccountId>,
+}
+
+impl EdgeState {
+    /// Who makes a request with these headers.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for a credential that proves nothing; [`Error::AccountInvalid`];
+    /// [`Error::Forbidden`] for an account that the credential does not cover; those of the database.
+    pub async fn visitor(&self, headers: &HeaderMap, peer: Option<Peer>, request_id: &RequestId) -> Result<Visitor> {
+        let principal = self.gate.principal(headers, peer, &self.services).await?;
+        let call = principal.map(|principal| Call { principal, request_id: request_id.0.clone() });
+        Visitor { call, account: None }.select(account_in(headers)?)
+    }
+
+    /// The services of the visitor's account, for one operation.
+    ///
+    /// # Errors
+    /// Those of [`Visitor::may`].
+    pub fn enter(&self, visitor: &Visitor, operation: Operation) -> Result<TenantServices> {
+        let (account, call) = visitor.may(operation)?;
+        Ok(self.services.tenant(account.clone(), call.clone()))
+    }
+
+    /// The services of the visitor's account, whatever is to be done with them: every use must ask [`Visitor::may`].
+    pub fn services_of(&self, visitor: &Visitor) -> Option<TenantServices> {
+        let (account, call) = visitor.account.as_ref().zip(visitor.call.as_ref())?;
+        Some(self.services.tenant(account.clone(), call.clone()))
+    }
+}
+
+impl Visitor {
+    /// The same visitor for this account; for the credential's own when there is but one and none is named.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] when the credential does not cover the account.
+    pub fn select(self, named: Option<AccountId>) -> Result<Self> {
+        let accounts = self.call.as_ref().map(|call| &call.principal.accounts);
+        match (accounts, &named) {
+            (Some(accounts), Some(account)) if !accounts.cover(account) => Err(Error::Forbidden(Denial::Account)),
+            (Some(accounts), None) => Ok(Self { account: self.account.or_else(|| accounts.single().cloned()), ..self }),
+            _ => Ok(Self { account: named.or(self.account), ..self }),
+        }
+    }
+
+    /// The account and the call, if there are both.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] or [`Error::AccountRequired`].
+    pub fn may_enter(&self) -> Result<(&AccountId, &Call)> {
+        let call = self.call.as_ref().ok_or(Error::Unauthenticated(CredentialFault::Missing))?;
+        Ok((self.account.as_ref().ok_or(Error::AccountRequired)?, call))
+    }
+
+    /// The same, if the operation may be done.
+    ///
+    /// # Errors
+    /// Those of [`Visitor::may_enter`], and [`Error::Forbidden`] for a scope that is lacking.
+    pub fn may(&self, operation: Operation) -> Result<(&AccountId, &Call)> {
+        let (account, call) = self.may_enter()?;
+        let scope = operation.scope();
+        match call.principal.scopes.allow(scope) {
+            true => Ok((account, call)),
+            false => Err(Error::Forbidden(Denial::Scope(scope))),
+        }
+    }
+
+    /// Who it is, if anything was proven.
+    pub fn call(&self) -> Option<&Call> {
+        self.call.as_ref()
+    }
+}
+
+/// Finds out who makes a request before its handler runs.
+pub async fn admit(State(edge): State<EdgeState>, mut request: Request, next: Next) -> Response {
+    let (peer, request_id) = (request.extensions().get::<Peer>().copied(), request.extensions().get::<RequestId>());
+    let visitor = match request_id {
+        Some(request_id) => edge.visitor(request.headers(), peer, request_id).await,
+        None => Err(Error::Internal { cause: "a request without an id".into() }),
+    };
+    match visitor {
+        Ok(visitor) => {
+            note(&visitor);
+            request.extensions_mut().insert(visitor);
+            next.run(request).await
+        }
+        Err(error) => Failure::from(error).into_response(),
+    }
+}
+
+/// Puts account and actor into the request's span.
+fn note(visitor: &Visitor) {
+    let span = Span::current();
+    if let Some(account) = &visitor.account {
+        span.record("account", account.as_str());
+    }
+    if let Some(call) = &visitor.call {
+        let actor = &call.principal.actor;
+        span.record("actor", actor.kind.as_str());
+        if !actor.id.is_empty() {
+            span.record("actor_id", &actor.id);
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Failure> {
+        let visitor = parts.extensions.get::<Self>().cloned();
+        visitor.ok_or_else(|| Error::Internal { cause: "a route that admits nobody".into() }.into())
+    }
+}
+
+/// The account that the headers name; `None` when they name none.
+fn account_in(headers: &HeaderMap) -> Result<Option<AccountId>> {
+    let mut values = headers.get_all(ACCOUNT_HEADER).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let account = value.to_str().ok().and_then(AccountId::parse);
+    match (account, values.next()) {
+        (Some(account), None) => Ok(Some(account)),
+        _ => Err(Error::AccountInvalid),
+    }
+}
