@@ -72,3 +72,44 @@ impl AuthSection {
         Ok(Gateway { token, networks: self.gateway_networks.clone(), scopes: self.gateway_scopes })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Sources};
+
+    fn section(settings: &[(&str, &str)]) -> AuthSection {
+        let flags = settings.iter().map(|(key, value)| (key.to_string(), "test".into(), value.to_string())).collect();
+        let resolved = Resolved::read(&Sources { flags, ..Sources::default() }).expect("settings");
+        Config::from(&resolved).auth
+    }
+
+    #[test]
+    fn auto_is_open_on_loopback_and_asks_for_keys_elsewhere() {
+        const ELSEWHERE: (&str, &str) = ("server.listen", "0.0.0.0:80");
+        const TRUSTING: (&str, &str) = ("server.insecure_trust_account_header", "true");
+        for (settings, open, api_key) in [
+            (&[][..], true, false),
+            (&[("server.listen", "[::1]:80")], true, false),
+            (&[ELSEWHERE], false, true),
+            (&[ELSEWHERE, TRUSTING], true, false),
+            (&[("auth.mode", "open, api_key")], true, true),
+            (&[ELSEWHERE, ("auth.mode", "gateway")], false, false),
+        ] {
+            let section = section(settings);
+            assert_eq!((section.open, section.api_key), (open, api_key), "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn a_mode_that_lacks_what_it_needs_is_told_with_the_cure() {
+        for (settings, part) in [
+            (&[][..], "set auth.gateway_token"),
+            (&[("auth.gateway_token", "CANARY_short")], "has 12 characters, 32 are the least"),
+        ] {
+            let settings = [&[("auth.mode", "gateway")], settings].concat();
+            let complaint = section(&settings).gate().err().expect("refused");
+            assert!(complaint.contains(part) && !complaint.contains("CANARY"), "{complaint}");
+        }
+    }
+}

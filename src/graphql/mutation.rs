@@ -21,7 +21,7 @@ pub(super) struct Mutation;
 impl Mutation {
     /// Stores what is supplied and marks the integration as installed. `params` replaces the stored params whole;
     /// `secrets` is merged by name, a name with null is removed. Fields still missing are in `missingFields`. Safe to
-    /// repeat.
+    /// repeat. Needs the scope `installations:write`.
     async fn install_integration(
         &self,
         ctx: &Context<'_>,
@@ -31,7 +31,7 @@ impl Mutation {
     }
 
     /// Marks the integration as available. Params and secrets are kept, and are in force again after the next install.
-    /// Safe to repeat.
+    /// Safe to repeat. Needs the scope `installations:write`.
     async fn uninstall_integration(
         &self,
         ctx: &Context<'_>,

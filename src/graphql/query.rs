@@ -22,7 +22,7 @@ pub(super) struct Query;
 // that may not be null, and wipes its siblings.
 #[Object]
 impl Query {
-    /// The catalog as the account sees it, by category, display name and id.
+    /// The catalog as the account sees it, by category, display name and id. Needs the scope `installations:read`.
     #[allow(clippy::too_many_arguments, reason = "each is an argument of the field")]
     async fn integrations(
         &self,
@@ -45,7 +45,7 @@ impl Query {
         Ok(InOneGo(IntegrationConnection::new(listing, &page)?))
     }
 
-    /// One integration by id or by name; null when there is none.
+    /// One integration by id or by name; null when there is none. Needs the scope `installations:read`.
     async fn integration(
         &self,
         ctx: &Context<'_>,
@@ -54,19 +54,19 @@ impl Query {
         find(ctx, Operation::ShowIntegration, &by.into()).await.transpose()
     }
 
-    /// MCP connections: none yet.
+    /// MCP connections: none yet. Needs the scope `catalog:read`.
     async fn mcp_connections(&self, ctx: &Context<'_>) -> Result<McpConnectionList> {
         caller(ctx).tenant(Operation::ListMcpConnections)?;
         Ok(McpConnectionList)
     }
 
-    /// Native tools: none yet.
+    /// Native tools: none yet. Needs the scope `catalog:read`.
     async fn native_tools(&self, ctx: &Context<'_>) -> Result<NativeToolList> {
         caller(ctx).tenant(Operation::ListNativeTools)?;
         Ok(NativeToolList)
     }
 
-    /// Any object by its id; null when there is none.
+    /// Any object by its id; null when there is none. Needs the scope `installations:read`.
     async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "The object's id.")] id: ID) -> Option<Result<Node>> {
         if let Err(error) = caller(ctx).tenant(Operation::FindNode) {
             return Some(Err(error.into()));

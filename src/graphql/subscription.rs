@@ -15,7 +15,8 @@ pub(super) struct Subscription;
 #[Subscription]
 impl Subscription {
     /// Each integration of the account that is installed, changed or uninstalled from now on, through any replica,
-    /// within two seconds. Several changes of one integration may arrive as its latest state once.
+    /// within two seconds. Several changes of one integration may arrive as its latest state once. Needs the scope
+    /// `installations:read`.
     async fn integration_changed(&self, ctx: &Context<'_>) -> Result<impl Stream<Item = Result<Integration>> + use<>> {
         let tenant = caller(ctx).tenant(Operation::FollowIntegrations)?.clone();
         let subscription = tenant.subscribe().await?;

@@ -7,18 +7,22 @@ use axum::response::Response;
 use utoipa::OpenApi;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Response as Described, Type};
+use utoipa::openapi::path::Operation as Described;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Response as DescribedResponse, Type};
 
 use super::error::Problem;
 use super::query::Include;
 use super::{body, respond};
 use crate::domain::entry::Part;
+use crate::domain::{Operation, Scope};
 use crate::edge::Failure;
-use crate::error::{Error, FieldProblem, RETRY_AFTER_SECONDS};
+use crate::error::{CredentialFault, Denial, Error, FieldProblem, RETRY_AFTER_SECONDS};
 
 const ACCOUNT: &str = "account";
+const CREDENTIALS: &str = "credentials";
 /// Of the examples.
 const REQUEST_ID: &str = "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11";
 
@@ -56,7 +60,16 @@ pub(super) fn finish(mut api: utoipa::openapi::OpenApi) -> utoipa::openapi::Open
     let key = ApiKeyValue::with_description("X-Account-ID", "The account whose data is meant, for instance `acme`.");
     let components = api.components.get_or_insert_default();
     components.add_security_scheme(ACCOUNT, SecurityScheme::ApiKey(ApiKey::Header(key)));
-    api.security = Some(vec![SecurityRequirement::new::<_, _, &str>(ACCOUNT, [])]);
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "An API key, or a token of an identity provider that the server trusts. Credentials for a single account need \
+             no `X-Account-ID`. A server in mode `open` asks for none.",
+        ))
+        .build();
+    components.add_security_scheme(CREDENTIALS, SecurityScheme::Http(bearer));
+    let needs = |scheme: &str| SecurityRequirement::new::<_, _, &str>(scheme, []);
+    api.security = Some(vec![needs(CREDENTIALS).add::<_, _, &str>(ACCOUNT, []), needs(CREDENTIALS), needs(ACCOUNT)]);
     for item in api.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
             finish_operation(operation);
@@ -65,8 +78,15 @@ pub(super) fn finish(mut api: utoipa::openapi::OpenApi) -> utoipa::openapi::Open
     api
 }
 
-fn finish_operation(operation: &mut Operation) {
+fn finish_operation(operation: &mut Described) {
+    let operation_id = operation.operation_id.clone().unwrap_or_default();
+    if let Some(known) = Operation::of_rest(&operation_id) {
+        let text = operation.description.get_or_insert_default();
+        text.push_str(&format!("\n\nNeeds the scope `{}`.", known.scope()));
+    }
     for (status, description) in [
+        ("401", "No credentials, or none that prove anything"),
+        ("403", "The credentials are not for this account, or lack the scope"),
         ("431", "The request headers are too large"),
         ("500", "A failure of the server or its database"),
         (
@@ -75,16 +95,19 @@ fn finish_operation(operation: &mut Operation) {
         ),
         ("504", "The request took too long"),
     ] {
-        operation.responses.responses.entry(status.into()).or_insert_with(|| RefOr::T(Described::new(description)));
+        operation
+            .responses
+            .responses
+            .entry(status.into())
+            .or_insert_with(|| RefOr::T(DescribedResponse::new(description)));
     }
-    let operation_id = operation.operation_id.as_deref().unwrap_or_default();
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         response.headers.insert("X-Request-Id".into(), text_header("The request's id, for support and logs"));
         match status.as_str() {
-            "200" | "304" if is_read(operation_id) => cacheable(response),
+            "200" | "304" if is_read(&operation_id) => cacheable(response),
             "200" | "304" => {}
-            _ => failing(response, &for_instance(operation_id, status)),
+            _ => failing(response, &for_instance(&operation_id, status)),
         }
     }
 }
@@ -93,12 +116,12 @@ fn is_read(operation_id: &str) -> bool {
     operation_id.starts_with("get") || operation_id.starts_with("list")
 }
 
-fn cacheable(response: &mut Described) {
+fn cacheable(response: &mut DescribedResponse) {
     response.headers.insert("ETag".into(), text_header("Send it back as `If-None-Match` to get 304"));
 }
 
 /// Every error is one sentence as text, or an RFC 9457 object for clients that accept it.
-fn failing(response: &mut Described, example: &Failure) {
+fn failing(response: &mut DescribedResponse, example: &Failure) {
     let sentence = ObjectBuilder::new().schema_type(Type::String).build();
     let text = ContentBuilder::new().schema(Some(sentence)).example(Some(example.message().into())).build();
     response.content.insert("text/plain".into(), text.into());
@@ -106,6 +129,9 @@ fn failing(response: &mut Described, example: &Failure) {
     let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).example(Some(problem)).build();
     response.content.insert("application/problem+json".into(), problem.into());
     response.headers.insert("X-Error-Code".into(), text_header("A word for programs, such as `integration_not_found`"));
+    if example.challenge().is_some() {
+        response.headers.insert("WWW-Authenticate".into(), text_header("How to prove who asks"));
+    }
     if example.retry_after().is_some() {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).build();
         let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait")).build();
@@ -118,6 +144,10 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
     let cause = String::new;
     match status {
         "400" => Error::AccountRequired.into(),
+        "401" => Error::Unauthenticated(CredentialFault::Missing).into(),
+        "403" => {
+            Error::Forbidden(Denial::Scope(Operation::of_rest(operation_id).map_or(Scope::Admin, |o| o.scope()))).into()
+        }
         "404" => Error::NotFound.into(),
         "413" => Failure::BodyTooLarge { limit: 262_144 },
         "415" => Failure::MediaType,
