@@ -31,6 +31,8 @@ pub enum Error {
     },
     /// No such integration for this account.
     NotFound,
+    /// The integration is not installed, and what is asked for is given of installed ones only.
+    NotInstalled,
     /// Supplied values break the entry's schemas: one problem per field, never empty.
     Invalid(Vec<FieldProblem>),
     /// Secrets cannot be sealed right now.
@@ -81,6 +83,8 @@ pub enum Denial {
     Account,
     /// The credential lacks this scope.
     Scope(Scope),
+    /// Nobody may: the operator has not turned reading secrets back on.
+    ReadBack,
 }
 
 /// One field that breaks its rule.
@@ -129,9 +133,14 @@ impl Error {
             .into(),
             Self::Forbidden(Denial::Account) => "The credentials are not for this account".into(),
             Self::Forbidden(Denial::Scope(scope)) => format!("The credentials lack the scope {scope}").into(),
+            Self::Forbidden(Denial::ReadBack) => {
+                "Reading secrets back is turned off on this server: the operator turns it on with secrets.read_back"
+                    .into()
+            }
             Self::RateLimited { .. } => "Too many requests".into(),
             Self::BadInput { message } => message.clone(),
             Self::NotFound => "Integration not found".into(),
+            Self::NotInstalled => "Integration is not installed".into(),
             Self::Invalid(problems) => {
                 problems.iter().map(FieldProblem::sentence).collect::<Vec<_>>().join("; ").into()
             }

@@ -133,6 +133,7 @@ impl From<&Resolved> for Config {
                 keyring: resolved.text("keys.keyring").to_owned(),
             },
             services: ServiceSettings {
+                read_back: resolved.switch("secrets.read_back"),
                 limits: InstallLimits {
                     params_max_bytes: size("limits.params_max_bytes"),
                     secrets_max_bytes: size("limits.secrets_max_bytes"),

@@ -195,6 +195,12 @@ pub const SETTINGS: &[Setting] = &[
         "PATCHBAY_KEYRING",
         setting("keys.keyring", Kind::Secret, "", "The key ring itself as JSON, instead of a file."),
     ),
+    setting(
+        "secrets.read_back",
+        Kind::Switch,
+        "false",
+        "Let credentials with the scope secrets:read read stored secrets back. Each read is recorded in the audit log.",
+    ),
     number("limits.params_max_bytes", 1, 1_048_576, "65536", "Largest params of one install."),
     number("limits.secrets_max_bytes", 1, 1_048_576, "65536", "Largest secrets of one install."),
     number("graphql.max_depth", 1, 100, "16", "Deepest nesting of fields; GraphiQL's introspection needs 15."),

@@ -69,6 +69,11 @@ impl From<&Map<String, Value>> for Params {
 }
 
 impl Installation {
+    /// Whether it is not installed and nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.installed_at.is_none() && self.secret_names.is_empty() && self.params == Params::default()
+    }
+
     /// Nothing stored and nothing installed yet.
     pub fn new(integration_id: IntegrationId, at: DateTime<Utc>) -> Self {
         Self {

@@ -39,6 +39,8 @@ operations! {
     FollowIntegrations:    InstallationsRead,  "",                     "Subscription.integrationChanged";
     Install:               InstallationsWrite, "installIntegration",   "Mutation.installIntegration";
     Uninstall:             InstallationsWrite, "uninstallIntegration", "Mutation.uninstallIntegration";
+    Purge:                 SecretsPurge,       "purgeInstallationData", "Mutation.purgeInstallationData";
+    ReadSecrets:           SecretsRead,        "readSecrets",          "";
     ListMcpConnections:    CatalogRead,        "listMcpConnections",   "Query.mcpConnections";
     ListNativeTools:       CatalogRead,        "listNativeTools",      "Query.nativeTools";
 }

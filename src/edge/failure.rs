@@ -47,6 +47,7 @@ impl Failure {
                 Error::Forbidden(_) => StatusCode::FORBIDDEN,
                 Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Error::NotFound => StatusCode::NOT_FOUND,
+                Error::NotInstalled => StatusCode::CONFLICT,
                 Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 Error::SecretsUnavailable { .. } | Error::DatabaseUnavailable { .. } | Error::Overloaded => {
                     StatusCode::SERVICE_UNAVAILABLE
@@ -73,6 +74,7 @@ impl Failure {
                 Error::RateLimited { .. } => "rate_limited",
                 Error::BadInput { .. } => "bad_user_input",
                 Error::NotFound => "integration_not_found",
+                Error::NotInstalled => "integration_not_installed",
                 Error::Invalid(problems) if problems.iter().any(|p| p.part == Part::Params) => "params_invalid",
                 Error::Invalid(_) => "secrets_invalid",
                 Error::SecretsUnavailable { .. } => "secrets_unavailable",

@@ -6,8 +6,8 @@ use async_graphql::{Context, InputType, Object, Pos, ServerError, Value};
 use super::error::Result;
 use super::query::caller;
 use super::types::{
-    InstallIntegrationInput, InstallIntegrationPayload, InstallationError, Integration, UninstallIntegrationInput,
-    UninstallIntegrationPayload,
+    InstallIntegrationInput, InstallIntegrationPayload, InstallationError, Integration, PurgeInstallationDataInput,
+    PurgeInstallationDataPayload, UninstallIntegrationInput, UninstallIntegrationPayload,
 };
 use crate::domain::{Operation, Supplied};
 use crate::error::Error;
@@ -39,6 +39,16 @@ impl Mutation {
     ) -> Option<Result<UninstallIntegrationPayload>> {
         Some(uninstall(ctx, input).await)
     }
+
+    /// Erases the stored params and secrets for good and marks the integration as available, installed or not. Nothing
+    /// brings them back but a backup of the database. Safe to repeat. Needs the scope `secrets:purge`.
+    async fn purge_installation_data(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to purge.")] input: PurgeInstallationDataInput,
+    ) -> Option<Result<PurgeInstallationDataPayload>> {
+        Some(purge(ctx, input).await)
+    }
 }
 
 async fn install(ctx: &Context<'_>, input: InstallIntegrationInput) -> Result<InstallIntegrationPayload> {
@@ -55,6 +65,12 @@ async fn uninstall(ctx: &Context<'_>, input: UninstallIntegrationInput) -> Resul
     Ok(UninstallIntegrationPayload { integration, changed, user_errors })
 }
 
+async fn purge(ctx: &Context<'_>, input: PurgeInstallationDataInput) -> Result<PurgeInstallationDataPayload> {
+    let outcome = caller(ctx).tenant(Operation::Purge)?.purge(&input.integration.into()).await;
+    let (integration, changed, user_errors) = payload(outcome)?;
+    Ok(PurgeInstallationDataPayload { integration, changed, user_errors })
+}
+
 /// Whether the `input` of a mutation can be read, for all mutations of a request before the first of them runs.
 ///
 /// # Errors
@@ -65,6 +81,7 @@ pub(super) fn check_input(field: &str, input: Value, at: Pos) -> std::result::Re
     }
     match field {
         "installIntegration" => check::<InstallIntegrationInput>(input, at),
+        "purgeInstallationData" => check::<PurgeInstallationDataInput>(input, at),
         "uninstallIntegration" => check::<UninstallIntegrationInput>(input, at),
         _ => Ok(()),
     }

@@ -183,6 +183,40 @@ pub(super) struct InstallBody {
     secrets: Option<Value>,
 }
 
+/// Which secrets are wanted.
+#[derive(ToSchema)]
+#[schema(example = json!({"names": ["api_key"]}))]
+#[allow(dead_code, reason = "describes the request in the document; it is read by `json::names`")]
+pub(super) struct ReadBody {
+    /// Names of stored secrets; absent or `null` means all of them.
+    #[schema(value_type = Option<Vec<String>>, required = false, max_items = 64)]
+    names: Option<Vec<String>>,
+}
+
+/// Stored secrets in the clear.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "integration": {"id": "c5c44806-6981-5408-a812-edbd36c0eef2", "name": "stripe"},
+    "secrets": {"api_key": "sk_test_example_0000"}
+}))]
+#[allow(dead_code, reason = "describes the answer in the document; it is written by `secrets`")]
+pub(super) struct Secrets {
+    /// Whose secrets they are.
+    integration: Named,
+    /// By name, each as it was supplied.
+    #[schema(value_type = BTreeMap<String, Value>)]
+    secrets: Value,
+}
+
+/// Which integration.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Named {
+    /// The id.
+    pub(super) id: Uuid,
+    /// The name.
+    pub(super) name: String,
+}
+
 /// MCP connections: none yet.
 #[derive(Serialize, ToSchema)]
 pub(super) struct McpConnectionList {

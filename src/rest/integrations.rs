@@ -148,8 +148,34 @@ pub(super) async fn uninstall(
     Ok(respond::json(rendered.changed(&outcome.integration, outcome.changed)?))
 }
 
+/// Purge an integration's data
+///
+/// Erases the stored params and secrets for good and marks the integration as available, installed or not. Nothing brings
+/// them back but a backup of the database. Nothing stored: nothing happens and `changed` is false. Safe to repeat.
+#[utoipa::path(post, path = "/integrations/{id}/purge", tag = "integrations", operation_id = "purgeInstallationData",
+    params(("id" = String, Path, description = "UUID, in any case, or name", example = "stripe")),
+    responses(
+        (status = 200, description = "Nothing is stored any more", body = body::Changed),
+        (status = 400, description = "A missing or malformed account"),
+        (status = 404, description = "No such integration for this account"),
+        (status = 413, description = "The body, which is ignored, is too large"),
+    ))]
+pub(super) async fn purge(
+    State(state): State<RestState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    path: Id,
+    body: Body,
+) -> Answer {
+    let tenant = state.edge.enter(&visitor, Operation::Purge)?;
+    read_body(&headers, body, state.edge.max_body_bytes).await?;
+    let outcome = tenant.purge(&path.0).await?;
+    let rendered = state.fragments.of(tenant.catalog())?;
+    Ok(respond::json(rendered.changed(&outcome.integration, outcome.changed)?))
+}
+
 /// The `{id}` of a path. One that is not UTF-8 is a name that nobody has.
-pub(super) struct Id(Reference);
+pub(super) struct Id(pub(super) Reference);
 
 impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Id {
     type Rejection = Failure;

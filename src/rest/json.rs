@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::domain::Supplied;
+use crate::domain::limits::SECRETS_PER_INSTALLATION;
 use crate::error::{Error, Result};
 
 /// The body of an install: nothing, `null`, or an object with `params` and `secrets`.
@@ -17,6 +18,29 @@ pub(super) fn supplied(body: &[u8]) -> Result<Supplied> {
         Value::Null => Ok(Supplied::default()),
         Value::Object(mut object) => Supplied::new(part(&mut object, "params")?, part(&mut object, "secrets")?),
         _ => Err(Error::bad_input("The request body must be a JSON object")),
+    }
+}
+
+/// The body of a reading of secrets: nothing, `null`, or an object that may have `names`; `None` means all.
+///
+/// # Errors
+/// [`Error::BadInput`] when it is not JSON, of another shape, or names too many.
+pub(super) fn names(body: &[u8]) -> Result<Option<Vec<String>>> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    let names = match parse(body)? {
+        Value::Null => return Ok(None),
+        Value::Object(mut object) => object.remove("names").unwrap_or_default(),
+        _ => return Err(Error::bad_input("The request body must be a JSON object")),
+    };
+    let names: Option<Vec<String>> =
+        serde_json::from_value(names).map_err(|_| Error::bad_input("names must be a list of strings"))?;
+    match names {
+        Some(names) if names.len() > SECRETS_PER_INSTALLATION => {
+            Err(Error::bad_input(format!("names may hold at most {SECRETS_PER_INSTALLATION} names")))
+        }
+        names => Ok(names),
     }
 }
 

@@ -1,6 +1,7 @@
 //! REST under `/api/v1`: thin handlers that parse, make one service call and shape.
 //!
-//! Never names the store or the vault; no shape here has a field that could hold a secret value.
+//! Never names the store or the vault. No shape here has a field that could hold a secret value, but for the one answer
+//! of `secrets`.
 
 mod body;
 mod error;
@@ -10,6 +11,7 @@ mod json;
 mod openapi;
 mod query;
 mod respond;
+mod secrets;
 mod stubs;
 
 use std::sync::Arc;
@@ -56,6 +58,8 @@ fn documented() -> OpenApiRouter<RestState> {
         .routes(routes!(integrations::show))
         .routes(routes!(integrations::install))
         .routes(routes!(integrations::uninstall))
+        .routes(routes!(integrations::purge))
+        .routes(routes!(secrets::read))
         .routes(routes!(stubs::mcp_connections))
         .routes(routes!(stubs::native_tools));
     OpenApiRouter::with_openapi(openapi::header()).nest(PREFIX, routes)

@@ -39,9 +39,10 @@ const REQUEST_ID: &str = "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11";
     servers((url = "/", description = "The server that serves this document")),
     tags(
         (name = "integrations", description = "The catalog as an account sees it, install and uninstall"),
+        (name = "secrets", description = "Reading stored secrets back, where the operator turned it on"),
         (name = "tools", description = "Kinds of tools that are not built yet: their lists are empty")
     ),
-    components(schemas(Problem, Include, body::InstallBody))
+    components(schemas(Problem, Include, body::InstallBody, body::ReadBody))
 )]
 struct Header;
 
@@ -129,7 +130,7 @@ fn failing(response: &mut DescribedResponse, example: &Failure) {
     let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).example(Some(problem)).build();
     response.content.insert("application/problem+json".into(), problem.into());
     response.headers.insert("X-Error-Code".into(), text_header("A word for programs, such as `integration_not_found`"));
-    if example.challenge().is_some() {
+    if matches!(example, Failure::Inside(Error::Unauthenticated(_))) {
         response.headers.insert("WWW-Authenticate".into(), text_header("How to prove who asks"));
     }
     if example.retry_after().is_some() {
@@ -149,8 +150,13 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
             Error::Forbidden(Denial::Scope(Operation::of_rest(operation_id).map_or(Scope::Admin, |o| o.scope()))).into()
         }
         "404" => Error::NotFound.into(),
+        "409" => Error::NotInstalled.into(),
         "413" => Failure::BodyTooLarge { limit: 262_144 },
         "415" => Failure::MediaType,
+        "422" if operation_id == "readSecrets" => {
+            let name = Some("api_key".to_owned());
+            Error::Invalid(vec![FieldProblem { part: Part::Secrets, name, message: "is not stored".into() }]).into()
+        }
         "422" => {
             let name = Some("api_version".to_owned());
             Error::Invalid(vec![FieldProblem { part: Part::Params, name, message: "must be a string".into() }]).into()

@@ -1,4 +1,4 @@
-//! Installing and uninstalling.
+//! Installing, uninstalling and purging.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,8 @@ enum Wish {
     Install { params: Option<Map<String, Value>>, secrets: Vec<SecretChange<Plain>> },
     /// Not installed; everything else is kept.
     Uninstall,
+    /// Not installed, and nothing kept.
+    Purge,
 }
 
 impl TenantServices {
@@ -62,6 +64,15 @@ impl TenantServices {
     pub async fn uninstall(&self, reference: &Reference) -> Result<Outcome> {
         let entry = self.catalog.find(reference).ok_or(Error::NotFound)?;
         self.change(&entry, Wish::Uninstall).await
+    }
+
+    /// Erases params and secrets for good, and uninstalls. The audit log keeps names alone.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Overloaded`] when other replicas keep changing the account; those of the database.
+    pub async fn purge(&self, reference: &Reference) -> Result<Outcome> {
+        let entry = self.catalog.find(reference).ok_or(Error::NotFound)?;
+        self.change(&entry, Wish::Purge).await
     }
 
     /// Works the change out from what the account has, and writes it if it still has that; else once more.
@@ -111,6 +122,14 @@ impl TenantServices {
             Wish::Uninstall => {
                 after.installed_at = None;
                 Vec::new()
+            }
+            Wish::Purge if before.is_none_or(|row| row.is_empty()) => return Ok(None),
+            Wish::Purge => {
+                let names = before.into_iter().flat_map(|row| &row.secret_names);
+                let removed =
+                    names.filter_map(|name| SecretName::parse(name)).map(|name| SecretChange { name, value: None });
+                after = Installation { revision: after.revision, updated_at: at, ..Installation::new(entry.id, at) };
+                removed.collect()
             }
             Wish::Install { params: None, secrets } if is_installed && secrets.is_empty() => return Ok(None),
             Wish::Install { params, secrets } => {
@@ -226,7 +245,7 @@ fn json_len(value: &impl serde::Serialize) -> usize {
     serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
 }
 
-fn wrapped(key: AccountKey) -> WrappedKey {
+pub(super) fn wrapped(key: AccountKey) -> WrappedKey {
     WrappedKey { key_id: key.key_id, provider: key.provider, kek_ref: key.kek_ref, bytes: key.wrapped }
 }
 

@@ -4,6 +4,7 @@ mod catalog;
 mod changes;
 mod installation;
 mod listing;
+mod reading;
 mod snapshot;
 mod startup;
 mod turns;
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use changes::{Changes, Subscription};
 pub use installation::Outcome;
 pub use listing::Listing;
+pub use reading::Opened;
 pub use snapshot::Snapshot;
 
 use crate::domain::limits::InstallLimits;
@@ -38,6 +40,7 @@ struct Inner {
     changes: Changes,
     turns: Turns,
     limits: InstallLimits,
+    read_back: bool,
 }
 
 /// Settings of the services.
@@ -45,6 +48,8 @@ struct Inner {
 pub struct ServiceSettings {
     /// Sizes of an install.
     pub limits: InstallLimits,
+    /// Whether stored secrets may be read back at all.
+    pub read_back: bool,
     /// Most open subscriptions of one account.
     pub max_subscriptions_per_account: usize,
     /// How often a subscribed account's change counter is read.
@@ -71,8 +76,9 @@ impl Services {
         startup::load_catalog(&store).await?;
         let catalog = CatalogCache::load(&store).await.map_err(startup::sentence)?;
         let changes = Changes::new(settings.max_subscriptions_per_account, settings.subscription_poll);
-        let (turns, limits) = (Turns::default(), settings.limits);
-        Ok(Self { inner: Arc::new(Inner { store, vault, catalog, changes, turns, limits }) })
+        let ServiceSettings { limits, read_back, .. } = settings;
+        let turns = Turns::default();
+        Ok(Self { inner: Arc::new(Inner { store, vault, catalog, changes, turns, limits, read_back }) })
     }
 
     /// What the account can do, on behalf of the one who asks.

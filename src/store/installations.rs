@@ -1,15 +1,23 @@
-//! What the account installed: reading some of it.
+//! What the account installed: reading some of it, and its sealed secrets.
 
 use std::sync::Arc;
 
-use ::entity::installation;
+use ::entity::{installation, installation_secret};
 use sea_orm::prelude::{DateTimeUtc, Uuid};
 use sea_orm::{ColumnTrait, DbErr, FromQueryResult, QueryFilter, QueryOrder};
 use serde_json::Value;
 
 use super::TenantStore;
-use crate::domain::{Installation, IntegrationId};
-use crate::error::Result;
+use crate::domain::{CONNECTION, Installation, IntegrationId, Sealed, SecretName};
+use crate::error::{Error, Result};
+
+/// A secret at rest.
+pub struct StoredSecret {
+    /// Its name.
+    pub name: SecretName,
+    /// Its value.
+    pub sealed: Sealed,
+}
 
 impl TenantStore {
     /// The account's installations among these entries.
@@ -43,6 +51,28 @@ impl TenantStore {
             .all(&self.store.read)
             .await?;
         rows.into_iter().map(|row| Ok(Arc::new(row.read()?))).collect()
+    }
+
+    /// The sealed secrets of one integration, sorted by name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn secrets(&self, id: IntegrationId) -> Result<Vec<StoredSecret>> {
+        use installation_secret::{Column, Entity};
+        let rows = self
+            .select::<Entity>()
+            .filter(Column::IntegrationId.eq(id.0))
+            .filter(Column::Connection.eq(CONNECTION))
+            .order_by_asc(Column::Name)
+            .all(&self.store.read)
+            .await?;
+        let read = |row: installation_secret::Model| {
+            let name = SecretName::parse(&row.name)?;
+            let key_id = u32::try_from(row.key_id).ok()?;
+            Some(StoredSecret { name, sealed: Sealed { key_id, bytes: row.sealed } })
+        };
+        let malformed = || Error::Internal { cause: "installation_secrets has a malformed row".into() };
+        rows.into_iter().map(|row| read(row).ok_or_else(malformed)).collect()
     }
 }
 

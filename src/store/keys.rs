@@ -36,6 +36,16 @@ impl TenantStore {
         Ok(found.map(|key| state.known_key().get_or_init(|| key).clone()))
     }
 
+    /// The data key of this generation, active or not.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn key(&self, id: u32) -> Result<Option<AccountKey>> {
+        use account_key::{Column, Entity};
+        let row = self.select::<Entity>().filter(Column::KeyId.eq(i64::from(id))).one(&self.store.read).await?;
+        row.map(read).transpose()
+    }
+
     async fn find_active_key(&self) -> Result<Option<AccountKey>> {
         use account_key::{Column, Entity};
         let row = self

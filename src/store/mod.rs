@@ -29,6 +29,7 @@ use tracing::Instrument;
 
 pub use catalog::{BuiltinRow, CatalogRow, Loaded};
 pub use changes::Change;
+pub use installations::StoredSecret;
 pub use keys::AccountKey;
 pub use scope::TenantStore;
 pub use state::AccountState;

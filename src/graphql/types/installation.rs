@@ -1,4 +1,4 @@
-//! Inputs and payloads of install and uninstall.
+//! Inputs and payloads of install, uninstall and purge.
 
 use async_graphql::{Enum, InputObject, SimpleObject};
 
@@ -25,6 +25,13 @@ pub(in crate::graphql) struct UninstallIntegrationInput {
     pub(in crate::graphql) integration: IntegrationRef,
 }
 
+/// What to purge.
+#[derive(InputObject)]
+pub(in crate::graphql) struct PurgeInstallationDataInput {
+    /// Which integration.
+    pub(in crate::graphql) integration: IntegrationRef,
+}
+
 /// What came of an install.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct InstallIntegrationPayload {
@@ -42,6 +49,17 @@ pub(in crate::graphql) struct UninstallIntegrationPayload {
     /// As it stands now; null when there are user errors.
     pub(in crate::graphql) integration: Option<Integration>,
     /// Whether anything was changed.
+    pub(in crate::graphql) changed: bool,
+    /// What a person can fix.
+    pub(in crate::graphql) user_errors: Vec<InstallationError>,
+}
+
+/// What came of a purge.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct PurgeInstallationDataPayload {
+    /// As it stands now; null when there are user errors.
+    pub(in crate::graphql) integration: Option<Integration>,
+    /// Whether anything was erased.
     pub(in crate::graphql) changed: bool,
     /// What a person can fix.
     pub(in crate::graphql) user_errors: Vec<InstallationError>,

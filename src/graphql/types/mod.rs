@@ -8,8 +8,8 @@ mod stubs;
 
 pub(super) use connection::{IntegrationConnection, PageArguments};
 pub(super) use installation::{
-    InstallIntegrationInput, InstallIntegrationPayload, InstallationError, UninstallIntegrationInput,
-    UninstallIntegrationPayload,
+    InstallIntegrationInput, InstallIntegrationPayload, InstallationError, PurgeInstallationDataInput,
+    PurgeInstallationDataPayload, UninstallIntegrationInput, UninstallIntegrationPayload,
 };
 pub(super) use integration::{Integration, IntegrationRef, IntegrationStatus, Node};
 pub(super) use scalars::{DateTime, JsonObject};

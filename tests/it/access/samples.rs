@@ -38,6 +38,11 @@ impl Sample {
                 Rest(Method::POST, "/integrations/stripe/uninstall", ""),
                 Graphql(r#"mutation { uninstallIntegration(input: {integration: {name: "stripe"}}) { changed } }"#),
             ],
+            Operation::Purge => vec![
+                Rest(Method::POST, "/integrations/slack/purge", ""),
+                Graphql(r#"mutation { purgeInstallationData(input: {integration: {name: "slack"}}) { changed } }"#),
+            ],
+            Operation::ReadSecrets => vec![Rest(Method::POST, "/integrations/stripe/secrets/read", "")],
             Operation::ListMcpConnections => {
                 vec![Rest(Method::GET, "/mcp-connections", ""), Graphql("{ mcpConnections { totalCount } }")]
             }

@@ -72,7 +72,8 @@ async fn an_operation_passes_with_its_scope_alone_and_with_none_of_the_others() 
             for sample in Sample::all_of(operation) {
                 let told = format!("{operation:?} over {} with {held}", sample.interface());
                 let allowed = sample.send(&only.account("acme").header("x-gateway-token", TOKEN)).await;
-                assert_eq!(verdict(&allowed).1, "ok", "{told}");
+                // Nothing is installed: a reading passes the gate and finds nothing.
+                assert!(matches!(verdict(&allowed).1.as_str(), "ok" | "integration_not_installed"), "{told}");
                 let refused = sample.send(&others.account("acme").header("x-gateway-token", TOKEN)).await;
                 assert!(refused.text().contains(&format!("The credentials lack the scope {held}")), "{told}");
                 let expected = match sample {

@@ -35,7 +35,8 @@ async fn the_served_document_is_the_generated_one() {
 #[test]
 fn every_operation_says_who_it_is_and_asks_for_the_account() {
     let document = document();
-    assert_eq!(document["security"], json!([{"account": []}]));
+    let ways = json!([{"account": [], "credentials": []}, {"credentials": []}, {"account": []}]);
+    assert_eq!(document["security"], ways);
     let scheme = &document["components"]["securitySchemes"]["account"];
     assert_eq!((&scheme["in"], &scheme["name"]), (&json!("header"), &json!("X-Account-ID")));
     let mut ids = Vec::new();
@@ -58,17 +59,21 @@ fn every_operation_says_who_it_is_and_asks_for_the_account() {
             "listIntegrations",
             "listMcpConnections",
             "listNativeTools",
+            "purgeInstallationData",
+            "readSecrets",
             "uninstallIntegration",
         ]
     );
 }
 
 /// An operation's path in the document, and where a request to it goes.
-const OPERATIONS: [(&str, &str, &str); 6] = [
+const OPERATIONS: [(&str, &str, &str); 8] = [
     ("get", "/api/v1/integrations", LIST),
     ("get", "/api/v1/integrations/{id}", STRIPE),
     ("post", "/api/v1/integrations/{id}/install", INSTALL),
     ("post", "/api/v1/integrations/{id}/uninstall", UNINSTALL),
+    ("post", "/api/v1/integrations/{id}/purge", "/api/v1/integrations/stripe/purge"),
+    ("post", "/api/v1/integrations/{id}/secrets/read", "/api/v1/integrations/stripe/secrets/read"),
     ("get", "/api/v1/mcp-connections", "/api/v1/mcp-connections"),
     ("get", "/api/v1/native-tools", "/api/v1/native-tools"),
 ];
@@ -99,8 +104,13 @@ async fn provoke(acme: &Client, nobody: &Client, method: &str, path: &str) -> Ve
 #[tokio::test]
 async fn every_answer_is_one_that_the_document_describes() {
     let document = document();
-    let healthy = World::start().await;
-    let keyless = World::builder().without_keys().start().await;
+    let reading = [("secrets.read_back", "true")];
+    let healthy = World::with(&reading).await;
+    let keyless = World::builder().set(&reading).without_keys().start().await;
+    // Nobody has the token, and who comes from there may do nothing.
+    let token = "x".repeat(32);
+    let gate = [("auth.mode", "gateway"), ("auth.gateway_token", &*token), ("auth.gateway_scopes", "")];
+    let gated = World::with(&gate).await;
     let cut_off = World::start().await;
     cut_off.app.store().close().await;
     let busy = World::with(&[("server.request_timeout_ms", "100")]).await;
@@ -108,9 +118,11 @@ async fn every_answer_is_one_that_the_document_describes() {
     for (method, documented, path) in OPERATIONS {
         let operation = &document["paths"][documented][method];
         let mut answers = Vec::new();
-        for world in [&healthy, &keyless, &cut_off] {
+        for world in [&healthy, &keyless, &cut_off, &gated] {
             answers.extend(provoke(&world.account("acme"), &world.nobody(), method, path).await);
         }
+        let powerless = gated.account("acme").header("x-gateway-token", &token);
+        answers.extend(provoke(&powerless, &gated.nobody(), method, path).await);
         if method == "post" {
             let endless = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
             answers.push(busy.account("acme").post_text(path, endless).await);
@@ -127,7 +139,7 @@ async fn every_answer_is_one_that_the_document_describes() {
     let mut statuses = seen.remove("/api/v1/integrations/{id}/install").expect("seen");
     statuses.sort_unstable();
     statuses.dedup();
-    assert_eq!(statuses, ["200", "400", "404", "413", "415", "422", "431", "503", "504"]);
+    assert_eq!(statuses, ["200", "400", "401", "403", "404", "413", "415", "422", "431", "503", "504"]);
 }
 
 fn check_answer(document: &Value, described: &Value, answer: &Answer, at: &str) {

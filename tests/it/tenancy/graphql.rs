@@ -60,6 +60,14 @@ const CASES: &[(&str, &[&str])] = &[
             r#"(input: {integration: {name: "nobody_has_this"}})"#,
         ],
     ),
+    (
+        "Mutation.purgeInstallationData",
+        &[
+            r#"(input: {integration: {name: "stripe"}})"#,
+            r#"(input: {integration: {name: "slack"}})"#,
+            r#"(input: {integration: {name: "nobody_has_this"}})"#,
+        ],
+    ),
     ("Subscription.integrationChanged", &[""]),
 ];
 

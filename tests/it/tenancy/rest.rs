@@ -54,6 +54,26 @@ const CASES: &[(&str, &[Request])] = &[
             (Method::GET, "/integrations", ""),
         ],
     ),
+    (
+        "purgeInstallationData",
+        &[
+            (Method::POST, "/integrations/stripe/purge", ""),
+            (Method::POST, "/integrations/slack/purge", ""),
+            (Method::POST, "/integrations/nobody_has_this/purge", ""),
+            (Method::GET, "/integrations", ""),
+        ],
+    ),
+    (
+        "readSecrets",
+        &[
+            (Method::POST, "/integrations/stripe/secrets/read", ""),
+            (Method::POST, "/integrations/slack/secrets/read", r#"{"names": ["bot_token"]}"#),
+            (Method::POST, "/integrations/nobody_has_this/secrets/read", ""),
+            (Method::POST, "/integrations/stripe/install", r#"{"secrets": {"api_key": "sk_own"}}"#),
+            (Method::POST, "/integrations/stripe/secrets/read", ""),
+            (Method::POST, "/integrations/stripe/secrets/read", r#"{"names": ["webhook_secret"]}"#),
+        ],
+    ),
     ("listMcpConnections", &[(Method::GET, "/mcp-connections", "")]),
     ("listNativeTools", &[(Method::GET, "/native-tools", "")]),
 ];
