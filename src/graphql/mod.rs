@@ -37,8 +37,10 @@ use subscription::Subscription;
 
 type PatchbaySchema = Schema<Query, Mutation, Subscription>;
 
-/// The path of the endpoint; sockets are at `/graphql/ws`.
+/// The path of the endpoint.
 pub const PATH: &str = "/graphql";
+/// The path of its sockets.
+pub const SOCKET_PATH: &str = "/graphql/ws";
 
 /// What the GraphQL handlers get.
 #[derive(Clone)]
@@ -60,7 +62,7 @@ impl GraphqlState {
 
 /// The endpoint and its socket.
 pub fn router(state: GraphqlState) -> Router {
-    Router::new().route(PATH, any(endpoint::handle)).route("/graphql/ws", get(socket::upgrade)).with_state(state)
+    Router::new().route(PATH, any(endpoint::handle)).route(SOCKET_PATH, get(socket::upgrade)).with_state(state)
 }
 
 /// The printed schema, the same from run to run.

@@ -44,7 +44,7 @@ impl Wire {
 
     async fn send(&self, head: &str, body: &str) -> Answer {
         let stream = TcpStream::connect(&self.address).await.expect("connected");
-        exchange(stream, format!("{head}host: patchbay\r\nconnection: close\r\n\r\n{body}").as_bytes()).await
+        exchange(stream, format!("{head}host: localhost\r\nconnection: close\r\n\r\n{body}").as_bytes()).await
     }
 }
 
