@@ -16,6 +16,8 @@ use crate::support::{Answer, Client, World};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
+/// Of `{__typename}`, in SHA-256.
+const HASH: &str = "ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38";
 const INSTALL: &str = "installIntegration(input: {integration: {name: \"stripe\"}}) { changed }";
 
 /// What is sent, and the status and code of the answer; without a code it is an answer like any other.
@@ -89,7 +91,7 @@ fn floods() -> Vec<Attack> {
             TOO_COMPLEX,
         ),
         document("the same field 500 times", format!("{{ {} }}", "__typename ".repeat(500)), ANSWERED),
-        document("the same field 6,000 times", format!("{{ {} }}", "__typename ".repeat(6_000)), TOO_COMPLEX),
+        document("the same field 5,500 times", format!("{{ {} }}", "__typename ".repeat(5_500)), TOO_COMPLEX),
         document(
             "the same list many times",
             format!("{{ {} }}", "integrations(first: 200) { nodes { id } } ".repeat(30)),
@@ -158,14 +160,13 @@ fn forgeries() -> Vec<Attack> {
 }
 
 fn probes() -> Vec<Attack> {
-    let hash = "ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38";
-    let apq = json!({"persistedQuery": {"version": 1, "sha256Hash": hash}});
-    let typename = "{ __typename }";
+    let apq = json!({"persistedQuery": {"version": 1, "sha256Hash": HASH}});
+    let typename = "{__typename}";
     let unknown = repeated(64, |i| format!("word{i}"));
     vec![
         post("a persisted query", json!({"extensions": apq}), BAD_REQUEST),
         post("a persisted query to store", json!({"query": typename, "extensions": apq}), ANSWERED),
-        post("a persisted query by id", json!({"id": hash, "documentId": hash}), BAD_REQUEST),
+        post("a persisted query by id", json!({"id": HASH, "documentId": HASH}), BAD_REQUEST),
         post(
             "tracing asked for",
             json!({"query": typename, "extensions": {"tracing": true, "debug": 1}, "debug": true}),
@@ -176,7 +177,7 @@ fn probes() -> Vec<Attack> {
         document("a list of guessed fields", format!("{{ {unknown} }}"), INVALID),
         document("a field nearly right", "{ integration(by: {name: \"stripe\"}) { nam } }", INVALID),
         document("a field without its selection", "{ integrations }", INVALID),
-        document("an unknown directive", "{ __typename @defer @stream @live }", INVALID),
+        document("an unknown directive", "{ integrations @defer @stream @live { totalCount } }", INVALID),
         document("federation", "{ _service { sdl } _entities(representations: []) { __typename } }", INVALID),
         document("a type definition", "extend type Query { a: Int }", UNPARSED),
         document("several operations without a name", "query a { __typename } query b { __typename }", INVALID),
@@ -268,7 +269,7 @@ async fn a_persisted_query_is_never_stored() {
     for attack in probes().iter().filter(|attack| attack.name.starts_with("a persisted query")) {
         send(&acme, attack).await;
     }
-    let extensions = json!({"persistedQuery": {"version": 1, "sha256Hash": "ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"}});
+    let extensions = json!({"persistedQuery": {"version": 1, "sha256Hash": HASH}});
     assert_eq!(acme.post("/graphql", &json!({"extensions": extensions})).await.status, 400);
 }
 
@@ -307,28 +308,18 @@ async fn no_console_is_found_where_tools_look_for_one() {
 async fn guessed_words_bring_nothing_to_light_once_introspection_is_off() {
     let world = World::with(&[("graphql.introspection", "false")]).await;
     let acme = world.account("acme");
-    for query in [
-        "{ integratio { id } }",
-        "{ integrations { node { id } } }",
-        "{ integration(by: {name: \"stripe\"}) { secretName } }",
-        "mutation { installIntegratio { changed } }",
-        "{ ... on Integratio { id } }",
-        "{ integrations(categor: \"x\") { totalCount } }",
-        "query($x: IntegrationRe) { integration(by: $x) { id } }",
+    for (guess, hidden) in [
+        ("{ integratio { id } }", "integrations"),
+        ("{ integrations { node { id } } }", "nodes"),
+        ("{ integration(by: {name: \"stripe\"}) { secretName } }", "secretNames"),
+        ("mutation { installIntegratio { changed } }", "installIntegration"),
+        ("{ ... on Integratio { id } }", "Integration"),
+        ("{ integrations(categor: \"x\") { totalCount } }", "category"),
     ] {
-        let answer = acme.graphql(query, json!({})).await;
+        let answer = acme.graphql(guess, json!({})).await;
         super::assert_refused(&answer, 200, "GRAPHQL_VALIDATION_FAILED");
-        for word in [
-            "Did you mean",
-            "integrations\"",
-            "installIntegration",
-            "secretNames",
-            "nodes",
-            "category",
-            "IntegrationRef",
-        ] {
-            let is_given = query.split(|c: char| !c.is_alphanumeric()).any(|given| given == word.trim_end_matches('"'));
-            assert!(is_given || !answer.text().contains(word), "{query} brings {word}: {}", answer.text());
+        for word in ["Did you mean", &format!("\"{hidden}")] {
+            assert!(!answer.json()["errors"][0]["message"].to_string().contains(word), "{guess}: {}", answer.text());
         }
     }
 }
