@@ -15,8 +15,10 @@ fn with(client: &Client, headers: &[(&str, &str)]) -> Client {
     headers.iter().fold(client.clone(), |client, (name, value)| client.header(name, value))
 }
 
-/// What a browser says of a request, and whether it may act.
-const CASES: [(&str, &[(&str, &str)], bool); 16] = [
+/// Who asks, with which headers, and whether it may act.
+type Case = (&'static str, &'static [(&'static str, &'static str)], bool);
+
+const CASES: [Case; 16] = [
     ("no browser", &[], true),
     ("no browser, under a name", &[("host", "localhost:8080")], true),
     ("a page of ours", &[("host", "localhost:8080"), ("origin", "http://localhost:8080")], true),
