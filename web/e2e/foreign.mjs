@@ -67,7 +67,7 @@ const APP = `http://app.example:${port}/`;
 const OWN = new URL('/docs/', base).href;
 const socket = new URL('/graphql/ws', base).href.replace('http', 'ws');
 
-await check('a foreign page cannot act by a request that browsers send without asking', async () => {
+await check('a foreign page is kept from answers also where it does not ask to read them', async () => {
   const seen = await from(EVIL, ask, INSTALL, { method: 'POST', mode: 'no-cors' });
   return seen === 'kept from the page' || seen;
 });

@@ -11,8 +11,9 @@ use crate::support::World;
 const LIST: &str = "/api/v1/integrations";
 const INSTALL: &str = "/api/v1/integrations/stripe/install";
 const UNINSTALL: &str = "/api/v1/integrations/stripe/uninstall";
-/// A page's own words are safe from nobody.
+/// A site that nobody listed.
 const EVIL: &str = "https://evil.example";
+/// A site that is listed in [`open_to_app`].
 const APP: &str = "https://app.example.com";
 
 /// A server that everybody can reach; only its router is used.
