@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, App};
-use crate::config::{self, Config, Resolved, Sources};
+use crate::config::{self, Config, Resolved, ServerSection, Sources};
 use crate::vault::Keyring;
 use crate::{catalog, graphql, rest, telemetry};
 use print::print;
@@ -185,13 +185,14 @@ fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), Failur
 
 async fn serve(config: Config) -> Result<(), String> {
     telemetry::init(&config.log);
+    let pages = pages(&config.server);
     let app = App::prepare(config, None).await?;
     let listener = app.listen().await?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     // Before anybody is told that the server is there: a signal that arrives then must drain, not kill.
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
-    print(&welcome(&format!("http://{address}")));
+    print(&welcome(&format!("http://{address}"), &pages));
     tracing::info!(%address, "ready");
     let stop = async {
         tokio::select! {
@@ -211,9 +212,17 @@ async fn serve(config: Config) -> Result<(), String> {
     Ok(())
 }
 
-fn welcome(url: &str) -> String {
+/// The pages that are served, name and path.
+fn pages(settings: &ServerSection) -> Vec<(&'static str, &'static str)> {
+    let graphiql = settings.graphiql.then_some(("GraphiQL", "/graphiql"));
+    let docs = settings.docs.then_some(("API reference", "/docs"));
+    graphiql.into_iter().chain(docs).collect()
+}
+
+fn welcome(url: &str, pages: &[(&str, &str)]) -> String {
+    let pages: String = pages.iter().map(|(name, path)| format!("\n  {name:<14} {url}{path}")).collect();
     format!(
-        "Patchbay {} is ready\n  GraphiQL       {url}/graphiql\n  API reference  {url}/docs\n  GraphQL        {url}/graphql\n  \
+        "Patchbay {} is ready{pages}\n  GraphQL        {url}/graphql\n  \
          REST           {url}/api/v1\n\nTry it:\n  curl -s -H 'X-Account-ID: acme' {url}/api/v1/integrations/stripe\n",
         env!("CARGO_PKG_VERSION")
     )

@@ -184,6 +184,28 @@ mod tests {
     }
 
     #[test]
+    fn pages_and_hosts_are_left_to_where_the_server_listens() {
+        let server = |flags: &[(&str, &str)]| Config::from(&read("", &[], flags).expect("valid")).server;
+        let everywhere = ("server.listen", "0.0.0.0:8080");
+        for (flags, pages, allowed_hosts) in [
+            (&[][..], true, Some(vec![])),
+            (&[("server.listen", "[::1]:8080")], true, Some(vec![])),
+            (&[("server.allowed_hosts", "*")], true, None),
+            (&[("server.docs", "false"), ("graphql.graphiql", "false")], false, Some(vec![])),
+            (&[everywhere], false, None),
+            (&[everywhere, ("server.docs", "true"), ("graphql.graphiql", "true")], true, None),
+            (&[everywhere, ("server.allowed_hosts", "a, b")], false, Some(vec!["a".to_owned(), "b".to_owned()])),
+        ] {
+            let server = server(flags);
+            assert_eq!(
+                (server.docs, server.graphiql, server.allowed_hosts),
+                (pages, pages, allowed_hosts),
+                "{flags:?}"
+            );
+        }
+    }
+
+    #[test]
     fn secrets_are_neither_shown_nor_quoted() {
         let url = "postgres://u:hunter2@localhost/db";
         let shown = read("", &[("PATCHBAY_DATABASE_URL", url)], &[]).expect("valid").show();

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::settings::items;
 use super::{AuthSection, Resolved};
 use crate::domain::limits::InstallLimits;
 use crate::graphql::DocumentLimits;
@@ -59,6 +60,10 @@ pub struct ServerSection {
     pub max_body_bytes: usize,
     /// Largest sum of headers.
     pub max_header_bytes: usize,
+    /// Names that a request may call the server by, beside those of loopback; `None` for any.
+    pub allowed_hosts: Option<Vec<String>>,
+    /// Origins whose pages may use the APIs.
+    pub cors_origins: Vec<String>,
     /// Serve `/docs`.
     pub docs: bool,
     /// Serve `/graphiql`.
@@ -109,8 +114,12 @@ impl From<&Resolved> for Config {
         let millis = |key: &str| Duration::from_millis(resolved.number(key));
         let size = |key: &str| usize::try_from(resolved.number(key)).unwrap_or(usize::MAX);
         let data_dir = resolved.path("server.data_dir").unwrap_or_else(|| ".".into());
+        let listen: SocketAddr =
+            resolved.text("server.listen").parse().unwrap_or_else(|_| ([127, 0, 0, 1], 8080).into());
+        let on_loopback = listen.ip().is_loopback();
+        let page = |key: &str| resolved.switch(key) || (resolved.text(key) == "auto" && on_loopback);
         let server = ServerSection {
-            listen: resolved.text("server.listen").parse().unwrap_or_else(|_| ([127, 0, 0, 1], 8080).into()),
+            listen,
             data_dir: data_dir.clone(),
             insecure_trust_account_header: resolved.switch("server.insecure_trust_account_header"),
             request_timeout: millis("server.request_timeout_ms"),
@@ -121,8 +130,14 @@ impl From<&Resolved> for Config {
             max_concurrent_requests: size("server.max_concurrent_requests"),
             max_body_bytes: size("server.max_body_bytes"),
             max_header_bytes: size("server.max_header_bytes"),
-            docs: resolved.switch("server.docs"),
-            graphiql: resolved.switch("graphql.graphiql"),
+            allowed_hosts: match resolved.text("server.allowed_hosts").trim() {
+                "*" => None,
+                "" if !on_loopback => None,
+                names => Some(items(names).map(str::to_owned).collect()),
+            },
+            cors_origins: items(resolved.text("server.cors_origins")).map(str::to_owned).collect(),
+            docs: page("server.docs"),
+            graphiql: page("graphql.graphiql"),
         };
         Self {
             auth: AuthSection::of(resolved, &server),
@@ -147,6 +162,7 @@ impl From<&Resolved> for Config {
                 max_aliases: resolved.number("graphql.max_aliases"),
                 max_directives: resolved.number("graphql.max_directives"),
                 max_document_bytes: size("graphql.max_document_bytes"),
+                introspection: resolved.switch("graphql.introspection"),
             },
             catalog_poll: millis("catalog.poll_ms"),
             log: LogSection {

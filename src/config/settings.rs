@@ -1,6 +1,6 @@
 //! Every setting, once.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -26,6 +26,10 @@ pub enum Kind {
     Path,
     /// Any text.
     Text,
+    /// Host names without ports, separated by commas; `*` alone for any; or nothing.
+    Hosts,
+    /// Origins as browsers send them, separated by commas; or nothing.
+    Origins,
     /// A database URL that may hold a password.
     DatabaseUrl,
     /// Text that is never shown.
@@ -64,6 +68,9 @@ const fn number(key: &'static str, min: u64, max: u64, default: &'static str, he
 const fn named(env: &'static str, setting: Setting) -> Setting {
     Setting { env: Some(env), ..setting }
 }
+
+/// A switch that is left to where the server listens.
+const AUTO: Kind = Kind::Choice(&["auto", "true", "false"]);
 
 /// All settings, by section.
 pub const SETTINGS: &[Setting] = &[
@@ -105,7 +112,19 @@ pub const SETTINGS: &[Setting] = &[
     ),
     number("server.max_body_bytes", 1_024, 16_777_216, "262144", "Largest request body."),
     number("server.max_header_bytes", 1_024, 262_144, "32768", "Largest sum of request headers."),
-    setting("server.docs", Kind::Switch, "true", "Serve the API reference at /docs."),
+    setting(
+        "server.allowed_hosts",
+        Kind::Hosts,
+        "",
+        "Names that requests may call this server by in Host, beside those of loopback; others are answered 421. Empty: no other when listening on loopback, any otherwise.",
+    ),
+    setting(
+        "server.cors_origins",
+        Kind::Origins,
+        "",
+        "Sites whose pages may use the APIs from a browser. Empty: none but this server's own.",
+    ),
+    setting("server.docs", AUTO, "auto", "Serve the API reference at /docs. auto: when listening on loopback."),
     setting(
         "auth.mode",
         Kind::Words(&["auto", "open", "gateway", "api_key", "jwt"]),
@@ -228,7 +247,13 @@ pub const SETTINGS: &[Setting] = &[
         "1000",
         "How often the account's change counter is read while someone is subscribed.",
     ),
-    setting("graphql.graphiql", Kind::Switch, "true", "Serve GraphiQL at /graphiql."),
+    setting("graphql.graphiql", AUTO, "auto", "Serve GraphiQL at /graphiql. auto: when listening on loopback."),
+    setting(
+        "graphql.introspection",
+        Kind::Switch,
+        "true",
+        "Answer questions about the schema, and suggest names where a document has a wrong one.",
+    ),
     number(
         "catalog.poll_ms",
         50,
@@ -249,11 +274,6 @@ pub const SETTINGS: &[Setting] = &[
         "auto: pretty on a terminal, JSON lines otherwise.",
     ),
 ];
-
-/// The items of a list with commas between them.
-pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty())
-}
 
 /// A network, or a single address.
 pub(super) fn network(text: &str) -> Option<IpNet> {
@@ -284,6 +304,11 @@ impl Setting {
             Kind::Choice(words) => Some(words.join(", ")),
             Kind::Address => Some("ADDRESS:PORT, for instance 127.0.0.1:8080".into()),
             Kind::DatabaseUrl => Some("a URL that starts with postgres:// or sqlite:".into()),
+            Kind::Hosts => Some("host names without ports, separated by commas, or * alone for any".into()),
+            Kind::Origins => Some(
+                "origins separated by commas, for instance https://app.example.com; never *, which would let in every page"
+                    .into(),
+            ),
             Kind::Words(words) => Some(format!("{}; several with commas between", words.join(", "))),
             Kind::Scopes => {
                 let words: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
@@ -307,6 +332,8 @@ impl Setting {
             Kind::DatabaseUrl => ["", "postgres://", "postgresql://", "sqlite:"]
                 .iter()
                 .any(|p| if p.is_empty() { text.is_empty() } else { text.starts_with(p) }),
+            Kind::Hosts => text == "*" || items(text).all(is_host),
+            Kind::Origins => items(text).all(is_origin),
             Kind::Words(words) => items(text).next().is_some() && items(text).all(|word| words.contains(&word)),
             Kind::Scopes => items(text).all(|word| Scope::parse(word).is_some()),
             Kind::Networks => items(text).all(|word| network(word).is_some()),
@@ -321,5 +348,102 @@ impl Setting {
             Kind::Number { .. } | Kind::Switch => text.to_owned(),
             _ => format!("{text:?}"),
         }
+    }
+}
+
+/// The items of a list; none when it is empty.
+pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(move |_| !text.trim().is_empty())
+}
+
+/// A name or an address, IPv6 in brackets, without a port.
+fn is_host(text: &str) -> bool {
+    match text.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')),
+    }
+}
+
+/// As browsers write one, which is what it is compared with: lower case, no path, no port that goes without saying.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, authority)) = text.split_once("://") else { return false };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_said = match (scheme, port) {
+        ("http", Some("80")) | ("https", Some("443")) => false,
+        (_, Some(port)) => port.parse::<u16>().is_ok(),
+        (_, None) => true,
+    };
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    is_scheme && is_said && is_host(host) && !text.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fits(key: &str, text: &str) -> bool {
+        Setting::find(key).expect("a setting").check(text).is_ok()
+    }
+
+    #[test]
+    fn allowed_hosts_are_names_and_addresses_without_ports() {
+        for good in ["", " ", "*", "a.example", "A.example, 10.0.0.7 ,b-c.example", "[::1]", "patchbay"] {
+            assert!(fits("server.allowed_hosts", good), "{good:?}");
+        }
+        for bad in [
+            "a.example:80",
+            "http://a.example",
+            "a.example/",
+            ",",
+            "a,",
+            "*, a.example",
+            "*.example",
+            "[::1",
+            "::1",
+            "a b",
+            "ä.example",
+        ] {
+            assert!(!fits("server.allowed_hosts", bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn cors_origins_are_exact_and_never_every_page() {
+        for good in [
+            "",
+            "https://app.example.com",
+            "http://localhost:5173, https://app.example.com:8443",
+            "http://[::1]:5173",
+            "http://[::1]",
+            "tauri://localhost",
+            "http://a:443",
+        ] {
+            assert!(fits("server.cors_origins", good), "{good:?}");
+        }
+        for bad in [
+            "*",
+            "null",
+            "app.example.com",
+            "https://*.example.com",
+            "https://app.example.com/",
+            "https://app.example.com/x",
+            "https://App.example.com",
+            "https://app.example.com:443",
+            "http://a:80",
+            "https://a:port",
+            "https://",
+            "://a",
+            "https://u@a",
+            "https://a,",
+            "https://a;https://b",
+        ] {
+            assert!(!fits("server.cors_origins", bad), "{bad:?}");
+        }
+        let fault = Setting::find("server.cors_origins").expect("a setting").check("*").expect_err("every page");
+        assert!(fault.contains("every page"), "{fault}");
     }
 }

@@ -24,6 +24,10 @@ pub enum Failure {
     },
     /// The body is of a kind that is not taken here.
     MediaType,
+    /// The request calls the server by a name that is not its own.
+    Host,
+    /// The page of another site wants to act.
+    Origin,
     /// The headers are larger than allowed.
     HeadersTooLarge {
         /// In bytes.
@@ -59,6 +63,8 @@ impl Failure {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Host => StatusCode::MISDIRECTED_REQUEST,
+            Self::Origin => StatusCode::FORBIDDEN,
             Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         }
     }
@@ -88,6 +94,8 @@ impl Failure {
             Self::Method => "method_not_allowed",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::MediaType => "unsupported_media_type",
+            Self::Host => "host_not_allowed",
+            Self::Origin => "origin_not_allowed",
             Self::HeadersTooLarge { .. } => "headers_too_large",
         }
     }
@@ -100,6 +108,8 @@ impl Failure {
             Self::Method => "Method not allowed".into(),
             Self::BodyTooLarge { limit } => format!("Request body is larger than {limit} bytes").into(),
             Self::MediaType => "Content-Type must be application/json".into(),
+            Self::Host => "The server does not go by this Host: server.allowed_hosts lists further names".into(),
+            Self::Origin => "Pages of this origin may not do that: server.cors_origins lists those that may".into(),
             Self::HeadersTooLarge { limit } => format!("Request headers are larger than {limit} bytes").into(),
         }
     }

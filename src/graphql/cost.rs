@@ -18,11 +18,13 @@ pub(super) const LEVELS_MAX: usize = 64;
 /// Fields that answer a page: what stands under their `nodes` and `edges` counts once per item.
 const PAGED: [&str; 1] = ["integrations"];
 const PER_ITEM: [&str; 2] = ["nodes", "edges"];
+/// Fields that answer with the schema. `__typename` is not among them: clients add it to everything.
+const INTROSPECTION: [&str; 2] = ["__schema", "__type"];
 
 /// Whether a document keeps within the limits.
 ///
 /// # Errors
-/// The limit that it exceeds, or that its fragments form a circle.
+/// The limit that it exceeds, that its fragments form a circle, or that it asks for a schema that is not told.
 pub(super) fn check(
     document: &ExecutableDocument,
     variables: &Variables,
@@ -113,6 +115,9 @@ impl<'a> Counter<'a> {
             self.selection_set(&field.selection_set.node, level + 1)?
         };
         let name = field.name.node.as_str();
+        if !self.limits.introspection && INTROSPECTION.contains(&name) {
+            return Err(Refusal::Invalid("The schema cannot be asked for here: graphql.introspection is off".into()));
+        }
         let items = if PAGED.contains(&name) { self.page_size(field) } else { 1 };
         let inside = below.fields.saturating_add(below.per_item.saturating_mul(items));
         let (fields, per_item) = if PER_ITEM.contains(&name) { (1, inside) } else { (inside.saturating_add(1), 0) };

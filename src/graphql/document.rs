@@ -11,7 +11,7 @@ use super::brackets::bracket_depth;
 /// Deepest nesting of brackets of any kind that is parsed at all: the parser recurses.
 const BRACKETS_MAX: usize = 200;
 
-/// What a document may cost.
+/// What a document may cost, and whether it may ask for the schema.
 #[derive(Clone, Copy, Debug)]
 pub struct DocumentLimits {
     /// Deepest nesting of fields.
@@ -24,6 +24,8 @@ pub struct DocumentLimits {
     pub max_directives: u64,
     /// Largest document.
     pub max_document_bytes: usize,
+    /// Whether the schema may be asked for.
+    pub introspection: bool,
 }
 
 /// Why a document is not run.
@@ -108,6 +110,7 @@ mod tests {
             max_aliases: 30,
             max_directives: 10,
             max_document_bytes: 65_536,
+            introspection: true,
         }
     }
 

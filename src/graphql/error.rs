@@ -119,6 +119,7 @@ pub fn render(failure: &Failure, request_headers: &HeaderMap, request_id: &Reque
     let code = match failure {
         Failure::Inside(error) => code(error),
         Failure::BodyTooLarge { .. } => "QUERY_TOO_COMPLEX",
+        Failure::Host | Failure::Origin => "FORBIDDEN",
         Failure::NoRoute | Failure::Method | Failure::MediaType | Failure::HeadersTooLarge { .. } => BAD_USER_INPUT,
     };
     let mut extensions = json!({"code": code, "requestId": request_id.0.as_ref()});

@@ -56,7 +56,7 @@ pub(super) struct Admission {
 
 impl Executor {
     pub(super) fn new(schema: PatchbaySchema, limits: DocumentLimits) -> Self {
-        let vocabulary = Vocabulary::new(schema.names());
+        let vocabulary = Vocabulary::new(schema.names(), limits.introspection);
         Self { schema, limits, vocabulary, documents: Documents::new() }
     }
 
@@ -147,6 +147,7 @@ mod tests {
         max_aliases: 30,
         max_directives: 10,
         max_document_bytes: 99,
+        introspection: true,
     };
 
     /// Runs a document without an account.

@@ -38,8 +38,10 @@ use subscription::Subscription;
 
 type PatchbaySchema = Schema<Query, Mutation, Subscription>;
 
-/// The path of the endpoint; sockets are at `/graphql/ws`.
+/// The path of the endpoint.
 pub const PATH: &str = "/graphql";
+/// The path of its sockets.
+pub const SOCKET_PATH: &str = "/graphql/ws";
 
 /// What the GraphQL handlers get.
 #[derive(Clone)]
@@ -64,7 +66,7 @@ pub fn router(state: GraphqlState) -> Router {
     let admits = from_fn_with_state(state.edge.clone(), admit);
     Router::new()
         .route(PATH, get(endpoint::handle).post(endpoint::handle).head(endpoint::refuse_method))
-        .route("/graphql/ws", get(socket::upgrade))
+        .route(SOCKET_PATH, get(socket::upgrade))
         .route_layer(admits)
         .method_not_allowed_fallback(endpoint::refuse_method)
         .with_state(state)

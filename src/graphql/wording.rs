@@ -10,7 +10,11 @@ use super::coercion::MISSING;
 
 /// The words of the schema: all that an error may quote.
 #[derive(Clone)]
-pub(super) struct Vocabulary(Arc<HashSet<String>>);
+pub(super) struct Vocabulary {
+    words: Arc<HashSet<String>>,
+    /// Whether words that the client did not say may be suggested: they tell the schema bit by bit.
+    suggests: bool,
+}
 
 /// How messages begin whose every foreign word is a name in quotes.
 const ABOUT_NAMES: [&str; 10] = [
@@ -31,8 +35,8 @@ const REASONS: [&str; 3] =
     ["Only integers from ", "must be a JSON object", "text in a JSON object must stand in quotes"];
 
 impl Vocabulary {
-    pub(super) fn new(names: Vec<String>) -> Self {
-        Self(Arc::new(names.into_iter().collect()))
+    pub(super) fn new(names: Vec<String>, suggests: bool) -> Self {
+        Self { words: Arc::new(names.into_iter().collect()), suggests }
     }
 
     /// The message without a word of the document or a variable.
@@ -58,7 +62,7 @@ impl Vocabulary {
     }
 
     fn knows(&self, word: &str) -> bool {
-        self.0.contains(word)
+        self.words.contains(word)
     }
 
     /// `"by.name", expected type "String"`: a path and what is wrong there.
@@ -109,6 +113,10 @@ impl Vocabulary {
 
     /// The message with every quoted word that is not of the schema left out.
     fn without_foreign_names(&self, message: &str) -> String {
+        let message = match message.split_once(" Did you mean ") {
+            Some((fault, _)) if !self.suggests => fault,
+            _ => message,
+        };
         let mut pieces = message.split('"');
         let mut clean = pieces.next().unwrap_or_default().to_owned();
         while let Some(quoted) = pieces.next() {
@@ -144,7 +152,7 @@ mod tests {
     #[test]
     fn only_words_of_the_schema_are_quoted() {
         let words = ["Integration", "IntegrationRef", "IntegrationStatus", "name", "by", "status", "Int", "String"];
-        let vocabulary = Vocabulary::new(words.map(str::to_owned).into());
+        let vocabulary = Vocabulary::new(words.map(str::to_owned).into(), true);
         for (message, reworded) in [
             (
                 r#"Unknown field "sk_live" on type "Integration". Did you mean "name"?"#,
@@ -178,5 +186,12 @@ mod tests {
         ] {
             assert_eq!(vocabulary.reword(message), reworded);
         }
+    }
+
+    #[test]
+    fn a_vocabulary_that_does_not_suggest_ends_before_the_suggestion() {
+        let vocabulary = Vocabulary::new(["Integration", "name"].map(str::to_owned).into(), false);
+        let message = r#"Unknown field "nam" on type "Integration". Did you mean "name"?"#;
+        assert_eq!(vocabulary.reword(message), r#"Unknown field on type "Integration"."#);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -50,7 +50,7 @@ pub(super) async fn observe(
 
 /// Gives a failure its body, in the form of the transport it came through, and logs it.
 pub(super) async fn render(Extension(request_id): Extension<RequestId>, request: Request, next: Next) -> Response {
-    let is_graphql = matches!(request.uri().path(), graphql::PATH | "/graphql/ws");
+    let is_graphql = matches!(request.uri().path(), graphql::PATH | graphql::SOCKET_PATH);
     let headers = request.headers().clone();
     let response = next.run(request).await;
     let Some(failure) = response.extensions().get::<Arc<Failure>>().cloned() else { return response };
@@ -62,7 +62,9 @@ pub(super) async fn render(Extension(request_id): Extension<RequestId>, request:
     };
     // What the failing layer said beside its body, such as `Allow`.
     for (name, value) in response.headers() {
-        if !rendered.headers().contains_key(name) {
+        if name == header::VARY {
+            rendered.headers_mut().append(name, value.clone());
+        } else if !rendered.headers().contains_key(name) {
             rendered.headers_mut().insert(name, value.clone());
         }
     }
@@ -102,7 +104,7 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     }
 }
 
-fn is_probe(route: &str) -> bool {
+pub(super) fn is_probe(route: &str) -> bool {
     matches!(route, "/healthz" | "/readyz" | "/metrics")
 }
 

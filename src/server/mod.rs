@@ -1,5 +1,6 @@
 //! The one router with its layers, and the loop that serves it.
 
+mod browsers;
 mod connection;
 mod health;
 mod layers;
@@ -26,7 +27,10 @@ use crate::graphql::GraphqlState;
 use crate::service::Services;
 use crate::telemetry::Metrics;
 use crate::{graphql, rest, web};
+use browsers::Browsers;
 use layers::Guard;
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// What a running server is made of. Cheap to clone.
 #[derive(Clone)]
@@ -84,14 +88,20 @@ impl Server {
             timeout: config.server.request_timeout,
             max_header_bytes: config.server.max_header_bytes,
         };
+        let browsers = Browsers::new(&config.server);
         let layers = ServiceBuilder::new()
             .layer(middleware::from_fn(identify))
             .layer(middleware::from_fn_with_state(self.metrics.clone(), layers::observe))
             .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
             .layer(fixed(header::REFERRER_POLICY, "no-referrer"))
+            .layer(fixed(CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"))
+            // The pages have policies of their own; anything else has nothing to load.
+            .layer(fixed(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
             .layer(CompressionLayer::new())
             .layer(middleware::from_fn(layers::render))
+            .layer(middleware::from_fn_with_state(browsers.clone(), browsers::refuse_foreign))
+            .option_layer(browsers.cors())
             .layer(middleware::from_fn_with_state(guard, layers::guard));
         router.fallback(async || Failure::NoRoute).method_not_allowed_fallback(async || Failure::Method).layer(layers)
     }

@@ -18,11 +18,12 @@ const FROM_CDN: &str = include_str!("graphiql_cdn.html");
 /// Nothing from anywhere else. Monaco sets inline styles and has images in its style sheet.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self' ws: wss:; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// For the page that a person asked for by name: its scripts are pinned by digest. The page's own start-up script is
-/// allowed by `'unsafe-inline'`, which browsers honour for this page alone.
-const CDN_CSP: &str = "default-src 'none'; script-src https://unpkg.com 'unsafe-inline'; \
-    style-src https://unpkg.com 'unsafe-inline'; img-src 'self' data:; font-src data:; connect-src 'self'; base-uri 'none'; \
-    form-action 'none'; frame-ancestors 'none'";
+/// For the page that a person asked for by name: its scripts are of one version each and pinned by digest, as is the one
+/// that starts it.
+const CDN_CSP: &str = "default-src 'none'; script-src https://unpkg.com/react@18.3.1/ https://unpkg.com/react-dom@18.3.1/ \
+    https://unpkg.com/graphiql@4.1.2/ 'sha256-ykMjWBmzBbOK6YvzI0Aojdgm6SCB1it8lcwpF5SfjhI='; \
+    style-src https://unpkg.com/graphiql@4.1.2/ 'unsafe-inline'; img-src 'self' data:; font-src data:; connect-src 'self'; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Names in `assets/` carry a digest of their content.
 const FOREVER: &str = "public, max-age=31536000, immutable";
@@ -76,5 +77,26 @@ fn content_type(path: &str) -> &'static str {
         "json" => "application/json",
         "html" => "text/html; charset=utf-8",
         _ => "text/plain; charset=utf-8",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_policy_lets_the_pages_own_script_run_and_no_other() {
+        let (_, rest) = FROM_CDN.split_once("<script>").expect("a script");
+        let (script, _) = rest.split_once("</script>").expect("its end");
+        let digest = STANDARD.encode(Sha256::digest(script));
+        assert!(CDN_CSP.contains(&format!("'sha256-{digest}'")), "{digest}");
+        for address in FROM_CDN.split("src=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            let (version, _) = address.rsplit_once("/umd/").or_else(|| address.rsplit_once('/')).expect("a path");
+            assert!(CDN_CSP.contains(&format!("{version}/")), "{address}");
+        }
     }
 }

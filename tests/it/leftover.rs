@@ -16,7 +16,7 @@ async fn a_refusal_reaches_a_client_that_is_still_sending_and_its_connection_liv
         ("acme", "/api/v1/native-tools", 200_000, "405"),
     ] {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nx-account-id: {account}\r\ncontent-type: application/json\r\n\
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nx-account-id: {account}\r\ncontent-type: application/json\r\n\
              content-length: {size}\r\n\r\n"
         );
         let mut stream = TcpStream::connect(served.address).await.unwrap();
@@ -24,7 +24,7 @@ async fn a_refusal_reaches_a_client_that_is_still_sending_and_its_connection_liv
         for _ in 0..size / 1_000 {
             stream.write_all(&[b' '; 1_000]).await.unwrap();
         }
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
         let mut answers = String::new();
         stream.read_to_string(&mut answers).await.unwrap();
         assert!(answers.starts_with(&format!("HTTP/1.1 {status}")), "{answers}");

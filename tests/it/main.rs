@@ -6,6 +6,7 @@
 
 mod access;
 mod architecture;
+mod browsers;
 mod catalog;
 mod cli;
 mod concurrency;

@@ -19,7 +19,7 @@ async fn half_a_request(address: &str) -> (TcpStream, &'static [u8]) {
     const BODY: &[u8] = br#"{"params": {"n": 1}}"#;
     let mut stream = TcpStream::connect(address).await.expect("connected");
     let head = format!(
-        "POST /api/v1/integrations/stripe/install HTTP/1.1\r\nhost: x\r\nx-account-id: acme\r\n\
+        "POST /api/v1/integrations/stripe/install HTTP/1.1\r\nhost: localhost\r\nx-account-id: acme\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         BODY.len()
     );

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::graphql::socket::{PROTOCOL, Socket};
 use crate::support::{Process, Wire, World};
 
 const INSTALL: &str = "/api/v1/integrations/stripe/install";
@@ -129,6 +130,74 @@ async fn at_trace_level_neither_logs_nor_answers_nor_files_hold_a_secret() {
     assert!(log.lines().count() > 20, "{log}");
     assert!(!stdout.contains("CANARY") && !log.contains("CANARY"), "the log told a secret:\n{log}");
     assert_free_of_canary(&data, &["patchbay.db"]);
+}
+
+/// Every documented operation and every other route, method and path.
+fn routes() -> Vec<(String, String)> {
+    let document: Value = serde_json::from_str(include_str!("../../openapi.json")).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    let operations = paths.iter().flat_map(|(path, item)| {
+        let methods = item.as_object().expect("an item").keys().map(|method| method.to_uppercase());
+        methods.map(|method| (method, path.replace("{id}", "stripe"))).collect::<Vec<_>>()
+    });
+    let others = [
+        "POST /graphql",
+        "GET /graphql",
+        "GET /graphql/ws",
+        "GET /graphiql",
+        "GET /docs/",
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics",
+        "GET /api/v1/openapi.json",
+        "GET /CANARY/no/such/route",
+    ];
+    let others = others.map(|line| line.split_once(' ').expect("method and path"));
+    operations.chain(others.map(|(method, path)| (method.to_owned(), path.to_owned()))).collect()
+}
+
+const CREDENTIALS: [(&str, &str); 5] = [
+    ("authorization", "Bearer CANARY_token"),
+    ("x-gateway-token", "CANARY_gateway"),
+    ("cookie", "session=CANARY_cookie"),
+    ("proxy-authorization", "Basic CANARY_proxy"),
+    ("x-api-key", "CANARY_key"),
+];
+const QUERY: &str =
+    "query CANARY($v: String = \"CANARY_default\") { integrations(search: $v) { CANARY_alias: totalCount } }";
+
+#[tokio::test]
+async fn at_trace_level_no_log_line_holds_a_credential_a_document_or_a_variable() {
+    let folder = tempfile::tempdir().expect("folder");
+    let data = folder.path().join("data").display().to_string();
+    let process = Process::serve(&["--data-dir", &data, "--set", "log.level=trace"]);
+    let client =
+        CREDENTIALS.iter().fold(Wire::new(&process.url, "acme"), |wire, (name, value)| wire.header(name, value));
+    let foreign = client.clone().header("host", "CANARY.example").header("origin", "https://CANARY.example");
+    let body = json!({"query": QUERY, "variables": {"v": "CANARY_variable"}, "operationName": "CANARY", "params": {"note": "CANARY_param"}}).to_string();
+    let query: String = form_urlencoded::byte_serialize(QUERY.as_bytes()).collect();
+    let routes = routes();
+    assert!(routes.len() >= 16, "{routes:?}");
+    for (method, path) in &routes {
+        for (client, account) in [(&client, "acme"), (&client, "CANARY account"), (&foreign, "acme")] {
+            let head = format!(
+                "{method} {path}?query={query}&search=CANARY HTTP/1.1\r\nx-account-id: {account}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+                body.len()
+            );
+            let answer = client.send(&head, &body).await;
+            assert!(!answer.status.is_server_error(), "{method} {path}: {}", answer.status);
+        }
+    }
+    let answered = client.post_text("/graphql", &body).await.data();
+    assert_eq!(answered["integrations"]["CANARY_alias"], 0, "the document is run");
+    let headers: Vec<_> = CREDENTIALS.into_iter().chain([PROTOCOL]).collect();
+    let mut socket = Socket::open_at(process.url.trim_start_matches("http://"), &headers).await.expect("upgraded");
+    socket.init(json!({"X-Account-ID": "acme", "Authorization": "Bearer CANARY"})).await;
+    socket.answer("{ CANARY_alias: integrations(search: \"CANARY\") { totalCount } }").await;
+    let (stdout, log) = process.stop();
+    assert!(log.lines().filter(|line| line.contains("answered")).count() > 3 * routes.len(), "{log}");
+    let telling = log.lines().chain(stdout.lines()).find(|line| line.contains("CANARY"));
+    assert_eq!(telling, None);
 }
 
 fn assert_free_of_canary(folder: &Path, expected: &[&str]) {

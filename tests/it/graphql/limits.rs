@@ -142,6 +142,15 @@ async fn the_document_is_limited() {
 }
 
 #[tokio::test]
+async fn the_headers_are_limited() {
+    let world = World::with(&[("server.max_header_bytes", "1024")]).await;
+    for path in ["/graphql?query=%7B__typename%7D", "/graphql/ws"] {
+        let answer = world.account("acme").header("x-filler", "x".repeat(1_024)).get(path).await;
+        assert_refused(&answer, 431, "BAD_USER_INPUT");
+    }
+}
+
+#[tokio::test]
 async fn every_operation_of_the_document_is_counted() {
     let (_world, acme) = acme().await;
     let query = format!("query Small {{ __typename }} query Large {}", aliases(31));

@@ -1,5 +1,6 @@
 //! GraphQL: sections 3 and 6 of the contract.
 
+mod attacks;
 mod connection;
 mod errors;
 mod http;
@@ -11,7 +12,7 @@ mod quoting;
 mod repeats;
 mod schema;
 mod selections;
-mod socket;
+pub mod socket;
 mod subscription;
 
 use serde_json::{Value, json};

@@ -38,8 +38,12 @@ pub struct NotUpgraded {
 
 impl Socket {
     pub async fn open(served: &Served, headers: &[(&'static str, &str)]) -> Result<Self, NotUpgraded> {
-        let url = format!("ws://{}/graphql/ws", served.address);
-        let mut request = url.into_client_request().expect("request");
+        Self::open_at(&served.address.to_string(), headers).await
+    }
+
+    /// `address` is `ADDRESS:PORT`.
+    pub async fn open_at(address: &str, headers: &[(&'static str, &str)]) -> Result<Self, NotUpgraded> {
+        let mut request = format!("ws://{address}/graphql/ws").into_client_request().expect("request");
         for (name, value) in headers {
             request.headers_mut().append(*name, value.parse().expect("header"));
         }

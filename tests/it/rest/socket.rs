@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::{Message, http::HeaderValue};
 use super::wire::Wire;
 use crate::support::{Served, World};
 
-const GET: &str = "GET /api/v1/integrations/stripe HTTP/1.1\r\nHost: x\r\nX-Account-ID: acme\r\n\r\n";
+const GET: &str = "GET /api/v1/integrations/stripe HTTP/1.1\r\nHost: localhost\r\nX-Account-ID: acme\r\n\r\n";
 const HEADER_TIMEOUT: Duration = Duration::from_millis(300);
 
 async fn impatient() -> (World, Served) {
@@ -22,7 +22,8 @@ async fn impatient() -> (World, Served) {
 #[tokio::test]
 async fn a_head_that_is_never_finished_is_answered_408_and_closed() {
     let (_world, served) = impatient().await;
-    for head in ["G", "GET /api/v1/integrations HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: x\r\nX-Account-ID: acme\r\nX-A"]
+    for head in
+        ["G", "GET /api/v1/integrations HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\nX-Account-ID: acme\r\nX-A"]
     {
         let started = Instant::now();
         let mut wire = Wire::open(served.address).await;
@@ -105,7 +106,7 @@ async fn requests_sent_in_one_go_are_answered_in_order() {
 async fn large_and_many_headers_are_refused_with_a_4xx() {
     let world = World::start().await;
     let served = world.serve().await;
-    let large = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Large: {}\r\n\r\n", "x".repeat(64 * 1_024));
+    let large = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Large: {}\r\n\r\n", "x".repeat(64 * 1_024));
     let mut wire = Wire::open(served.address).await;
     wire.send(&large).await;
     let (head, body) = wire.answer().await;
@@ -116,14 +117,20 @@ async fn large_and_many_headers_are_refused_with_a_4xx() {
     let many: String = (0..300).map(|at| format!("X-{at}: y\r\n")).collect();
     let endless = "x".repeat(2 * 1_024 * 1_024);
     for (what, request) in [
-        ("300 headers", format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n")),
-        ("a header of 2 MiB", format!("GET / HTTP/1.1\r\nHost: x\r\nX-Large: {endless}\r\n\r\n")),
-        ("a path of 2 MiB", format!("GET /{endless} HTTP/1.1\r\nHost: x\r\n\r\n")),
-        ("a header over two lines", "GET / HTTP/1.1\r\nHost: x\r\nX-Account-ID: acme\r\n globex\r\n\r\n".to_owned()),
-        ("a header without a name", "GET / HTTP/1.1\r\nHost: x\r\n: acme\r\n\r\n".to_owned()),
-        ("two lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_owned()),
-        ("a negative length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n".to_owned()),
-        ("NUL in a header", "GET / HTTP/1.1\r\nHost: x\r\nX-Account-ID: ac\0me\r\n\r\n".to_owned()),
+        ("300 headers", format!("GET / HTTP/1.1\r\nHost: localhost\r\n{many}\r\n")),
+        ("a header of 2 MiB", format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Large: {endless}\r\n\r\n")),
+        ("a path of 2 MiB", format!("GET /{endless} HTTP/1.1\r\nHost: localhost\r\n\r\n")),
+        (
+            "a header over two lines",
+            "GET / HTTP/1.1\r\nHost: localhost\r\nX-Account-ID: acme\r\n globex\r\n\r\n".to_owned(),
+        ),
+        ("a header without a name", "GET / HTTP/1.1\r\nHost: localhost\r\n: acme\r\n\r\n".to_owned()),
+        (
+            "two lengths",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_owned(),
+        ),
+        ("a negative length", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n".to_owned()),
+        ("NUL in a header", "GET / HTTP/1.1\r\nHost: localhost\r\nX-Account-ID: ac\0me\r\n\r\n".to_owned()),
         ("no HTTP at all", "\x16\x03\x01\x02\x00\r\n\r\n".to_owned()),
     ] {
         let mut wire = Wire::open(served.address).await;
@@ -143,7 +150,7 @@ async fn the_account_header_is_read_as_http_reads_headers() {
     let served = world.serve().await;
     let ask = async |lines: &str| {
         let mut wire = Wire::open(served.address).await;
-        wire.send(format!("GET /api/v1/integrations/stripe HTTP/1.1\r\nHost: x\r\n{lines}\r\n")).await;
+        wire.send(format!("GET /api/v1/integrations/stripe HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n")).await;
         let (head, body) = wire.answer().await;
         (head["http/1.1 ".len()..][..3].to_owned(), body)
     };
@@ -171,7 +178,7 @@ async fn the_account_header_is_read_as_http_reads_headers() {
 async fn a_body_that_is_too_large_is_refused_before_it_has_arrived() {
     let world = World::start().await;
     let served = world.serve().await;
-    let head = "POST /api/v1/integrations/stripe/install HTTP/1.1\r\nHost: x\r\nX-Account-ID: acme\r\nContent-Type: application/json\r\n";
+    let head = "POST /api/v1/integrations/stripe/install HTTP/1.1\r\nHost: localhost\r\nX-Account-ID: acme\r\nContent-Type: application/json\r\n";
     let mut announced = Wire::open(served.address).await;
     announced.send(format!("{head}Content-Length: 20971520\r\n\r\n{{")).await;
     assert!(announced.answer().await.0.starts_with("http/1.1 413 "));

@@ -12,12 +12,24 @@ use super::Answer;
 pub struct Wire {
     address: String,
     account: String,
+    /// Further lines of every head.
+    headers: String,
 }
 
 impl Wire {
     /// `server` is `http://ADDRESS:PORT`, or without the scheme.
     pub fn new(server: &str, account: &str) -> Self {
-        Self { address: server.trim_start_matches("http://").to_owned(), account: account.to_owned() }
+        Self {
+            address: server.trim_start_matches("http://").to_owned(),
+            account: account.to_owned(),
+            headers: String::new(),
+        }
+    }
+
+    /// The same with one more header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push_str(&format!("{name}: {value}\r\n"));
+        self
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -42,9 +54,11 @@ impl Wire {
         self.post("/graphql", &json!({"query": query, "variables": variables})).await
     }
 
-    async fn send(&self, head: &str, body: &str) -> Answer {
+    /// Sends a head without its last lines, and a body.
+    pub async fn send(&self, head: &str, body: &str) -> Answer {
         let stream = TcpStream::connect(&self.address).await.expect("connected");
-        exchange(stream, format!("{head}host: patchbay\r\nconnection: close\r\n\r\n{body}").as_bytes()).await
+        exchange(stream, format!("{head}{}host: localhost\r\nconnection: close\r\n\r\n{body}", self.headers).as_bytes())
+            .await
     }
 }
 

@@ -1,0 +1,69 @@
+//! GraphiQL, the API reference and introspection: there for whoever develops, and off where they are not wanted.
+
+use serde_json::json;
+
+use super::EVERYWHERE;
+use crate::graphql::assert_refused;
+use crate::support::{Process, World};
+
+const PAGES: [&str; 5] = ["/graphiql", "/graphiql/", "/docs", "/docs/", "/docs/swagger-ui-bundle.js"];
+
+#[tokio::test]
+async fn pages_are_there_on_loopback_and_nowhere_else_unless_asked_for() {
+    let on = [("server.docs", "true"), ("graphql.graphiql", "true")];
+    let off = [("server.docs", "false"), ("graphql.graphiql", "false")];
+    for (settings, are_there) in
+        [(vec![], true), (off.to_vec(), false), (EVERYWHERE.to_vec(), false), ([EVERYWHERE, on].concat(), true)]
+    {
+        let world = World::with(&settings).await;
+        for path in PAGES {
+            let answer = world.nobody().get(path).await;
+            if are_there {
+                assert!(answer.status.is_success() || answer.status.is_redirection(), "{path}: {}", answer.status);
+            } else {
+                answer.assert_refused(404, "route_not_found", "No such route");
+            }
+        }
+        assert_eq!(world.nobody().get("/api/v1/openapi.json").await.status, 200, "the document is no page");
+    }
+}
+
+#[test]
+fn only_pages_that_are_served_are_told_at_the_start() {
+    let folder = tempfile::tempdir().expect("folder");
+    let data = folder.path().join("data").display().to_string();
+    let arguments = ["--data-dir", &data, "--listen", "0.0.0.0:0", "--insecure-trust-account-header"];
+    let (stdout, _) = Process::serve_with(&arguments, &[]).stop();
+    assert!(!stdout.contains("/graphiql") && !stdout.contains("/docs"), "{stdout}");
+    assert!(stdout.contains("/graphql\n") && stdout.contains("/api/v1\n"), "{stdout}");
+    let (stdout, _) = Process::serve(&["--data-dir", &data, "--set", "server.docs=false"]).stop();
+    assert!(stdout.contains("/graphiql\n") && !stdout.contains("/docs"), "{stdout}");
+}
+
+#[tokio::test]
+async fn introspection_can_be_switched_off_and_then_no_name_is_suggested() {
+    for (setting, is_on) in [("true", true), ("false", false)] {
+        let world = World::with(&[("graphql.introspection", setting)]).await;
+        let acme = world.account("acme");
+        for query in [
+            "{ __schema { queryType { name } } }",
+            "{ __type(name: \"Query\") { name } }",
+            "{ a: __typename ... on Query { b: __schema { types { name } } } }",
+            "{ ...A } fragment A on Query { __type(name: \"Query\") { name } }",
+            "query A { __typename } query B { __schema { queryType { name } } }",
+        ] {
+            let operation = query.contains("query A").then_some("A");
+            let answer = acme.post("/graphql", &json!({"query": query, "operationName": operation})).await;
+            if is_on {
+                answer.data();
+                continue;
+            }
+            assert_refused(&answer, 200, "GRAPHQL_VALIDATION_FAILED");
+            let sentence = "The schema cannot be asked for here: graphql.introspection is off";
+            assert_eq!(answer.json()["errors"][0]["message"], sentence, "{query}");
+        }
+        assert_eq!(acme.graphql("{ __typename }", json!({})).await.data(), json!({"__typename": "Query"}));
+        let misspelt = acme.graphql("{ integration(by: {name: \"stripe\"}) { nam statu } }", json!({})).await;
+        assert_eq!(misspelt.text().contains("Did you mean"), is_on, "{}", misspelt.text());
+    }
+}
