@@ -11,8 +11,11 @@ const LONGEST: usize = 63;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(String);
 
+/// The account of the operator. The grammar has no such id.
+const OPERATOR: &str = "_operator";
+
 impl AccountId {
-    /// The only way in. `None` when the text does not fit the grammar.
+    /// The only way in for what a client sends. `None` when the text does not fit the grammar.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let first = *bytes.first()?;
@@ -21,6 +24,16 @@ impl AccountId {
             && alphanumeric(first)
             && bytes.iter().all(|&b| alphanumeric(b) || b == b'_' || b == b'-');
         fits.then(|| Self(text.to_owned()))
+    }
+
+    /// What belongs to the operator rather than to an account, such as the events of a key for all accounts.
+    pub fn operator() -> Self {
+        Self(OPERATOR.to_owned())
+    }
+
+    /// An id that was stored: one that fits the grammar, or the operator's. `None` for anything else.
+    pub fn stored(text: &str) -> Option<Self> {
+        Self::parse(text).or_else(|| (text == OPERATOR).then(Self::operator))
     }
 
     /// The id as text.
@@ -51,5 +64,14 @@ mod tests {
         for bad in ["", "-a", "_a", "Acme", "a b", " a", "a,b", "é", "a\n", "a.b", &"a".repeat(64)] {
             assert!(AccountId::parse(bad).is_none(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn the_operators_account_is_nobody_elses() {
+        let operator = AccountId::operator();
+        assert_eq!(AccountId::parse(operator.as_str()), None);
+        assert_eq!(AccountId::stored(operator.as_str()), Some(operator));
+        assert_eq!(AccountId::stored("acme"), AccountId::parse("acme"));
+        assert_eq!(AccountId::stored("_other"), None);
     }
 }

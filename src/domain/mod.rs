@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod entry;
+pub mod event;
 pub mod installation;
 pub mod integration;
 pub mod limits;
@@ -14,6 +15,7 @@ pub mod secret;
 
 pub use account::AccountId;
 pub use entry::{AuthKind, Entry, EntryState, IntegrationId, Part};
+pub use event::{Action, Event, EventFilter, EventId, FieldNames};
 pub use installation::{CONNECTION, Installation, Params, SecretChange, Supplied};
 pub use integration::{Integration, Status};
 pub use listing::{CatalogFilter, Cursor, Page, Slice};

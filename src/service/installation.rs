@@ -12,7 +12,8 @@ use crate::domain::entry::{Entry, Part};
 use crate::domain::installation::merge_names;
 use crate::domain::limits::SECRETS_PER_INSTALLATION;
 use crate::domain::{
-    CONNECTION, Installation, Integration, Plain, Reference, Sealed, SecretChange, SecretName, Supplied,
+    Action, CONNECTION, Event, FieldNames, Installation, Integration, Params, Plain, Reference, Sealed, SecretChange,
+    SecretName, Supplied,
 };
 use crate::error::{Error, FieldProblem, Result};
 use crate::store::{self, AccountKey, AccountState, Change};
@@ -117,11 +118,12 @@ impl TenantServices {
         let at = store::now();
         let mut after = before.map(|row| Installation::clone(row)).unwrap_or_else(|| Installation::new(entry.id, at));
         (after.revision, after.updated_at) = (state.next_revision(at), at);
-        let secrets = match wish {
+        let mut fields = FieldNames::default();
+        let (action, secrets) = match wish {
             Wish::Uninstall if !is_installed => return Ok(None),
             Wish::Uninstall => {
                 after.installed_at = None;
-                Vec::new()
+                (Action::Uninstalled, Vec::new())
             }
             Wish::Purge if before.is_none_or(|row| row.is_empty()) => return Ok(None),
             Wish::Purge => {
@@ -134,14 +136,16 @@ impl TenantServices {
             Wish::Install { params: None, secrets } if is_installed && secrets.is_empty() => return Ok(None),
             Wish::Install { params, secrets } => {
                 after.installed_at.get_or_insert(at);
+                let params = params.as_ref().map_or_else(|| after.params.clone(), Params::from);
+                fields = FieldNames::changed(&after.secret_names, secrets, &after.params, &params);
                 after.secret_names = merge_names(&after.secret_names, secrets)?;
-                if let Some(params) = params {
-                    after.params = params.into();
-                }
-                self.seal(state, entry, secrets).await?
+                after.params = params;
+                let action = if is_installed { Action::Updated } else { Action::Installed };
+                (action, self.seal(state, entry, secrets).await?)
             }
         };
-        Ok(Some(Change { installation: Arc::new(after), secrets }))
+        let event = Event::new(self.call(), action).of(entry, fields);
+        Ok(Some(Change { installation: Arc::new(after), secrets, event }))
     }
 
     /// The secrets with well-formed names, or every problem of params and secrets.

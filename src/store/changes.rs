@@ -11,8 +11,8 @@ use sea_orm::{ColumnTrait, DbErr, QueryFilter, Value};
 
 use super::failure::{self, Failed};
 use super::pool::Transaction;
-use super::{AccountState, Outcome, TenantStore, Work};
-use crate::domain::{CONNECTION, Installation, Sealed, SecretChange};
+use super::{AccountState, Outcome, TenantStore, Work, events};
+use crate::domain::{CONNECTION, Event, Installation, Sealed, SecretChange};
 use crate::error::Result;
 
 /// What is to be written. Secrets arrive sealed; nothing else fits.
@@ -22,6 +22,8 @@ pub struct Change {
     pub installation: Arc<Installation>,
     /// Stored anew, or removed.
     pub secrets: Vec<SecretChange<Sealed>>,
+    /// What the audit log keeps of it.
+    pub event: Event,
 }
 
 /// Advances the revision of an account that has one.
@@ -40,7 +42,7 @@ macro_rules! first_turn {
     };
 }
 
-/// The row and its secrets, if it is the change's turn: one statement and one round trip. All of it or, when the account
+/// The row, its secrets and its event, if it is the change's turn: one statement and one round trip. All of it or, when the account
 /// has moved on, nothing; no row comes back then.
 macro_rules! write_in_turn {
     ($turn:ident) => {
@@ -61,6 +63,10 @@ macro_rules! write_in_turn {
     FROM "turn", unnest($10, $11, $12) AS "secret" ("name", "sealed", "key_id")
     ON CONFLICT ("account_id", "integration_id", "connection", "name") DO UPDATE SET "sealed" = "excluded"."sealed",
         "key_id" = "excluded"."key_id", "updated_at" = "excluded"."updated_at"
+), "event" AS (
+    INSERT INTO "audit_events" ("account_id", "id", "at", "actor_kind", "actor_id", "actor_label", "action",
+        "integration_id", "integration_name", "fields", "outcome", "request_id")
+    SELECT "account_id", $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23 FROM "turn"
 ) SELECT "account_id" FROM "turn""#
         )
     };
@@ -104,10 +110,10 @@ fn statement(known: i64) -> &'static str {
     if known == 0 { WRITE_FIRST } else { WRITE }
 }
 
-fn values(known: i64, change: &Change) -> [Value; 11] {
+fn values(known: i64, change: &Change) -> impl Iterator<Item = Value> {
     let row = &change.installation;
     let stored = || change.stored();
-    [
+    let of_row: [Value; 11] = [
         row.revision.into(),
         known.into(),
         row.integration_id.0.into(),
@@ -119,7 +125,8 @@ fn values(known: i64, change: &Change) -> [Value; 11] {
         stored().map(|(name, _)| name.to_owned()).collect::<Vec<_>>().into(),
         stored().map(|(_, sealed)| sealed.bytes.clone()).collect::<Vec<_>>().into(),
         stored().map(|(_, sealed)| i64::from(sealed.key_id)).collect::<Vec<_>>().into(),
-    ]
+    ];
+    of_row.into_iter().chain(events::values(&change.event))
 }
 
 impl Change {

@@ -6,6 +6,7 @@
 mod catalog;
 mod changes;
 mod connect;
+mod events;
 mod failure;
 mod installations;
 mod keys;

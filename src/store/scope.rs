@@ -35,6 +35,9 @@ pub(super) trait TenantOwned: EntityTrait {
     const ACCOUNT: Self::Column;
 }
 
+/// A tenant table whose rows may be deleted by whom they belong to. The audit log is none.
+pub(super) trait Erasable: TenantOwned {}
+
 macro_rules! tenant_owned {
     ($($table:ident),+) => {$(
         impl TenantOwned for ::entity::$table::Entity {
@@ -43,7 +46,9 @@ macro_rules! tenant_owned {
     )+};
 }
 
-tenant_owned!(account_revision, installation, installation_secret, account_key);
+tenant_owned!(account_revision, installation, installation_secret, account_key, audit_event);
+
+impl Erasable for ::entity::installation_secret::Entity {}
 
 /// One account's part of the database.
 #[derive(Clone)]
@@ -75,16 +80,16 @@ impl TenantStore {
         Insert::one(self.owned(row))
     }
 
-    pub(super) fn delete<E: TenantOwned>(&self) -> DeleteMany<E> {
+    pub(super) fn delete<E: Erasable>(&self) -> DeleteMany<E> {
         E::delete_many().filter(E::ACCOUNT.eq(self.account.as_str()))
     }
 
     /// Runs a statement written out by hand, for the hot paths: its text is made once. The account is `$1`.
-    pub(super) async fn query<const N: usize>(
+    pub(super) async fn query(
         &self,
         on: &impl ConnectionTrait,
         sql: &'static str,
-        values: [Value; N],
+        values: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<QueryResult>, DbErr> {
         let values = std::iter::once(Value::from(self.account.as_str())).chain(values);
         on.query_all_raw(Statement::from_sql_and_values(on.get_database_backend(), sql, values)).await

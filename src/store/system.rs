@@ -1,10 +1,12 @@
-//! What belongs to no account: the shared catalog (see `catalog`) and the checks of the provider keys.
+//! What belongs to no account: the shared catalog (see `catalog`), the checks of the provider keys, and which accounts
+//! there are.
 
 use ::entity::key_check;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{EntityTrait, Insert, Set};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Insert, Set, Statement};
 
 use super::{Store, now};
+use crate::domain::{AccountId, EventId};
 use crate::error::Result;
 
 /// A handle without an account. Built by the start-up and the command line, never for a request of a client.
@@ -51,6 +53,26 @@ impl SystemStore {
             .exec_without_returning(&self.store.write)
             .await?;
         Ok(())
+    }
+}
+
+/// Tells one account's name, and nothing of what it has.
+const NEXT_AUDITED: &str = r#"SELECT "account_id", "id" FROM "audit_events" WHERE "account_id" > $1
+    ORDER BY "account_id", "id" LIMIT 1"#;
+
+#[expect(clippy::disallowed_methods, reason = "goes from account to account")]
+impl SystemStore {
+    /// The first account after this one that has any event, and its oldest; the very first account without one.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn audited_after(&self, account: Option<&AccountId>) -> Result<Option<(AccountId, EventId)>> {
+        let (db, account) = (&self.store.read, account.map_or("", AccountId::as_str));
+        let next = Statement::from_sql_and_values(db.get_database_backend(), NEXT_AUDITED, [account.into()]);
+        let Some(row) = db.query_one_raw(next).await? else { return Ok(None) };
+        let found = AccountId::stored(&row.try_get_by_index::<String>(0)?);
+        let account = found.ok_or_else(|| DbErr::Type("audit_events.account_id is malformed".into()))?;
+        Ok(Some((account, EventId(row.try_get_by_index(1)?))))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The one writer of an SQLite file: changes that arrive while a commit waits for the disk are committed together by
+//! The one writer of an SQLite file: changes and events that arrive while a commit waits for the disk are committed together by
 //! the next.
 //!
 //! One commit costs the same disk flush for one change and for a hundred. Each change is acknowledged only after the
@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::changes::Change;
 use super::failure::Failed;
 use super::pool::{Pool, Transaction};
-use super::{TenantStore, scope};
-use crate::domain::CONNECTION;
+use super::{TenantStore, events, scope};
+use crate::domain::{CONNECTION, Event};
 use crate::error::{Error, Result};
 
 /// Most changes of one commit.
@@ -27,10 +27,16 @@ pub(super) struct Writer(mpsc::Sender<Job>);
 
 struct Job {
     tenant: TenantStore,
-    /// The revision that the change was worked out from.
-    known: i64,
-    change: Change,
+    content: Content,
     written: oneshot::Sender<Result<bool>>,
+}
+
+/// What is to be written.
+enum Content {
+    /// A change, and the revision that it was worked out from.
+    Change { known: i64, change: Change },
+    /// An event that no change goes with.
+    Event(Event),
 }
 
 impl Writer {
@@ -43,9 +49,17 @@ impl Writer {
 
     /// Whether the change was written: false when the account has moved on.
     pub(super) async fn write(&self, tenant: TenantStore, known: i64, change: Change) -> Result<bool> {
+        self.send(tenant, Content::Change { known, change }).await
+    }
+
+    pub(super) async fn record(&self, tenant: TenantStore, event: Event) -> Result<()> {
+        self.send(tenant, Content::Event(event)).await.map(drop)
+    }
+
+    async fn send(&self, tenant: TenantStore, content: Content) -> Result<bool> {
         let (written, answer) = oneshot::channel();
         let gone = || Error::Internal { cause: "the writer ended; its place is logged".into() };
-        self.0.send(Job { tenant, known, change, written }).await.map_err(|_| gone())?;
+        self.0.send(Job { tenant, content, written }).await.map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 }
@@ -93,10 +107,11 @@ async fn commit(t: Transaction, jobs: &[Job]) -> std::result::Result<Vec<bool>, 
     let accounts: Vec<_> = jobs.iter().map(|job| job.tenant.account()).collect();
     let mut revisions = scope::revisions_of(&t, &accounts).await?;
     let mut is_its_turn = |job: &Job| {
+        let Content::Change { known, change } = &job.content else { return true };
         let revision = revisions.entry(job.tenant.account().clone()).or_insert(0);
-        let fits = *revision == job.known;
+        let fits = *revision == *known;
         if fits {
-            *revision = job.change.installation.revision;
+            *revision = change.installation.revision;
         }
         fits
     };
@@ -112,7 +127,17 @@ async fn commit(t: Transaction, jobs: &[Job]) -> std::result::Result<Vec<bool>, 
 }
 
 async fn write_rows(t: &Transaction, jobs: &[&Job]) -> std::result::Result<(), Failed> {
-    let revisions = jobs.iter().map(|job| (&job.tenant, revision(&job.change)));
+    let changes: Vec<_> = jobs.iter().filter_map(|job| Some((&job.tenant, job.content.change()?))).collect();
+    if !changes.is_empty() {
+        write_changes(t, &changes).await?;
+    }
+    let events = jobs.iter().map(|job| (&job.tenant, events::row(job.content.event())));
+    scope::insert_for_each(events).exec_without_returning(t).await?;
+    Ok(())
+}
+
+async fn write_changes(t: &Transaction, changes: &[(&TenantStore, &Change)]) -> std::result::Result<(), Failed> {
+    let revisions = changes.iter().map(|(tenant, change)| (*tenant, revision(change)));
     scope::insert_for_each(revisions)
         .on_conflict(
             OnConflict::column(account_revision::Column::AccountId)
@@ -121,17 +146,33 @@ async fn write_rows(t: &Transaction, jobs: &[&Job]) -> std::result::Result<(), F
         )
         .exec_without_returning(t)
         .await?;
-    let rows = jobs.iter().map(|job| (&job.tenant, row(&job.change)));
+    let rows = changes.iter().map(|(tenant, change)| (*tenant, row(change)));
     scope::insert_for_each(rows).on_conflict(replace_row()).exec_without_returning(t).await?;
     let secrets: Vec<_> =
-        jobs.iter().flat_map(|job| secrets(&job.change).map(|secret| (&job.tenant, secret))).collect();
+        changes.iter().flat_map(|(tenant, change)| secrets(change).map(|secret| (*tenant, secret))).collect();
     if !secrets.is_empty() {
         scope::insert_for_each(secrets).on_conflict(replace_secret()).exec_without_returning(t).await?;
     }
-    for job in jobs.iter().filter(|job| job.change.removes()) {
-        job.change.remove(&job.tenant, t).await?;
+    for (tenant, change) in changes.iter().filter(|(_, change)| change.removes()) {
+        change.remove(tenant, t).await?;
     }
     Ok(())
+}
+
+impl Content {
+    fn change(&self) -> Option<&Change> {
+        match self {
+            Self::Change { change, .. } => Some(change),
+            Self::Event(_) => None,
+        }
+    }
+
+    fn event(&self) -> &Event {
+        match self {
+            Self::Change { change, .. } => &change.event,
+            Self::Event(event) => event,
+        }
+    }
 }
 
 fn revision(change: &Change) -> account_revision::ActiveModel {

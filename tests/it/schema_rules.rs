@@ -8,7 +8,8 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use crate::support::{World, has_server};
 
 /// Tables whose rows belong to accounts.
-const TENANT: [&str; 4] = ["account_keys", "account_revisions", "installation_secrets", "installations"];
+const TENANT: [&str; 5] =
+    ["account_keys", "account_revisions", "audit_events", "installation_secrets", "installations"];
 /// Tables that belong to no account. A new table is entered here or above, never in neither.
 const SHARED: [&str; 4] = ["catalog_revisions", "integrations", "key_checks", "schema_migrations"];
 

@@ -1,0 +1,306 @@
+//! What the audit log keeps of a change or of a read of secrets: who did what, when, and to which names.
+//!
+//! No value fits into an event. Names get in through [`FieldNames`], which takes them from params and secrets itself.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use uuid::{Builder, Uuid};
+
+use super::entry::{Entry, IntegrationId, Part};
+use super::installation::{Params, SecretChange};
+use super::principal::{Actor, Call};
+use super::reference::Reference;
+use super::secret::SecretName;
+
+/// Most names of one event.
+const NAMES: usize = 200;
+/// Longest name within params or secrets, in characters; what is longer is cut.
+const NAME_LENGTH: usize = 128;
+/// Longest id and label of an actor, in characters; what is longer is cut.
+const ACTOR_LENGTH: usize = 200;
+/// Longest request id, in characters.
+const REQUEST_ID_LENGTH: usize = 128;
+
+/// One line of the audit log. Written once, never changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Orders the events of an account.
+    pub id: EventId,
+    /// Who did it.
+    pub actor: Actor,
+    /// What was done.
+    pub action: Action,
+    /// To which integration, if to one.
+    pub integration: Option<Subject>,
+    /// The names that were changed or read.
+    pub fields: FieldNames,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The id that the request is logged under.
+    pub request_id: String,
+}
+
+/// The integration of an event. Its name is kept: the entry may be gone when the event is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Its id.
+    pub id: IntegrationId,
+    /// Its name at that time.
+    pub name: String,
+}
+
+impl Event {
+    /// Something that was done now, and succeeded.
+    pub fn new(call: &Call, action: Action) -> Self {
+        let Actor { kind, id, label } = &call.principal.actor;
+        Self {
+            id: EventId::now(),
+            actor: Actor { kind: *kind, id: cut(id, ACTOR_LENGTH), label: cut(label, ACTOR_LENGTH) },
+            action,
+            integration: None,
+            fields: FieldNames::default(),
+            outcome: Outcome::Succeeded,
+            request_id: cut(&call.request_id, REQUEST_ID_LENGTH),
+        }
+    }
+
+    /// The same event, done to these names of an integration.
+    pub fn of(self, entry: &Entry, fields: FieldNames) -> Self {
+        Self { integration: Some(Subject { id: entry.id, name: entry.name.clone() }), fields, ..self }
+    }
+
+    /// The same event, ended this way.
+    pub fn ended(self, outcome: Outcome) -> Self {
+        Self { outcome, ..self }
+    }
+
+    /// When it happened, to the millisecond.
+    pub fn at(&self) -> DateTime<Utc> {
+        self.id.at()
+    }
+}
+
+/// The first so many characters. Control characters are left out: PostgreSQL cannot hold NUL, and a log is read on
+/// terminals.
+fn cut(text: &str, length: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(length).collect()
+}
+
+/// A UUIDv7: the order of events and their moments are one and the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventId(pub Uuid);
+
+impl EventId {
+    /// Larger than every other that this process made.
+    fn now() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// No event from this moment on has a smaller one, and none before it has one as large.
+    pub fn first_at(at: DateTime<Utc>) -> Self {
+        /// As many as the id has room for.
+        const LAST: u64 = (1 << 48) - 1;
+        // Ids know milliseconds: the first one that is not before the moment.
+        let begun = i64::from(at.timestamp_subsec_nanos() % 1_000_000 > 0);
+        let millis = u64::try_from(at.timestamp_millis().saturating_add(begun)).unwrap_or(0);
+        Self(Builder::from_unix_timestamp_millis(millis.min(LAST), &[0; 10]).into_uuid())
+    }
+
+    /// The moment in it.
+    pub fn at(self) -> DateTime<Utc> {
+        let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |timestamp| timestamp.to_unix());
+        i64::try_from(seconds).ok().and_then(|seconds| DateTime::from_timestamp(seconds, nanos)).unwrap_or_default()
+    }
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$word_doc])* $variant),+ }
+
+        impl $name {
+            /// Every one.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The word that is stored and shown.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// The one with this word.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == text)
+            }
+        }
+    };
+}
+
+words! {
+    /// What is on record.
+    Action {
+        /// An integration that was not installed is.
+        Installed = "installation.installed",
+        /// Params or secrets of an installed integration were supplied anew.
+        Updated = "installation.updated",
+        /// An installed integration is not any more; what it stored is kept.
+        Uninstalled = "installation.uninstalled",
+        /// What an installation stored was deleted.
+        Purged = "installation.purged",
+        /// Secret values were handed out.
+        SecretsRead = "secrets.read",
+        /// An API key was made.
+        ApiKeyCreated = "api_key.created",
+        /// An API key was revoked.
+        ApiKeyRevoked = "api_key.revoked",
+    }
+}
+
+words! {
+    /// How it ended.
+    Outcome {
+        /// It was done.
+        Succeeded = "succeeded",
+        /// It was allowed and tried, and failed.
+        Failed = "failed",
+    }
+}
+
+/// The names of what was changed or read, `secrets.api_key` or `params.region` style. At most 200, each of at most 128
+/// characters behind its part. Secrets come first, so that a flood of params never crowds them out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldNames(Vec<String>);
+
+impl FieldNames {
+    /// The secrets that are set, or removed from those that are kept; the params that are added, changed or removed.
+    pub fn changed<V>(kept: &[String], secrets: &[SecretChange<V>], before: &Params, after: &Params) -> Self {
+        let is_kept = |name: &SecretName| kept.iter().any(|kept| kept == name.as_str());
+        let secrets = secrets.iter().filter(|secret| secret.value.is_some() || is_kept(&secret.name));
+        let secrets = BTreeSet::from_iter(secrets.map(|secret| secret.name.as_str()));
+        Self::of(secrets, changed_params(before, after).iter().map(String::as_str))
+    }
+
+    /// These secrets.
+    pub fn of_secrets<'a>(names: impl IntoIterator<Item = &'a SecretName>) -> Self {
+        Self::of(BTreeSet::from_iter(names.into_iter().map(SecretName::as_str)), [])
+    }
+
+    /// As they were stored.
+    pub fn stored(names: Vec<String>) -> Self {
+        Self(names)
+    }
+
+    /// The names.
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+
+    fn of<'a>(secrets: BTreeSet<&'a str>, params: impl IntoIterator<Item = &'a str>) -> Self {
+        let secrets = secrets.into_iter().map(|name| (Part::Secrets, name));
+        let names = secrets.chain(params.into_iter().map(|name| (Part::Params, name)));
+        Self(names.take(NAMES).map(|(part, name)| format!("{}.{}", part.as_str(), cut(name, NAME_LENGTH))).collect())
+    }
+}
+
+/// Sorted.
+fn changed_params(before: &Params, after: &Params) -> BTreeSet<String> {
+    if before == after {
+        return BTreeSet::new();
+    }
+    let (before, after) = (before.to_map(), after.to_map());
+    let removed = before.keys().filter(|name| !after.contains_key(*name));
+    let set = after.iter().filter(|(name, value)| before.get(*name) != Some(*value)).map(|(name, _)| name);
+    removed.chain(set).cloned().collect()
+}
+
+/// Which events are wanted. An empty filter matches all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Only this.
+    pub action: Option<Action>,
+    /// Only of this integration. A name matches what it was called at the time.
+    pub integration: Option<Reference>,
+    /// Only of actors with this kind or this id.
+    pub actor: Option<String>,
+    /// Only what ended so.
+    pub outcome: Option<Outcome>,
+    /// Not before.
+    pub since: Option<DateTime<Utc>>,
+    /// Before this.
+    pub until: Option<DateTime<Utc>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::domain::{ActorKind, Principal};
+
+    fn params(value: Value) -> Params {
+        let Value::Object(map) = value else { unreachable!("an object") };
+        Params::from(&map)
+    }
+
+    fn change(name: &str, value: Option<()>) -> SecretChange<()> {
+        SecretChange { name: SecretName::parse(name).expect("a name"), value }
+    }
+
+    #[test]
+    fn names_are_those_that_differ_secrets_first() {
+        let before = params(json!({"same": 1, "changed": {"a": 1}, "removed": "x"}));
+        let after = params(json!({"same": 1, "changed": {"a": 2}, "added": null}));
+        let secrets = [change("b", Some(())), change("gone", None), change("never_there", None), change("a", Some(()))];
+        let names = FieldNames::changed(&["gone".into(), "a".into()], &secrets, &before, &after);
+        let expected = ["secrets.a", "secrets.b", "secrets.gone", "params.added", "params.changed", "params.removed"];
+        assert_eq!(names.as_slice(), expected);
+        assert_eq!(FieldNames::changed::<()>(&[], &[], &before, &before), FieldNames::default());
+    }
+
+    #[test]
+    fn names_are_bounded_in_number_and_length() {
+        let many: Map<_, _> = (0..9_000).map(|n| (format!("{n:0>6}{}", "é".repeat(300)), Value::Null)).collect();
+        let names = FieldNames::changed(&[], &[change("z", Some(()))], &Params::default(), &Params::from(&many));
+        assert_eq!((names.as_slice().len(), &*names.as_slice()[0]), (NAMES, "secrets.z"));
+        assert!(names.as_slice()[1..].iter().all(|name| name.chars().count() == "params.".len() + NAME_LENGTH));
+    }
+
+    #[test]
+    fn what_names_the_actor_is_bounded_and_without_control_characters() {
+        let mut principal = Principal::trusted(ActorKind::Token, "a\0b\u{1b}[2J".to_owned() + &"é".repeat(500));
+        principal.actor.id = "x".repeat(500);
+        let call = Call { principal: principal.into(), request_id: "r".repeat(500).into() };
+        let event = Event::new(&call, Action::SecretsRead).ended(Outcome::Failed);
+        assert!(event.actor.label.starts_with("ab[2Jé"), "{}", event.actor.label);
+        let lengths = [&event.actor.label, &event.actor.id, &event.request_id].map(|text| text.chars().count());
+        assert_eq!(lengths, [ACTOR_LENGTH, ACTOR_LENGTH, REQUEST_ID_LENGTH]);
+    }
+
+    #[test]
+    fn an_id_holds_its_moment_and_sorts_by_it() {
+        let moment = |text: &str| text.parse::<DateTime<Utc>>().expect("a moment");
+        let at = moment("2026-11-24T12:00:00.001Z");
+        assert_eq!(EventId::first_at(at).at(), at);
+        for (earlier, later) in [
+            ("2026-11-24T12:00:00.001Z", "2026-11-24T12:00:00.002Z"),
+            ("2026-11-24T12:00:00.001Z", "2026-11-24T12:00:00.001000001Z"),
+            ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00.001Z"),
+        ] {
+            assert!(EventId::first_at(moment(earlier)) < EventId::first_at(moment(later)), "{earlier} {later}");
+        }
+        assert_eq!(EventId::first_at(moment("1969-01-01T00:00:00Z")), EventId::first_at(DateTime::UNIX_EPOCH));
+        assert!(EventId::first_at(DateTime::<Utc>::MAX_UTC) > EventId::now());
+        let made: Vec<_> = (0..1_000).map(|_| EventId::now()).collect();
+        assert!(made.is_sorted());
+        let now = Utc::now();
+        assert!((made[0].at() - now).num_seconds().abs() < 2, "{} {now}", made[0].at());
+    }
+
+    #[test]
+    fn words_are_read_back() {
+        assert!(Action::ALL.iter().all(|action| Action::parse(action.as_str()) == Some(*action)));
+        assert!(Outcome::ALL.iter().all(|outcome| Outcome::parse(outcome.as_str()) == Some(*outcome)));
+        assert_eq!((Action::parse("installed"), Outcome::parse("")), (None, None));
+    }
+}
