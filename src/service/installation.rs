@@ -127,11 +127,11 @@ impl TenantServices {
             }
             Wish::Purge if before.is_none_or(|row| row.is_empty()) => return Ok(None),
             Wish::Purge => {
-                let names = before.into_iter().flat_map(|row| &row.secret_names);
-                let removed =
-                    names.filter_map(|name| SecretName::parse(name)).map(|name| SecretChange { name, value: None });
-                after = Installation { revision: after.revision, updated_at: at, ..Installation::new(entry.id, at) };
-                removed.collect()
+                let names = after.secret_names.iter().filter_map(|name| SecretName::parse(name));
+                let removed: Vec<_> = names.map(|name| SecretChange { name, value: None }).collect();
+                fields = FieldNames::changed(&after.secret_names, &removed, &after.params, &Params::default());
+                after = Installation { revision: after.revision, ..Installation::new(entry.id, at) };
+                (Action::Purged, removed)
             }
             Wish::Install { params: None, secrets } if is_installed && secrets.is_empty() => return Ok(None),
             Wish::Install { params, secrets } => {

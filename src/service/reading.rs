@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::TenantServices;
 use super::installation::wrapped;
-use crate::domain::{CONNECTION, Entry, Part, Plain, Reference, SecretName};
+use crate::domain::event::Outcome;
+use crate::domain::{Action, CONNECTION, Entry, Event, FieldNames, Part, Plain, Reference, SecretName};
 use crate::error::{Denial, Error, FieldProblem, Result};
 use crate::store::StoredSecret;
 use crate::vault::{DataKey, SecretPlace};
@@ -19,7 +20,7 @@ pub struct Opened {
 }
 
 impl TenantServices {
-    /// The stored secrets with these names, or all, of an installed integration.
+    /// The stored secrets with these names, or all, of an installed integration. On record before they are returned.
     ///
     /// # Errors
     /// [`Error::Forbidden`] unless the operator turned it on; [`Error::NotFound`]; [`Error::NotInstalled`];
@@ -39,8 +40,13 @@ impl TenantServices {
         }
         let mut stored = self.tenant.secrets(entry.id).await?;
         stored.retain(|secret| wanted.is_none_or(|names| names.iter().any(|name| name == secret.name.as_str())));
-        let secrets = self.open(&entry, stored).await?;
-        Ok(Opened { entry, secrets })
+        let event = Event::new(self.call(), Action::SecretsRead)
+            .of(&entry, FieldNames::of_secrets(stored.iter().map(|secret| &secret.name)));
+        let opened = self.open(&entry, stored).await;
+        let outcome = if opened.is_ok() { Outcome::Succeeded } else { Outcome::Failed };
+        // What cannot be put on record is not handed out.
+        self.tenant.record(event.ended(outcome)).await?;
+        Ok(Opened { secrets: opened?, entry })
     }
 
     async fn open(&self, entry: &Entry, stored: Vec<StoredSecret>) -> Result<Vec<(SecretName, Plain)>> {
