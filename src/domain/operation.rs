@@ -39,6 +39,7 @@ operations! {
     FollowIntegrations:    InstallationsRead,  "",                     "Subscription.integrationChanged";
     Install:               InstallationsWrite, "installIntegration",   "Mutation.installIntegration";
     Uninstall:             InstallationsWrite, "uninstallIntegration", "Mutation.uninstallIntegration";
+    ListEvents:            AuditRead,          "listEvents",           "Query.installationEvents";
     ListMcpConnections:    CatalogRead,        "listMcpConnections",   "Query.mcpConnections";
     ListNativeTools:       CatalogRead,        "listNativeTools",      "Query.nativeTools";
 }

@@ -4,6 +4,7 @@
 
 mod body;
 mod error;
+mod events;
 mod fragments;
 mod integrations;
 mod json;
@@ -21,6 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use error::render;
+pub use events::Event;
 pub use openapi::document;
 
 use crate::edge::{EdgeState, Failure, admit};
@@ -56,6 +58,7 @@ fn documented() -> OpenApiRouter<RestState> {
         .routes(routes!(integrations::show))
         .routes(routes!(integrations::install))
         .routes(routes!(integrations::uninstall))
+        .routes(routes!(events::list))
         .routes(routes!(stubs::mcp_connections))
         .routes(routes!(stubs::native_tools));
     OpenApiRouter::with_openapi(openapi::header()).nest(PREFIX, routes)
