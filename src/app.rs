@@ -6,6 +6,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use axum::Router;
+use chrono::Utc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -75,7 +76,7 @@ impl App {
 
     /// Serves until `stop` resolves, then drains: requests under way have until the deadline.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let catalog = self.follow_catalog();
+        let tasks = [self.follow_catalog(), self.erase_old_events()];
         let accepting = server::serve(self.server.clone(), listener, self.router.clone(), &self.config.server);
         tokio::pin!(accepting);
         tokio::select! {
@@ -92,7 +93,7 @@ impl App {
         if tokio::time::timeout(deadline, self.server.drained()).await.is_err() {
             tracing::warn!(deadline_ms = deadline.as_millis() as u64, "some requests did not finish in time");
         }
-        catalog.abort();
+        tasks.iter().for_each(JoinHandle::abort);
         self.store.close().await;
         tracing::info!("stopped");
     }
@@ -106,6 +107,23 @@ impl App {
                 if let Err(error) = services.refresh_catalog().await {
                     tracing::warn!(cause = error.cause(), "reading the catalog's revision");
                 }
+            }
+        })
+    }
+
+    /// Deletes what is older than the audit log is to be kept, now and once an hour.
+    fn erase_old_events(&self) -> JoinHandle<()> {
+        const EVERY: Duration = Duration::from_secs(3_600);
+        let (services, kept) = (self.services.clone(), self.config.audit_kept);
+        tokio::spawn(async move {
+            let Some(kept) = kept else { return };
+            loop {
+                match services.erase_events_before(Utc::now() - kept).await {
+                    Ok(0) => {}
+                    Ok(erased) => tracing::info!(erased, "deleted old events of the audit log"),
+                    Err(error) => tracing::warn!(cause = error.cause(), "deleting old events of the audit log"),
+                }
+                tokio::time::sleep(EVERY).await;
             }
         })
     }
@@ -124,6 +142,19 @@ pub async fn open(config: &Config, observer: Option<StatementObserver>) -> Resul
     if !applied.is_empty() {
         tracing::info!(steps = applied.len(), "schema migrated");
     }
+    Ok(store)
+}
+
+/// Opens a database that is there, and leaves its schema as it is.
+///
+/// # Errors
+/// A sentence for the operator.
+pub async fn open_existing(config: &Config) -> Result<Store, String> {
+    if let Some(path) = config.embedded_database().filter(|path| !path.exists()) {
+        return Err(format!("there is no database at {}. Name its folder with --data-dir", path.display()));
+    }
+    let store = Store::connect(&config.database, None).await.map_err(database_sentence)?;
+    store.check().await.map_err(database_sentence)?;
     Ok(store)
 }
 
@@ -203,7 +234,8 @@ fn refuse_open_address(config: &Config) -> Result<(), String> {
     ))
 }
 
-fn database_sentence(error: Error) -> String {
+/// What an operator is told of a failure of the database.
+pub fn database_sentence(error: Error) -> String {
     let cause = error.cause().unwrap_or_default();
     format!(
         "{}: {cause}. Check database.url, and that the server is running and lets this user in",

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod health;
 mod print;
 
@@ -82,6 +83,9 @@ enum Command {
     /// Encryption keys
     #[command(subcommand)]
     Keys(Keys),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(Audit),
     /// The built-in catalog
     #[command(subcommand)]
     Catalog(CatalogCommand),
@@ -107,6 +111,14 @@ enum Keys {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+}
+
+#[derive(Subcommand)]
+enum Audit {
+    /// Write the events to standard output, one JSON object a line
+    ///
+    /// Account by account, and of each the oldest first. Reads the database itself: the server may run or not.
+    Export(audit::Export),
 }
 
 #[derive(Subcommand)]
@@ -163,6 +175,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Schema => print(&graphql::sdl()),
         Command::Openapi => print(&openapi()?),
         Command::Keys(Keys::Generate { out }) => generate_keys(out)?,
+        Command::Audit(Audit::Export(export)) => block_on(audit::export(configure(&cli.settings)?, export))?,
         Command::Catalog(CatalogCommand::List { json }) => list_catalog(json)?,
         Command::Config(ConfigCommand::Show) => print(&resolve(&cli.settings)?.show()),
         Command::Config(ConfigCommand::Default) => print(&config::default_file()),

@@ -31,6 +31,8 @@ pub struct Config {
     pub graphql: DocumentLimits,
     /// How often the catalog's revision is read.
     pub catalog_poll: Duration,
+    /// How long the audit log is kept; for ever when absent.
+    pub audit_kept: Option<Duration>,
     /// Logs.
     pub log: LogSection,
 }
@@ -165,6 +167,9 @@ impl From<&Resolved> for Config {
                 introspection: resolved.switch("graphql.introspection"),
             },
             catalog_poll: millis("catalog.poll_ms"),
+            audit_kept: Some(resolved.number("audit.retention_days"))
+                .filter(|days| *days > 0)
+                .map(|days| Duration::from_secs(days * 86_400)),
             log: LogSection {
                 level: resolved.text("log.level").to_owned(),
                 format: match resolved.text("log.format") {

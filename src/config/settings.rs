@@ -261,6 +261,13 @@ pub const SETTINGS: &[Setting] = &[
         "1000",
         "How often the catalog's revision is read, to see what another replica changed.",
     ),
+    number(
+        "audit.retention_days",
+        0,
+        36_500,
+        "400",
+        "How long the audit log is kept; what is older is deleted within the hour. 0 keeps it for ever.",
+    ),
     setting(
         "log.level",
         Kind::Choice(&["error", "warn", "info", "debug", "trace"]),

@@ -41,6 +41,7 @@ operations! {
     Uninstall:             InstallationsWrite, "uninstallIntegration", "Mutation.uninstallIntegration";
     Purge:                 SecretsPurge,       "purgeInstallationData", "Mutation.purgeInstallationData";
     ReadSecrets:           SecretsRead,        "readSecrets",          "";
+    ListEvents:            AuditRead,          "listEvents",           "Query.installationEvents";
     ListMcpConnections:    CatalogRead,        "listMcpConnections",   "Query.mcpConnections";
     ListNativeTools:       CatalogRead,        "listNativeTools",      "Query.nativeTools";
 }

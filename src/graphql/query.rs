@@ -7,10 +7,11 @@ use super::executor::Caller;
 use super::loaders::Loaders;
 use super::plan::InOneGo;
 use super::types::{
-    Integration, IntegrationConnection, IntegrationRef, IntegrationStatus, McpConnectionList, NativeToolList, Node,
-    PageArguments,
+    AuditEventConnection, AuditEventFilter, Integration, IntegrationConnection, IntegrationRef, IntegrationStatus,
+    McpConnectionList, NativeToolList, Node, PageArguments, size,
 };
-use crate::domain::{self, CatalogFilter, Operation, Reference};
+use crate::domain::limits::PAGE_DEFAULT;
+use crate::domain::{self, CatalogFilter, Cursor, Operation, Reference};
 use crate::error::Error;
 
 /// Everything that can be asked. Needs the account in `X-Account-ID`, but for introspection.
@@ -52,6 +53,22 @@ impl Query {
         #[graphql(desc = "Which one.")] by: IntegrationRef,
     ) -> Option<Result<Integration>> {
         find(ctx, Operation::ShowIntegration, &by.into()).await.transpose()
+    }
+
+    /// The account's audit log, newest first: each change of an installation and of an API key, and each reading of
+    /// secrets. Needs the scope `audit:read`.
+    async fn installation_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many, 1 to 200; 50 when absent.")] first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only events that match.")] filter: Option<AuditEventFilter>,
+    ) -> Result<AuditEventConnection> {
+        let tenant = caller(ctx).tenant(Operation::ListEvents)?;
+        let limit = first.map_or(Ok(PAGE_DEFAULT), |first| size("first", first))?;
+        let after = after.map(Cursor);
+        let page = tenant.events(&filter.unwrap_or_default().into(), limit, after.as_ref()).await?;
+        Ok(AuditEventConnection { page, is_first: after.is_none() })
     }
 
     /// MCP connections: none yet. Needs the scope `catalog:read`.

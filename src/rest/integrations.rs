@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 
 use super::query::{self, ListQuery};
@@ -10,7 +10,6 @@ use super::respond::{self, Tag};
 use super::{RestState, body, json};
 use crate::domain::{Operation, Page, Reference, Supplied};
 use crate::edge::{Failure, Visitor, is_json, read_body};
-use crate::error::Error;
 
 type Answer = Result<Response, Failure>;
 
@@ -28,7 +27,7 @@ type Answer = Result<Response, Failure>;
     ))]
 pub(super) async fn list(State(state): State<RestState>, visitor: Visitor, headers: HeaderMap, uri: Uri) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::ListIntegrations)?;
-    let wanted = ListQuery::read(&uri)?.parse()?;
+    let wanted = query::read::<ListQuery>(&uri)?.parse()?;
     let rendered = state.fragments.of(tenant.catalog())?;
     let tag = |revision: i64| {
         let query = uri.query().unwrap_or_default();
@@ -50,9 +49,7 @@ pub(super) async fn list(State(state): State<RestState>, visitor: Visitor, heade
     let body = rendered.list(&slice.items, wanted.detail, &listing, next_cursor)?;
     let mut response = tag(listing.revision()).respond(&headers, body);
     if let Some(cursor) = next {
-        let link = format!("<{}>; rel=\"next\"", query::next_page(&uri, &cursor));
-        let link = HeaderValue::from_str(&link).map_err(|e| Error::Internal { cause: e.to_string() })?;
-        response.headers_mut().insert(header::LINK, link);
+        query::link_next(&mut response, &uri, &cursor)?;
     }
     Ok(response)
 }

@@ -5,6 +5,7 @@
 
 mod body;
 mod error;
+mod events;
 mod fragments;
 mod integrations;
 mod json;
@@ -23,6 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use error::render;
+pub use events::Event;
 pub use openapi::document;
 
 use crate::edge::{EdgeState, Failure, admit};
@@ -60,6 +62,7 @@ fn documented() -> OpenApiRouter<RestState> {
         .routes(routes!(integrations::uninstall))
         .routes(routes!(integrations::purge))
         .routes(routes!(secrets::read))
+        .routes(routes!(events::list))
         .routes(routes!(stubs::mcp_connections))
         .routes(routes!(stubs::native_tools));
     OpenApiRouter::with_openapi(openapi::header()).nest(PREFIX, routes)

@@ -40,6 +40,7 @@ const REQUEST_ID: &str = "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11";
     tags(
         (name = "integrations", description = "The catalog as an account sees it, install and uninstall"),
         (name = "secrets", description = "Reading stored secrets back, where the operator turned it on"),
+        (name = "audit", description = "Who did what, when, and to which names"),
         (name = "tools", description = "Kinds of tools that are not built yet: their lists are empty")
     ),
     components(schemas(Problem, Include, body::InstallBody, body::ReadBody))

@@ -1,7 +1,9 @@
 //! The query string of a list.
 
-use axum::http::Uri;
+use axum::http::{HeaderValue, Uri, header};
+use axum::response::Response;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use super::PREFIX;
@@ -51,14 +53,28 @@ pub(super) struct Wanted {
     pub(super) detail: Detail,
 }
 
-impl ListQuery {
-    /// # Errors
-    /// [`Error::BadInput`] when a parameter stands twice.
-    pub(super) fn read(uri: &Uri) -> Result<Self> {
-        serde_urlencoded::from_str(uri.query().unwrap_or_default())
-            .map_err(|_| Error::bad_input("A query parameter is malformed or stands twice"))
-    }
+/// The parameters of a request.
+///
+/// # Errors
+/// [`Error::BadInput`] when one stands twice.
+pub(super) fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T> {
+    serde_urlencoded::from_str(uri.query().unwrap_or_default())
+        .map_err(|_| Error::bad_input("A query parameter is malformed or stands twice"))
+}
 
+/// The size of a page, if it is given.
+///
+/// # Errors
+/// [`Error::BadInput`] when it is out of range.
+pub(super) fn limit(text: Option<&str>) -> Result<Option<usize>> {
+    match text.map(str::parse) {
+        None => Ok(None),
+        Some(Ok(limit)) if (1..=PAGE_MAX).contains(&limit) => Ok(Some(limit)),
+        Some(_) => Err(Error::bad_input(format!("limit must be a number from 1 to {PAGE_MAX}"))),
+    }
+}
+
+impl ListQuery {
     /// # Errors
     /// [`Error::BadInput`] naming the parameter and what it may be.
     pub(super) fn parse(self) -> Result<Wanted> {
@@ -73,12 +89,7 @@ impl ListQuery {
             Some("installed") => Some(Status::Installed),
             Some(_) => return Err(Error::bad_input("status must be available or installed")),
         };
-        let limit = match self.limit.as_deref().map(str::parse::<usize>) {
-            None => None,
-            Some(Ok(limit)) if (1..=PAGE_MAX).contains(&limit) => Some(limit),
-            Some(_) => return Err(Error::bad_input(format!("limit must be a number from 1 to {PAGE_MAX}"))),
-        };
-        let page = match (limit, self.cursor) {
+        let page = match (limit(self.limit.as_deref())?, self.cursor) {
             (None, None) => Page::All,
             (limit, cursor) => {
                 Page::First { limit: limit.unwrap_or(PAGE_DEFAULT), after: cursor.map(Cursor), before: None }
@@ -89,10 +100,14 @@ impl ListQuery {
     }
 }
 
-/// The same request, for the page after this cursor. A handler sees its address without the prefix it is nested under.
-pub(super) fn next_page(uri: &Uri, Cursor(cursor): &Cursor) -> String {
+/// Adds a link to the same request for the page after this cursor. A handler sees its address without the prefix it is
+/// nested under.
+pub(super) fn link_next(response: &mut Response, uri: &Uri, Cursor(cursor): &Cursor) -> Result<()> {
     let kept = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).filter(|(name, _)| name != "cursor");
     let query =
         form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", cursor).finish();
-    format!("{PREFIX}{}?{query}", uri.path())
+    let link = format!("<{PREFIX}{}?{query}>; rel=\"next\"", uri.path());
+    let link = HeaderValue::from_str(&link).map_err(|e| Error::Internal { cause: e.to_string() })?;
+    response.headers_mut().insert(header::LINK, link);
+    Ok(())
 }

@@ -3,17 +3,12 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
-
+use super::cursor::{self, Binding};
 use super::snapshot::{Snapshot, SortKey, sort_key};
 use crate::domain::{AccountId, CatalogFilter, Cursor, Integration, IntegrationId, Page, Slice, Status};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::store::AccountState;
 
-/// Bytes of the digest that binds a cursor to its list.
-const BINDING: usize = 8;
 /// Bytes of an id in a cursor.
 const ID: usize = 16;
 
@@ -101,13 +96,12 @@ impl Listing {
     /// Where this item of the list stands in it.
     pub fn cursor(&self, integration: &Integration) -> Cursor {
         let (category, name, id) = sort_key(&integration.entry);
-        let mut bytes = Vec::with_capacity(BINDING + ID + category.len() + name.len() + 1);
-        bytes.extend_from_slice(&self.binding());
+        let mut bytes = Vec::with_capacity(ID + category.len() + name.len() + 1);
         bytes.extend_from_slice(id.0.as_bytes());
         bytes.extend_from_slice(category.as_bytes());
         bytes.push(0);
         bytes.extend_from_slice(name.as_bytes());
-        Cursor(URL_SAFE_NO_PAD.encode(bytes))
+        self.binding().cursor(&bytes)
     }
 
     /// How many matches stand before the first whose key satisfies this.
@@ -173,31 +167,19 @@ impl Listing {
     }
 
     fn position(&self, cursor: Option<&Cursor>) -> Result<Option<SortKey>> {
-        let foreign = || {
-            Error::bad_input(
-                "The cursor does not belong to this list: start again without one, or keep account and filters",
-            )
-        };
-        cursor.map(|cursor| self.decode(cursor).ok_or_else(foreign)).transpose()
+        cursor.map(|cursor| self.decode(cursor).ok_or_else(cursor::foreign)).transpose()
     }
 
-    fn decode(&self, Cursor(text): &Cursor) -> Option<SortKey> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (binding, rest) = bytes.split_at_checked(BINDING)?;
-        let (id, key) = rest.split_at_checked(ID)?;
+    fn decode(&self, cursor: &Cursor) -> Option<SortKey> {
+        let position = self.binding().position(cursor)?;
+        let (id, key) = position.split_at_checked(ID)?;
         let (category, name) = std::str::from_utf8(key).ok()?.split_once('\0')?;
         let id = uuid::Uuid::from_slice(id).ok()?;
-        (binding == self.binding()).then(|| (category.to_owned(), name.to_owned(), IntegrationId(id)))
+        Some((category.to_owned(), name.to_owned(), IntegrationId(id)))
     }
 
-    /// A digest of account, order and filters: a cursor of another list is told apart, which keeps no secret but prevents
-    /// pages that silently skip entries.
-    fn binding(&self) -> [u8; BINDING] {
-        let (account, filter) = (&self.account, &self.filter);
-        let digest = Sha256::digest(format!("category,display_name,id\0{account}\0{filter:?}"));
-        let mut binding = [0; BINDING];
-        binding.copy_from_slice(&digest[..BINDING]);
-        binding
+    fn binding(&self) -> Binding {
+        Binding::of("category,display_name,id", &self.account, &self.filter)
     }
 }
 

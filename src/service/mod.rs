@@ -2,6 +2,8 @@
 
 mod catalog;
 mod changes;
+mod cursor;
+mod events;
 mod installation;
 mod listing;
 mod reading;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use changes::{Changes, Subscription};
+pub use events::EventPage;
 pub use installation::Outcome;
 pub use listing::Listing;
 pub use reading::Opened;

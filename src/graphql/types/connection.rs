@@ -165,7 +165,11 @@ impl PageArguments {
     }
 }
 
-fn size(name: &str, size: i32) -> Result<usize> {
+/// The size of a page.
+///
+/// # Errors
+/// Bad input when it is out of range.
+pub(in crate::graphql) fn size(name: &str, size: i32) -> Result<usize> {
     let fits = usize::try_from(size).ok().filter(|size| (1..=PAGE_MAX).contains(size));
     fits.ok_or_else(|| Error::bad_input(format!("{name} must be from 1 to {PAGE_MAX}")))
 }

@@ -1,12 +1,14 @@
 //! The shapes of the graph.
 
 mod connection;
+mod event;
 mod installation;
 mod integration;
 mod scalars;
 mod stubs;
 
-pub(super) use connection::{IntegrationConnection, PageArguments};
+pub(super) use connection::{IntegrationConnection, PageArguments, size};
+pub(super) use event::{AuditEventConnection, AuditEventFilter};
 pub(super) use installation::{
     InstallIntegrationInput, InstallIntegrationPayload, InstallationError, PurgeInstallationDataInput,
     PurgeInstallationDataPayload, UninstallIntegrationInput, UninstallIntegrationPayload,

@@ -43,6 +43,12 @@ impl Sample {
                 Graphql(r#"mutation { purgeInstallationData(input: {integration: {name: "slack"}}) { changed } }"#),
             ],
             Operation::ReadSecrets => vec![Rest(Method::POST, "/integrations/stripe/secrets/read", "")],
+            Operation::ListEvents => {
+                vec![
+                    Rest(Method::GET, "/events?limit=1", ""),
+                    Graphql("{ installationEvents(first: 1) { nodes { id } } }"),
+                ]
+            }
             Operation::ListMcpConnections => {
                 vec![Rest(Method::GET, "/mcp-connections", ""), Graphql("{ mcpConnections { totalCount } }")]
             }

@@ -75,7 +75,7 @@ async fn a_second_install_is_one_statement_on_postgresql_and_one_group_on_sqlite
     install().await.ok();
     let (answer, statements) = world.statements_of(install()).await;
     answer.ok();
-    let most = if world.database.is_postgres() { 1 } else { 4 };
+    let most = if world.database.is_postgres() { 1 } else { 5 };
     assert_eq!(of_accounts(&statements).len(), most, "{statements:#?}");
 }
 
