@@ -38,6 +38,9 @@ async fn nothing_of_it_is_left_whether_installed_or_not() {
         assert!(!rows.contains("api_key") && !rows.contains("clover"), "{rows}");
         assert_eq!(acme.get("/api/v1/integrations/slack").await.ok(), slack);
         assert_eq!(world.rows_of("other").await, other);
+        let events = acme.get("/api/v1/events?action=installation.purged").await.ok();
+        let fields = json!(["secrets.api_key", "secrets.webhook_secret", "params.api_version"]);
+        assert_eq!(events["events"][0]["fields"], fields, "{events}");
         let again = acme.post(PURGE, &Value::Null).await.ok();
         assert_eq!(again["changed"], false);
         // An install after it finds nothing that was kept.

@@ -104,3 +104,41 @@ async fn a_value_that_was_moved_is_refused_and_the_others_can_be_read() {
     }
     assert!(acme.post(READ, &json!({"names": ["other"]})).await.ok()["secrets"].is_object());
 }
+
+#[tokio::test]
+async fn each_reading_is_on_record_with_names_alone_whether_it_succeeds_or_fails() {
+    let (world, acme) = reading().await;
+    acme.post(READ, &json!({"names": ["api_key"]})).await.ok();
+    acme.post_text(READ, "").await.ok();
+    // Nothing was read: nothing is on record.
+    acme.post(READ, &json!({"names": ["absent"]})).await;
+    let moved = "UPDATE account_keys SET provider = 'nobody' WHERE account_id = 'acme'";
+    world.sql(moved).await;
+    acme.post_text(READ, "").await;
+    let events = acme.get("/api/v1/events?action=secrets.read").await.ok();
+    let told: Vec<_> = events["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .map(|event| (event["outcome"].clone(), event["fields"].clone(), event["integration_name"].clone()))
+        .collect();
+    let both = json!(["secrets.api_key", "secrets.other"]);
+    assert_eq!(
+        told,
+        [
+            (json!("failed"), both.clone(), json!("stripe")),
+            (json!("succeeded"), both, json!("stripe")),
+            (json!("succeeded"), json!(["secrets.api_key"]), json!("stripe")),
+        ]
+    );
+    assert!(!events.to_string().contains("CANARY"), "{events}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_put_on_record_is_not_handed_out() {
+    let (world, acme) = reading().await;
+    world.sql("ALTER TABLE audit_events RENAME TO gone").await;
+    let answer = acme.post_text(READ, "").await;
+    assert_eq!((answer.status.as_u16(), answer.error_code()), (500, "database_error"));
+    assert!(!answer.text().contains("CANARY"));
+}
