@@ -1,5 +1,6 @@
 //! The command line.
 
+mod api_keys;
 mod health;
 mod print;
 
@@ -14,6 +15,7 @@ use crate::app::{self, App};
 use crate::config::{self, Config, Resolved, Sources};
 use crate::vault::Keyring;
 use crate::{catalog, graphql, rest, telemetry};
+use api_keys::ApiKeysCommand;
 use print::print;
 
 /// The configuration file that is read when it is there.
@@ -82,6 +84,9 @@ enum Command {
     /// Encryption keys
     #[command(subcommand)]
     Keys(Keys),
+    /// API keys: what programs prove themselves with
+    #[command(subcommand)]
+    ApiKeys(ApiKeysCommand),
     /// The built-in catalog
     #[command(subcommand)]
     Catalog(CatalogCommand),
@@ -163,6 +168,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Schema => print(&graphql::sdl()),
         Command::Openapi => print(&openapi()?),
         Command::Keys(Keys::Generate { out }) => generate_keys(out)?,
+        Command::ApiKeys(command) => {
+            let config = configure(&cli.settings)?;
+            telemetry::init(&config.log);
+            block_on(api_keys::run(config, command))?;
+        }
         Command::Catalog(CatalogCommand::List { json }) => list_catalog(json)?,
         Command::Config(ConfigCommand::Show) => print(&resolve(&cli.settings)?.show()),
         Command::Config(ConfigCommand::Default) => print(&config::default_file()),
@@ -192,6 +202,9 @@ async fn serve(config: Config) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
     print(&welcome(&format!("http://{address}")));
+    if let Some(made) = app.first_key().await? {
+        print(&api_keys::first(&made));
+    }
     tracing::info!(%address, "ready");
     let stop = async {
         tokio::select! {

@@ -11,6 +11,7 @@ mod m20261124_000001_catalog;
 mod m20261124_000002_installations;
 mod m20261124_000003_keys;
 mod m20261124_000004_writes;
+mod m20261124_000006_api_keys;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000002_installations::Migration),
             Box::new(m20261124_000003_keys::Migration),
             Box::new(m20261124_000004_writes::Migration),
+            Box::new(m20261124_000006_api_keys::Migration),
         ]
     }
 

@@ -41,6 +41,9 @@ operations! {
     Uninstall:             InstallationsWrite, "uninstallIntegration", "Mutation.uninstallIntegration";
     ListMcpConnections:    CatalogRead,        "listMcpConnections",   "Query.mcpConnections";
     ListNativeTools:       CatalogRead,        "listNativeTools",      "Query.nativeTools";
+    ListApiKeys:           KeysRead,           "listApiKeys",          "Query.apiKeys";
+    CreateApiKey:          KeysWrite,          "createApiKey",         "Mutation.createApiKey";
+    RevokeApiKey:          KeysWrite,          "revokeApiKey",         "Mutation.revokeApiKey";
 }
 
 impl Operation {

@@ -16,7 +16,7 @@ use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
 /// Deepest nesting of selection sets, fragments counted: everything after the parser recurses too.
 pub(super) const LEVELS_MAX: usize = 64;
 /// Fields that answer a page: what stands under their `nodes` and `edges` counts once per item.
-const PAGED: [&str; 1] = ["integrations"];
+const PAGED: [&str; 2] = ["integrations", "apiKeys"];
 const PER_ITEM: [&str; 2] = ["nodes", "edges"];
 
 /// Whether a document keeps within the limits.

@@ -7,11 +7,12 @@ use super::executor::Caller;
 use super::loaders::Loaders;
 use super::plan::InOneGo;
 use super::types::{
-    Integration, IntegrationConnection, IntegrationRef, IntegrationStatus, McpConnectionList, NativeToolList, Node,
-    PageArguments,
+    ApiKeyConnection, Integration, IntegrationConnection, IntegrationRef, IntegrationStatus, McpConnectionList,
+    NativeToolList, Node, PageArguments, first_of,
 };
-use crate::domain::{self, CatalogFilter, Operation, Reference};
+use crate::domain::{self, CatalogFilter, Cursor, Operation, Reference};
 use crate::error::Error;
+use crate::service::ApiKeyPage;
 
 /// Everything that can be asked. Needs the account in `X-Account-ID`, but for introspection.
 pub(super) struct Query;
@@ -52,6 +53,19 @@ impl Query {
         #[graphql(desc = "Which one.")] by: IntegrationRef,
     ) -> Option<Result<Integration>> {
         find(ctx, Operation::ShowIntegration, &by.into()).await.transpose()
+    }
+
+    /// The API keys that are good for the account and for none that the credentials do not cover, newest first, those
+    /// included that expired or were revoked. Never what proves one. Needs `keys:read`.
+    async fn api_keys(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many, 1 to 200; 50 when not given.")] first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+    ) -> Result<ApiKeyConnection> {
+        let tenant = caller(ctx).tenant(Operation::ListApiKeys)?;
+        let page = ApiKeyPage { limit: first_of(first)?, after: after.map(Cursor) };
+        Ok(ApiKeyConnection::new(tenant.account(), tenant.api_keys(page).await?))
     }
 
     /// MCP connections: none yet.

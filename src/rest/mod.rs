@@ -2,6 +2,7 @@
 //!
 //! Never names the store or the vault; no shape here has a field that could hold a secret value.
 
+mod api_keys;
 mod body;
 mod error;
 mod fragments;
@@ -20,6 +21,7 @@ use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use api_keys::{ApiKeyBody, MadeApiKeyBody};
 pub use error::render;
 pub use openapi::document;
 
@@ -56,6 +58,9 @@ fn documented() -> OpenApiRouter<RestState> {
         .routes(routes!(integrations::show))
         .routes(routes!(integrations::install))
         .routes(routes!(integrations::uninstall))
+        .routes(routes!(api_keys::list))
+        .routes(routes!(api_keys::create))
+        .routes(routes!(api_keys::revoke))
         .routes(routes!(stubs::mcp_connections))
         .routes(routes!(stubs::native_tools));
     OpenApiRouter::with_openapi(openapi::header()).nest(PREFIX, routes)

@@ -16,7 +16,7 @@ use super::query::Include;
 use super::{body, respond};
 use crate::domain::entry::Part;
 use crate::edge::Failure;
-use crate::error::{Error, FieldProblem, RETRY_AFTER_SECONDS};
+use crate::error::{Error, FieldProblem, InputProblem, RETRY_AFTER_SECONDS};
 
 const ACCOUNT: &str = "account";
 /// Of the examples.
@@ -35,6 +35,7 @@ const REQUEST_ID: &str = "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11";
     servers((url = "/", description = "The server that serves this document")),
     tags(
         (name = "integrations", description = "The catalog as an account sees it, install and uninstall"),
+        (name = "api keys", description = "What programs prove themselves with"),
         (name = "tools", description = "Kinds of tools that are not built yet: their lists are empty")
     ),
     components(schemas(Problem, Include, body::InstallBody))
@@ -83,7 +84,7 @@ fn finish_operation(operation: &mut Operation) {
         response.headers.insert("X-Request-Id".into(), text_header("The request's id, for support and logs"));
         match status.as_str() {
             "200" | "304" if is_read(operation_id) => cacheable(response),
-            "200" | "304" => {}
+            "200" | "201" | "304" => {}
             _ => failing(response, &for_instance(operation_id, status)),
         }
     }
@@ -118,9 +119,14 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
     let cause = String::new;
     match status {
         "400" => Error::AccountRequired.into(),
+        "404" if operation_id == "revokeApiKey" => Error::ApiKeyNotFound.into(),
         "404" => Error::NotFound.into(),
         "413" => Failure::BodyTooLarge { limit: 262_144 },
         "415" => Failure::MediaType,
+        "422" if operation_id == "createApiKey" => {
+            let message = "must lie in the future".to_owned();
+            Error::ApiKeyInvalid(vec![InputProblem { field: "expires_at", message }]).into()
+        }
         "422" => {
             let name = Some("api_version".to_owned());
             Error::Invalid(vec![FieldProblem { part: Part::Params, name, message: "must be a string".into() }]).into()

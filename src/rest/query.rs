@@ -2,6 +2,7 @@
 
 use axum::http::Uri;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use super::PREFIX;
@@ -55,8 +56,7 @@ impl ListQuery {
     /// # Errors
     /// [`Error::BadInput`] when a parameter stands twice.
     pub(super) fn read(uri: &Uri) -> Result<Self> {
-        serde_urlencoded::from_str(uri.query().unwrap_or_default())
-            .map_err(|_| Error::bad_input("A query parameter is malformed or stands twice"))
+        read(uri)
     }
 
     /// # Errors
@@ -73,11 +73,7 @@ impl ListQuery {
             Some("installed") => Some(Status::Installed),
             Some(_) => return Err(Error::bad_input("status must be available or installed")),
         };
-        let limit = match self.limit.as_deref().map(str::parse::<usize>) {
-            None => None,
-            Some(Ok(limit)) if (1..=PAGE_MAX).contains(&limit) => Some(limit),
-            Some(_) => return Err(Error::bad_input(format!("limit must be a number from 1 to {PAGE_MAX}"))),
-        };
+        let limit = limit(self.limit.as_deref())?;
         let page = match (limit, self.cursor) {
             (None, None) => Page::All,
             (limit, cursor) => {
@@ -86,6 +82,27 @@ impl ListQuery {
         };
         let filter = CatalogFilter { category: self.category, status, search: self.search };
         Ok(Wanted { filter, page, detail })
+    }
+}
+
+/// The parameters of a request.
+///
+/// # Errors
+/// [`Error::BadInput`] when one stands twice.
+pub(super) fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T> {
+    serde_urlencoded::from_str(uri.query().unwrap_or_default())
+        .map_err(|_| Error::bad_input("A query parameter is malformed or stands twice"))
+}
+
+/// A page size.
+///
+/// # Errors
+/// [`Error::BadInput`] when it is out of range.
+pub(super) fn limit(text: Option<&str>) -> Result<Option<usize>> {
+    match text.map(str::parse::<usize>) {
+        None => Ok(None),
+        Some(Ok(limit)) if (1..=PAGE_MAX).contains(&limit) => Ok(Some(limit)),
+        Some(_) => Err(Error::bad_input(format!("limit must be a number from 1 to {PAGE_MAX}"))),
     }
 }
 

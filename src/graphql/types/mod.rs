@@ -1,12 +1,17 @@
 //! The shapes of the graph.
 
+mod api_key;
 mod connection;
 mod installation;
 mod integration;
 mod scalars;
 mod stubs;
 
-pub(super) use connection::{IntegrationConnection, PageArguments};
+pub(super) use api_key::{
+    ApiKey, ApiKeyConnection, ApiKeyError, CreateApiKeyInput, CreateApiKeyPayload, RevokeApiKeyInput,
+    RevokeApiKeyPayload,
+};
+pub(super) use connection::{IntegrationConnection, PageArguments, first_of};
 pub(super) use installation::{
     InstallIntegrationInput, InstallIntegrationPayload, InstallationError, UninstallIntegrationInput,
     UninstallIntegrationPayload,
