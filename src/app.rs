@@ -126,13 +126,19 @@ impl App {
     }
 }
 
-/// The API keys alone, for the command line; `to_make` when some are to be made.
+/// The database and its API keys alone, for the command line; `to_make` when some are to be made.
 ///
 /// # Errors
 /// A sentence for the operator.
-pub async fn api_keys(config: &Config, store: &Store, to_make: bool) -> Result<ApiKeys, String> {
-    let pepper = if to_make { pepper::pepper(config, store, true).await? } else { None };
-    ApiKeys::start(store, pepper, false).await
+pub async fn open_api_keys(config: &Config, to_make: bool) -> Result<(Store, ApiKeys), String> {
+    if config.embedded_database().is_some_and(|path| !path.exists()) {
+        // The very first run of all: a server that finds a database later would make no key ring.
+        keyring(config)?;
+    }
+    let store = open(config, None).await?;
+    let pepper = if to_make { pepper::pepper(config, &store, true).await? } else { None };
+    let keys = ApiKeys::start(&store, pepper, false).await?;
+    Ok((store, keys))
 }
 
 /// Opens the database and brings its schema up to date.

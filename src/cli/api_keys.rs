@@ -7,7 +7,6 @@ use super::print::{print, tell};
 use crate::app;
 use crate::config::Config;
 use crate::domain::{AccountId, Accounts, ActorKind, ApiKey, ApiKeyWish, Principal, Scope, WishedAccounts};
-use crate::edge::Moment;
 use crate::error::Error;
 use crate::rest::{ApiKeyBody, MadeApiKeyBody};
 use crate::service::{ApiKeys, MadeKey};
@@ -95,8 +94,7 @@ pub(super) fn first(made: &MadeKey) -> String {
 }
 
 pub(super) async fn run(config: Config, command: ApiKeysCommand) -> Result<(), String> {
-    let store = app::open(&config, None).await?;
-    let keys = app::api_keys(&config, &store, matches!(command, ApiKeysCommand::Create(_))).await?;
+    let (store, keys) = app::open_api_keys(&config, matches!(command, ApiKeysCommand::Create(_))).await?;
     let done = match command {
         ApiKeysCommand::Create(wanted) => create(&keys, wanted).await,
         ApiKeysCommand::List { account, json } => list(&keys, account.as_ref(), json).await,
@@ -122,7 +120,7 @@ async fn create(keys: &ApiKeys, wanted: Create) -> Result<(), String> {
         key.name,
         scopes_of(key),
         accounts_of(key),
-        key.expires_at.map_or("without an end".into(), |at| format!("until {}", Moment::of(at).as_str())),
+        key.expires_at.map_or("without an end".into(), |at| format!("until {}", short(at))),
         key.public_id,
     ));
     Ok(())

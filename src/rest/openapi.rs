@@ -124,7 +124,7 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
         "413" => Failure::BodyTooLarge { limit: 262_144 },
         "415" => Failure::MediaType,
         "422" if operation_id == "createApiKey" => {
-            let message = "must lie in the future".to_owned();
+            let message = "must lie in the future, before the year 10000".to_owned();
             Error::ApiKeyInvalid(vec![InputProblem { field: "expires_at", message }]).into()
         }
         "422" => {
