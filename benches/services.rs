@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 fn services(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("runtime");
-    for world in support::worlds(&runtime) {
+    for world in support::worlds(&runtime, &[]) {
         let mut group = criterion.benchmark_group(format!("services/{}", world.engine));
         group.bench_function("list", |b| {
             b.to_async(&runtime).iter(async || {

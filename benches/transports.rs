@@ -11,7 +11,7 @@ const LIST: &str = r#"{"query": "{ integrations(first: 200) { nodes { id name di
 
 fn transports(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("runtime");
-    for world in support::worlds(&runtime) {
+    for world in support::worlds(&runtime, &[]) {
         let mut group = criterion.benchmark_group(format!("transports/{}", world.engine));
         for (name, method, path, body) in [
             ("graphql/__typename", Method::POST, "/graphql", TYPENAME),

@@ -1,9 +1,11 @@
 //! Configuration sections become parts, parts become a running server; and the order in which it stops.
 
+mod pepper;
+
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, io};
 
 use axum::Router;
 use chrono::Utc;
@@ -13,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::error::Error;
 use crate::server::{self, Server};
-use crate::service::Services;
+use crate::service::{ApiKeys, MadeKey, Services};
 use crate::store::{StatementObserver, Store};
 use crate::telemetry::Metrics;
 use crate::vault::{Keyring, Vault};
@@ -41,7 +43,9 @@ impl App {
             tracing::warn!("no key ring is configured: secrets cannot be stored until PATCHBAY_KEYRING_FILE names one");
         }
         let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
-        let services = Services::start(store.clone(), vault, config.services).await?;
+        let pepper = pepper::pepper(&config, &store, config.auth.api_key).await?;
+        let api_keys = ApiKeys::start(&store, pepper, config.auth.api_key).await?;
+        let services = Services::start(store.clone(), vault, api_keys, config.services).await?;
         let server = Server::new(services.clone(), metrics);
         let router = server.router(&config, gate);
         Ok(Self { config, store, server, router, services })
@@ -72,6 +76,18 @@ impl App {
         TcpListener::bind(address).await.map_err(|e| {
             format!("cannot listen on {address}: {e}. Choose another address with --listen, for instance --listen 127.0.0.1:8081")
         })
+    }
+
+    /// The key that lets the operator in where nobody could come in otherwise: beyond loopback in mode `api_key`, when there
+    /// never was one.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn first_key(&self) -> Result<Option<MadeKey>, String> {
+        if !self.config.auth.api_key || self.config.server.listen.ip().is_loopback() {
+            return Ok(None);
+        }
+        self.services.api_keys().create_first().await.map_err(database_sentence)
     }
 
     /// Serves until `stop` resolves, then drains: requests under way have until the deadline.
@@ -127,6 +143,21 @@ impl App {
             }
         })
     }
+}
+
+/// The database and its API keys alone, for the command line; `to_make` when some are to be made.
+///
+/// # Errors
+/// A sentence for the operator.
+pub async fn open_api_keys(config: &Config, to_make: bool) -> Result<(Store, ApiKeys), String> {
+    if config.embedded_database().is_some_and(|path| !path.exists()) {
+        // The very first run of all: a server that finds a database later would make no key ring.
+        keyring(config)?;
+    }
+    let store = open(config, None).await?;
+    let pepper = if to_make { pepper::pepper(config, &store, true).await? } else { None };
+    let keys = ApiKeys::start(&store, pepper, false).await?;
+    Ok((store, keys))
 }
 
 /// Opens the database and brings its schema up to date.
@@ -189,7 +220,7 @@ fn keyring(config: &Config) -> Result<Option<Keyring>, String> {
         }
         create_keyring(&path)?;
     }
-    read_new(&path).map(Some)
+    Keyring::read_new(&path).map(Some).map_err(|e| e.to_string())
 }
 
 fn default_keyring(config: &Config) -> PathBuf {
@@ -207,19 +238,6 @@ fn create_keyring(path: &Path) -> Result<(), String> {
         Err(_) if path.exists() => Ok(()),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// Reads a key ring that another process may be writing at this moment.
-fn read_new(path: &Path) -> Result<Keyring, String> {
-    const ATTEMPTS: u32 = 20;
-    for _ in 1..ATTEMPTS {
-        match fs::metadata(path) {
-            Ok(file) if file.len() == 0 => std::thread::sleep(Duration::from_millis(10)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => break,
-            _ => break,
-        }
-    }
-    Keyring::read(path).map_err(|e| e.to_string())
 }
 
 fn refuse_open_address(config: &Config) -> Result<(), String> {

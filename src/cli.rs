@@ -1,5 +1,6 @@
 //! The command line.
 
+mod api_keys;
 mod audit;
 mod health;
 mod print;
@@ -15,6 +16,7 @@ use crate::app::{self, App};
 use crate::config::{self, Config, Resolved, ServerSection, Sources};
 use crate::vault::Keyring;
 use crate::{catalog, graphql, rest, telemetry};
+use api_keys::ApiKeysCommand;
 use print::print;
 
 /// The configuration file that is read when it is there.
@@ -86,6 +88,9 @@ enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(Audit),
+    /// API keys: what programs prove themselves with
+    #[command(subcommand)]
+    ApiKeys(ApiKeysCommand),
     /// The built-in catalog
     #[command(subcommand)]
     Catalog(CatalogCommand),
@@ -176,6 +181,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Openapi => print(&openapi()?),
         Command::Keys(Keys::Generate { out }) => generate_keys(out)?,
         Command::Audit(Audit::Export(export)) => block_on(audit::export(configure(&cli.settings)?, export))?,
+        Command::ApiKeys(command) => {
+            let config = configure(&cli.settings)?;
+            telemetry::init(&config.log);
+            block_on(api_keys::run(config, command))?;
+        }
         Command::Catalog(CatalogCommand::List { json }) => list_catalog(json)?,
         Command::Config(ConfigCommand::Show) => print(&resolve(&cli.settings)?.show()),
         Command::Config(ConfigCommand::Default) => print(&config::default_file()),
@@ -206,6 +216,9 @@ async fn serve(config: Config) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
     print(&welcome(&format!("http://{address}"), &pages));
+    if let Some(made) = app.first_key().await? {
+        print(&api_keys::first(&made));
+    }
     tracing::info!(%address, "ready");
     let stop = async {
         tokio::select! {

@@ -35,6 +35,10 @@ pub enum Error {
     NotInstalled,
     /// Supplied values break the entry's schemas: one problem per field, never empty.
     Invalid(Vec<FieldProblem>),
+    /// No such API key for the one who asks.
+    ApiKeyNotFound,
+    /// An API key cannot be made as wished: one problem per field, never empty.
+    ApiKeyInvalid(Vec<InputProblem>),
     /// Secrets cannot be sealed right now.
     SecretsUnavailable {
         /// For the log.
@@ -85,6 +89,23 @@ pub enum Denial {
     Scope(Scope),
     /// Nobody may: the operator has not turned reading secrets back on.
     ReadBack,
+    /// A key is wanted with this scope, which the credential lacks.
+    KeyScope(Scope),
+    /// A key is wanted for an account that the credential does not cover.
+    KeyAccounts,
+    /// A key is wanted that would outlive the key that asks for it.
+    KeyExpiry,
+    /// The server has no pepper to keep keys with.
+    NoPepper,
+}
+
+/// A field of an input that cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputProblem {
+    /// The field, as REST names it.
+    pub field: &'static str,
+    /// What it must be, in words; never what was supplied.
+    pub message: String,
 }
 
 /// One field that breaks its rule.
@@ -137,10 +158,21 @@ impl Error {
                 "Reading secrets back is turned off on this server: the operator turns it on with secrets.read_back"
                     .into()
             }
+            Self::Forbidden(Denial::KeyScope(scope)) => {
+                format!("The credentials lack the scope {scope}, so they cannot give it to a key").into()
+            }
+            Self::Forbidden(Denial::KeyAccounts) => "The credentials do not cover all accounts of the key".into(),
+            Self::Forbidden(Denial::KeyExpiry) => "A key cannot outlive the key that makes it".into(),
+            Self::Forbidden(Denial::NoPepper) => "This server keeps no API keys: auth.pepper is not set".into(),
             Self::RateLimited { .. } => "Too many requests".into(),
             Self::BadInput { message } => message.clone(),
             Self::NotFound => "Integration not found".into(),
             Self::NotInstalled => "Integration is not installed".into(),
+            Self::ApiKeyNotFound => "API key not found".into(),
+            Self::ApiKeyInvalid(problems) => {
+                let sentences = problems.iter().map(|problem| format!("{} {}", problem.field, problem.message));
+                sentences.collect::<Vec<_>>().join("; ").into()
+            }
             Self::Invalid(problems) => {
                 problems.iter().map(FieldProblem::sentence).collect::<Vec<_>>().join("; ").into()
             }

@@ -32,19 +32,19 @@ pub(crate) struct World {
     _folder: TempDir,
 }
 
-/// A world on a SQLite file, and one on the PostgreSQL of `BENCH_DATABASE_URL` where that is set.
-pub(crate) fn worlds(runtime: &Runtime) -> Vec<World> {
+/// A world with these settings on a SQLite file, and one on the PostgreSQL of `BENCH_DATABASE_URL` where that is set.
+pub(crate) fn worlds(runtime: &Runtime, settings: &[(&str, &str)]) -> Vec<World> {
     runtime.block_on(async {
-        let mut worlds = vec![World::start(None).await];
+        let mut worlds = vec![World::start(None, settings).await];
         if let Ok(url) = std::env::var("BENCH_DATABASE_URL") {
-            worlds.push(World::start(Some(url)).await);
+            worlds.push(World::start(Some(url), settings).await);
         }
         worlds
     })
 }
 
 impl World {
-    async fn start(server: Option<String>) -> Self {
+    async fn start(server: Option<String>, changed: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("folder");
         let keyring = folder.path().join("keyring.json");
         Keyring::create(&keyring).expect("key ring");
@@ -52,6 +52,7 @@ impl World {
             ("server.data_dir", folder.path().display().to_string()),
             ("keys.keyring_file", keyring.display().to_string()),
         ];
+        settings.extend(changed.iter().map(|(key, value)| (*key, (*value).to_owned())));
         let mut schema = None;
         if let Some(server) = server {
             let name = format!("bench_{}", uuid::Uuid::new_v4().simple());

@@ -4,6 +4,7 @@
 
 pub mod account_key;
 pub mod account_revision;
+pub mod api_key;
 pub mod audit_event;
 pub mod catalog_revision;
 pub mod installation;

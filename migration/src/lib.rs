@@ -12,6 +12,7 @@ mod m20261124_000002_installations;
 mod m20261124_000003_keys;
 mod m20261124_000004_writes;
 mod m20261124_000005_audit;
+mod m20261124_000006_api_keys;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000003_keys::Migration),
             Box::new(m20261124_000004_writes::Migration),
             Box::new(m20261124_000005_audit::Migration),
+            Box::new(m20261124_000006_api_keys::Migration),
         ]
     }
 

@@ -24,6 +24,8 @@ pub struct AuthSection {
     pub api_key: bool,
     /// Tokens of identity providers are taken.
     pub jwt: bool,
+    /// What API keys are digested with; empty when not given.
+    pub pepper: String,
     gateway_token: String,
     gateway_networks: Arc<[IpNet]>,
     gateway_scopes: Scopes,
@@ -39,6 +41,7 @@ impl AuthSection {
             gateway: is_on("gateway"),
             api_key: is_on("api_key") || is_on("auto") && !is_private,
             jwt: is_on("jwt"),
+            pepper: resolved.text("auth.pepper").to_owned(),
             gateway_token: resolved.text("auth.gateway_token").to_owned(),
             gateway_networks: items(resolved.text("auth.gateway_networks")).filter_map(network).collect(),
             gateway_scopes: items(resolved.text("auth.gateway_scopes")).filter_map(Scope::parse).collect(),

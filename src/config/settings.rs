@@ -89,7 +89,7 @@ pub const SETTINGS: &[Setting] = &[
             "server.data_dir",
             Kind::Path,
             "./patchbay-data",
-            "Folder of the embedded database and its key ring; made when absent.",
+            "Folder of the embedded database, its key ring and its pepper; made when absent.",
         ),
     ),
     setting(
@@ -151,6 +151,15 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Scopes,
         "catalog:read,installations:read,installations:write,secrets:purge,audit:read",
         "What a request may do that the gateway vouches for.",
+    ),
+    named(
+        "PATCHBAY_AUTH_PEPPER",
+        setting(
+            "auth.pepper",
+            Kind::Secret,
+            "",
+            "What API keys are digested with, the same on every replica; at least 32 characters. Empty with the embedded database: pepper in server.data_dir.",
+        ),
     ),
     named(
         "PATCHBAY_DATABASE_URL",

@@ -4,6 +4,8 @@
 pub const SECRETS_PER_INSTALLATION: usize = 64;
 /// Deepest nesting of a JSON value supplied by a client.
 pub const JSON_DEPTH: usize = 64;
+/// Most API keys in force for one account alone; and of those for several accounts, altogether.
+pub const API_KEYS_IN_FORCE: u64 = 1_000;
 /// Largest page of either API.
 pub const PAGE_MAX: usize = 200;
 /// Page size when the client names none.

@@ -1,6 +1,7 @@
 //! The words of the business, as types. Nothing here knows a JSON shape, a header, a table or a transport.
 
 pub mod account;
+pub mod api_key;
 pub mod entry;
 pub mod event;
 pub mod installation;
@@ -14,6 +15,7 @@ pub mod scope;
 pub mod secret;
 
 pub use account::AccountId;
+pub use api_key::{ApiKey, ApiKeyRef, ApiKeySecret, ApiKeyWish, NewApiKey, PublicId, WishedAccounts};
 pub use entry::{AuthKind, Entry, EntryState, IntegrationId, Part};
 pub use event::{Action, Event, EventFilter, EventId, FieldNames};
 pub use installation::{CONNECTION, Installation, Params, SecretChange, Supplied};

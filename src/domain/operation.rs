@@ -44,6 +44,9 @@ operations! {
     ListEvents:            AuditRead,          "listEvents",           "Query.installationEvents";
     ListMcpConnections:    CatalogRead,        "listMcpConnections",   "Query.mcpConnections";
     ListNativeTools:       CatalogRead,        "listNativeTools",      "Query.nativeTools";
+    ListApiKeys:           KeysRead,           "listApiKeys",          "Query.apiKeys";
+    CreateApiKey:          KeysWrite,          "createApiKey",         "Mutation.createApiKey";
+    RevokeApiKey:          KeysWrite,          "revokeApiKey",         "Mutation.revokeApiKey";
 }
 
 impl Operation {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{AccountId, Scopes};
+use crate::error::{CredentialFault, Error, Result};
 
 /// On whose word a request acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,6 +111,17 @@ impl Principal {
     pub fn trusted(kind: ActorKind, label: impl Into<String>) -> Self {
         let actor = Actor { kind, id: String::new(), label: label.into() };
         Self { actor, accounts: Accounts::All, scopes: Scopes::ADMIN, expires_at: None }
+    }
+
+    /// Whether its time is not up yet.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when it is.
+    pub fn check_time(&self, now: DateTime<Utc>) -> Result<()> {
+        match self.expires_at {
+            Some(end) if end <= now => Err(Error::Unauthenticated(CredentialFault::Expired)),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -50,9 +50,9 @@ impl Failure {
                 Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
                 Error::Forbidden(_) => StatusCode::FORBIDDEN,
                 Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-                Error::NotFound => StatusCode::NOT_FOUND,
                 Error::NotInstalled => StatusCode::CONFLICT,
-                Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                Error::NotFound | Error::ApiKeyNotFound => StatusCode::NOT_FOUND,
+                Error::Invalid(_) | Error::ApiKeyInvalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 Error::SecretsUnavailable { .. } | Error::DatabaseUnavailable { .. } | Error::Overloaded => {
                     StatusCode::SERVICE_UNAVAILABLE
                 }
@@ -81,6 +81,8 @@ impl Failure {
                 Error::BadInput { .. } => "bad_user_input",
                 Error::NotFound => "integration_not_found",
                 Error::NotInstalled => "integration_not_installed",
+                Error::ApiKeyNotFound => "api_key_not_found",
+                Error::ApiKeyInvalid(_) => "api_key_invalid",
                 Error::Invalid(problems) if problems.iter().any(|p| p.part == Part::Params) => "params_invalid",
                 Error::Invalid(_) => "secrets_invalid",
                 Error::SecretsUnavailable { .. } => "secrets_unavailable",

@@ -16,7 +16,7 @@ use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
 /// Deepest nesting of selection sets, fragments counted: everything after the parser recurses too.
 pub(super) const LEVELS_MAX: usize = 64;
 /// Fields that answer a page: what stands under their `nodes` and `edges` counts once per item.
-const PAGED: [&str; 2] = ["integrations", "installationEvents"];
+const PAGED: [&str; 3] = ["integrations", "installationEvents", "apiKeys"];
 const PER_ITEM: [&str; 2] = ["nodes", "edges"];
 /// Fields that answer with the schema. `__typename` is not among them: clients add it to everything.
 const INTROSPECTION: [&str; 2] = ["__schema", "__type"];

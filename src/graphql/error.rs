@@ -51,7 +51,12 @@ fn code(error: &Error) -> &'static str {
         Error::AccountInvalid => "ACCOUNT_INVALID",
         Error::Unauthenticated(_) => "UNAUTHENTICATED",
         Error::Forbidden(_) => "FORBIDDEN",
-        Error::BadInput { .. } | Error::NotFound | Error::NotInstalled | Error::Invalid(_) => BAD_USER_INPUT,
+        Error::BadInput { .. }
+        | Error::NotFound
+        | Error::NotInstalled
+        | Error::Invalid(_)
+        | Error::ApiKeyNotFound
+        | Error::ApiKeyInvalid(_) => BAD_USER_INPUT,
         Error::SecretsUnavailable { .. } => "SECRETS_UNAVAILABLE",
         Error::Database { .. } | Error::DatabaseUnavailable { .. } => "DATABASE_ERROR",
         Error::Timeout => "TIMEOUT",

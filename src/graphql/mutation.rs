@@ -6,12 +6,13 @@ use async_graphql::{Context, InputType, Object, Pos, ServerError, Value};
 use super::error::Result;
 use super::query::caller;
 use super::types::{
-    InstallIntegrationInput, InstallIntegrationPayload, InstallationError, Integration, PurgeInstallationDataInput,
-    PurgeInstallationDataPayload, UninstallIntegrationInput, UninstallIntegrationPayload,
+    ApiKey, ApiKeyError, CreateApiKeyInput, CreateApiKeyPayload, InstallIntegrationInput, InstallIntegrationPayload,
+    InstallationError, Integration, PurgeInstallationDataInput, PurgeInstallationDataPayload, RevokeApiKeyInput,
+    RevokeApiKeyPayload, UninstallIntegrationInput, UninstallIntegrationPayload,
 };
 use crate::domain::{Operation, Supplied};
 use crate::error::Error;
-use crate::service::Outcome;
+use crate::service::{MadeKey, Outcome};
 
 /// Everything that can be done. Needs the account in `X-Account-ID`.
 pub(super) struct Mutation;
@@ -49,6 +50,26 @@ impl Mutation {
     ) -> Option<Result<PurgeInstallationDataPayload>> {
         Some(purge(ctx, input).await)
     }
+
+    /// Makes an API key. The answer holds it, this once: only a digest of it is kept. It may have no scope and no account
+    /// that the credentials lack, and a key cannot make one that outlives it. Needs the scope `keys:write`.
+    async fn create_api_key(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What it is to be.")] input: CreateApiKeyInput,
+    ) -> Option<Result<CreateApiKeyPayload>> {
+        Some(create_api_key(ctx, input).await)
+    }
+
+    /// Revokes an API key: it opens nothing any more from now on, through any replica within a second, and what is open
+    /// is closed. One that is revoked already stays as it is. Safe to repeat. Needs the scope `keys:write`.
+    async fn revoke_api_key(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which one.")] input: RevokeApiKeyInput,
+    ) -> Option<Result<RevokeApiKeyPayload>> {
+        Some(revoke_api_key(ctx, input).await)
+    }
 }
 
 async fn install(ctx: &Context<'_>, input: InstallIntegrationInput) -> Result<InstallIntegrationPayload> {
@@ -71,6 +92,25 @@ async fn purge(ctx: &Context<'_>, input: PurgeInstallationDataInput) -> Result<P
     Ok(PurgeInstallationDataPayload { integration, changed, user_errors })
 }
 
+async fn create_api_key(ctx: &Context<'_>, input: CreateApiKeyInput) -> Result<CreateApiKeyPayload> {
+    let tenant = caller(ctx).tenant(Operation::CreateApiKey)?;
+    Ok(match tenant.create_api_key(input.wish()?).await {
+        Ok(MadeKey { key, secret }) => {
+            let secret = Some(secret.expose().to_owned());
+            CreateApiKeyPayload { api_key: Some(ApiKey(key)), key: secret, user_errors: Vec::new() }
+        }
+        Err(error) => CreateApiKeyPayload { api_key: None, key: None, user_errors: ApiKeyError::of(error)? },
+    })
+}
+
+async fn revoke_api_key(ctx: &Context<'_>, input: RevokeApiKeyInput) -> Result<RevokeApiKeyPayload> {
+    let tenant = caller(ctx).tenant(Operation::RevokeApiKey)?;
+    Ok(match tenant.revoke_api_key(&input.id).await {
+        Ok(key) => RevokeApiKeyPayload { api_key: Some(ApiKey(key)), user_errors: Vec::new() },
+        Err(error) => RevokeApiKeyPayload { api_key: None, user_errors: ApiKeyError::of(error)? },
+    })
+}
+
 /// Whether the `input` of a mutation can be read, for all mutations of a request before the first of them runs.
 ///
 /// # Errors
@@ -83,6 +123,8 @@ pub(super) fn check_input(field: &str, input: Value, at: Pos) -> std::result::Re
         "installIntegration" => check::<InstallIntegrationInput>(input, at),
         "purgeInstallationData" => check::<PurgeInstallationDataInput>(input, at),
         "uninstallIntegration" => check::<UninstallIntegrationInput>(input, at),
+        "createApiKey" => check::<CreateApiKeyInput>(input, at),
+        "revokeApiKey" => check::<RevokeApiKeyInput>(input, at),
         _ => Ok(()),
     }
 }

@@ -7,12 +7,12 @@ use super::executor::Caller;
 use super::loaders::Loaders;
 use super::plan::InOneGo;
 use super::types::{
-    AuditEventConnection, AuditEventFilter, Integration, IntegrationConnection, IntegrationRef, IntegrationStatus,
-    McpConnectionList, NativeToolList, Node, PageArguments, size,
+    ApiKeyConnection, AuditEventConnection, AuditEventFilter, Integration, IntegrationConnection, IntegrationRef,
+    IntegrationStatus, McpConnectionList, NativeToolList, Node, PageArguments, first_of,
 };
-use crate::domain::limits::PAGE_DEFAULT;
 use crate::domain::{self, CatalogFilter, Cursor, Operation, Reference};
 use crate::error::Error;
+use crate::service::ApiKeyPage;
 
 /// Everything that can be asked. Needs the account in `X-Account-ID`, but for introspection.
 pub(super) struct Query;
@@ -65,10 +65,22 @@ impl Query {
         #[graphql(desc = "Only events that match.")] filter: Option<AuditEventFilter>,
     ) -> Result<AuditEventConnection> {
         let tenant = caller(ctx).tenant(Operation::ListEvents)?;
-        let limit = first.map_or(Ok(PAGE_DEFAULT), |first| size("first", first))?;
         let after = after.map(Cursor);
-        let page = tenant.events(&filter.unwrap_or_default().into(), limit, after.as_ref()).await?;
+        let page = tenant.events(&filter.unwrap_or_default().into(), first_of(first)?, after.as_ref()).await?;
         Ok(AuditEventConnection { page, is_first: after.is_none() })
+    }
+
+    /// The API keys that are good for the account and for none that the credentials do not cover, newest first, those
+    /// included that expired or were revoked. Never what proves one. Needs the scope `keys:read`.
+    async fn api_keys(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many, 1 to 200; 50 when not given.")] first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+    ) -> Result<ApiKeyConnection> {
+        let tenant = caller(ctx).tenant(Operation::ListApiKeys)?;
+        let page = ApiKeyPage { limit: first_of(first)?, after: after.map(Cursor) };
+        Ok(ApiKeyConnection::new(tenant.account(), tenant.api_keys(page).await?))
     }
 
     /// MCP connections: none yet. Needs the scope `catalog:read`.

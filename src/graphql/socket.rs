@@ -14,13 +14,15 @@ use axum::response::Response;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::PollSender;
 
 use super::GraphqlState;
 use super::executor::{Caller, SocketExecutor};
+use crate::domain::Principal;
 use crate::edge::{ACCOUNT_HEADER, Failure, Peer, RequestId, Visitor};
 use crate::error::Error;
+use crate::service::Services;
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// How long a client may take to send `connection_init`.
@@ -31,6 +33,8 @@ const PING_EVERY: Duration = Duration::from_secs(12);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long a message may take to be handed to the client.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is asked whether the credential that a socket was opened with still stands.
+const STANDING_EVERY: Duration = Duration::from_millis(250);
 /// Messages that wait for a slow client before its subscriptions wait too.
 const OUTGOING_MAX: usize = 16;
 
@@ -102,10 +106,13 @@ impl Connection {
         let initialised = Arc::new(AtomicBool::new(false));
         let refused = Arc::new(OnceLock::new());
         let (seen, refusal) = (initialised.clone(), refused.clone());
+        let admitted = Arc::new(OnceLock::new());
+        let fallen = fallen(self.state.edge.services.clone(), admitted.clone());
+        tokio::pin!(fallen);
         let protocol = GraphQLWebSocket::new_with_pair(PollSender::new(queue), incoming, executor, self.protocol)
             .on_connection_init(move |payload: Value| async move {
                 seen.store(true, Ordering::Relaxed);
-                self.admit(&payload).await.map_err(|error| {
+                self.admit(&payload, &admitted).await.map_err(|error| {
                     // The library's close code for this is the one for a malformed message.
                     let refused = refusal.get_or_init(|| Refused::of(&error));
                     GraphqlError::new(refused.reason.clone())
@@ -130,6 +137,7 @@ impl Connection {
                     last_heard = Instant::now();
                     continue;
                 }
+                reason = &mut fallen => Some(close(FORBIDDEN, reason)),
                 () = stopping.cancelled() => Some(close(GOING_AWAY, "Server is stopping")),
                 () = sleep_until(init_deadline), if !initialised.load(Ordering::Relaxed) => {
                     Some(close(INIT_TIMED_OUT, "Connection initialisation timeout"))
@@ -151,7 +159,7 @@ impl Connection {
 
     /// The caller of the connection, as the upgrade's headers have it, or those that `connection_init` gives instead: a
     /// browser cannot set headers on an upgrade.
-    async fn admit(mut self, payload: &Value) -> Result<Data, Error> {
+    async fn admit(mut self, payload: &Value, admitted: &OnceLock<Arc<Principal>>) -> Result<Data, Error> {
         let mut is_named = false;
         for (name, value) in payload.as_object().into_iter().flatten() {
             let Some(name) = INIT_HEADERS.into_iter().find(|header| name.eq_ignore_ascii_case(header.as_str())) else {
@@ -167,10 +175,23 @@ impl Connection {
             true => edge.visitor(&self.headers, self.peer, &self.request_id).await?,
             false => self.visitor,
         };
-        visitor.may_enter()?;
+        let (_, call) = visitor.may_enter()?;
+        admitted.get_or_init(|| call.principal.clone());
         let mut data = Data::default();
         data.insert(Caller { tenant: edge.services_of(&visitor), visitor, request_id: self.request_id });
         Ok(data)
+    }
+}
+
+/// Ends when the credential that a socket was opened with no longer stands, with the reason.
+async fn fallen(services: Services, admitted: Arc<OnceLock<Arc<Principal>>>) -> String {
+    loop {
+        sleep(STANDING_EVERY).await;
+        let Some(principal) = admitted.get() else { continue };
+        // While the database is away nothing is known, and nothing is sent either.
+        if let Err(error @ Error::Unauthenticated(_)) = services.check_standing(principal).await {
+            return error.public_message().into_owned();
+        }
     }
 }
 

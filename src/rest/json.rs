@@ -1,5 +1,7 @@
 //! Reading JSON that a client sent, strictly, and without quoting it.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::domain::Supplied;
@@ -42,6 +44,23 @@ pub(super) fn names(body: &[u8]) -> Result<Option<Vec<String>>> {
         }
         names => Ok(names),
     }
+}
+
+/// The body of a request of this shape.
+///
+/// # Errors
+/// [`Error::BadInput`] when it is not JSON, or of another shape.
+pub(super) fn body<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let shape = "The request body must be a JSON object whose fields have the documented types";
+    serde_json::from_value(parse(body)?).map_err(|_| Error::bad_input(shape))
+}
+
+/// The JSON text of an answer.
+///
+/// # Errors
+/// [`Error::Internal`], never seen.
+pub(super) fn text(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|e| Error::Internal { cause: e.to_string() })
 }
 
 fn part(object: &mut Map<String, Value>, name: &'static str) -> Result<Option<Map<String, Value>>> {

@@ -3,6 +3,7 @@
 //! Never names the store or the vault. No shape here has a field that could hold a secret value, but for the one answer
 //! of `secrets`.
 
+mod api_keys;
 mod body;
 mod error;
 mod events;
@@ -23,6 +24,7 @@ use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use api_keys::{ApiKeyBody, MadeApiKeyBody};
 pub use error::render;
 pub use events::Event;
 pub use openapi::document;
@@ -63,6 +65,9 @@ fn documented() -> OpenApiRouter<RestState> {
         .routes(routes!(integrations::purge))
         .routes(routes!(secrets::read))
         .routes(routes!(events::list))
+        .routes(routes!(api_keys::list))
+        .routes(routes!(api_keys::create))
+        .routes(routes!(api_keys::revoke))
         .routes(routes!(stubs::mcp_connections))
         .routes(routes!(stubs::native_tools));
     OpenApiRouter::with_openapi(openapi::header()).nest(PREFIX, routes)

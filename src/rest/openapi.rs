@@ -19,7 +19,7 @@ use super::{body, respond};
 use crate::domain::entry::Part;
 use crate::domain::{Operation, Scope};
 use crate::edge::Failure;
-use crate::error::{CredentialFault, Denial, Error, FieldProblem, RETRY_AFTER_SECONDS};
+use crate::error::{CredentialFault, Denial, Error, FieldProblem, InputProblem, RETRY_AFTER_SECONDS};
 
 const ACCOUNT: &str = "account";
 const CREDENTIALS: &str = "credentials";
@@ -41,6 +41,7 @@ const REQUEST_ID: &str = "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11";
         (name = "integrations", description = "The catalog as an account sees it, install and uninstall"),
         (name = "secrets", description = "Reading stored secrets back, where the operator turned it on"),
         (name = "audit", description = "Who did what, when, and to which names"),
+        (name = "api keys", description = "What programs prove themselves with"),
         (name = "tools", description = "Kinds of tools that are not built yet: their lists are empty")
     ),
     components(schemas(Problem, Include, body::InstallBody, body::ReadBody))
@@ -108,7 +109,7 @@ fn finish_operation(operation: &mut Described) {
         response.headers.insert("X-Request-Id".into(), text_header("The request's id, for support and logs"));
         match status.as_str() {
             "200" | "304" if is_read(&operation_id) => cacheable(response),
-            "200" | "304" => {}
+            "200" | "201" | "304" => {}
             _ => failing(response, &for_instance(&operation_id, status)),
         }
     }
@@ -150,6 +151,7 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
         "403" => {
             Error::Forbidden(Denial::Scope(Operation::of_rest(operation_id).map_or(Scope::Admin, |o| o.scope()))).into()
         }
+        "404" if operation_id == "revokeApiKey" => Error::ApiKeyNotFound.into(),
         "404" => Error::NotFound.into(),
         "409" => Error::NotInstalled.into(),
         "413" => Failure::BodyTooLarge { limit: 262_144 },
@@ -157,6 +159,10 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
         "422" if operation_id == "readSecrets" => {
             let name = Some("api_key".to_owned());
             Error::Invalid(vec![FieldProblem { part: Part::Secrets, name, message: "is not stored".into() }]).into()
+        }
+        "422" if operation_id == "createApiKey" => {
+            let message = "must lie in the future, before the year 10000".to_owned();
+            Error::ApiKeyInvalid(vec![InputProblem { field: "expires_at", message }]).into()
         }
         "422" => {
             let name = Some("api_version".to_owned());

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Kept by the client alone, and asked for again each time.
 const CACHE_CONTROL: &str = "private, no-cache";
@@ -68,8 +68,7 @@ impl Tag {
 
 /// The value as JSON, or 304 when the client has it already.
 pub(super) fn cached(request: &HeaderMap, value: &impl Serialize) -> Result<Response> {
-    let body = serde_json::to_vec(value).map_err(|e| Error::Internal { cause: e.to_string() })?;
-    Ok(cached_bytes(request, body))
+    Ok(cached_bytes(request, super::json::text(value)?))
 }
 
 /// The JSON text, or 304 when the client has it already.

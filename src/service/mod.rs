@@ -1,5 +1,6 @@
 //! What can be done, once, for both transports. Knows no status code, header or GraphQL type.
 
+mod api_keys;
 mod catalog;
 mod changes;
 mod cursor;
@@ -15,6 +16,9 @@ mod validation;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
+
+pub use api_keys::{ApiKeyPage, ApiKeys, MadeKey, Pepper};
 pub use changes::{Changes, Subscription};
 pub use events::EventPage;
 pub use installation::Outcome;
@@ -23,7 +27,7 @@ pub use reading::Opened;
 pub use snapshot::Snapshot;
 
 use crate::domain::limits::InstallLimits;
-use crate::domain::{AccountId, Call, Principal};
+use crate::domain::{AccountId, Call, Principal, api_key};
 use crate::error::{CredentialFault, Error, Result};
 use crate::store::{Store, TenantStore};
 use crate::vault::Vault;
@@ -44,6 +48,7 @@ struct Inner {
     turns: Turns,
     limits: InstallLimits,
     read_back: bool,
+    api_keys: ApiKeys,
 }
 
 /// Settings of the services.
@@ -74,14 +79,19 @@ impl Services {
     ///
     /// # Errors
     /// A sentence for the operator: the database fails, or the keys at hand are not the ones it was sealed with.
-    pub async fn start(store: Store, vault: Vault, settings: ServiceSettings) -> std::result::Result<Self, String> {
+    pub async fn start(
+        store: Store,
+        vault: Vault,
+        api_keys: ApiKeys,
+        settings: ServiceSettings,
+    ) -> std::result::Result<Self, String> {
         startup::record_key_checks(&store, &vault).await?;
         startup::load_catalog(&store).await?;
         let catalog = CatalogCache::load(&store).await.map_err(startup::sentence)?;
         let changes = Changes::new(settings.max_subscriptions_per_account, settings.subscription_poll);
         let ServiceSettings { limits, read_back, .. } = settings;
         let turns = Turns::default();
-        Ok(Self { inner: Arc::new(Inner { store, vault, catalog, changes, turns, limits, read_back }) })
+        Ok(Self { inner: Arc::new(Inner { store, vault, catalog, changes, turns, limits, read_back, api_keys }) })
     }
 
     /// What the account can do, on behalf of the one who asks.
@@ -94,8 +104,25 @@ impl Services {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`]; those of the database.
-    pub async fn authenticate(&self, _credential: &str) -> Result<Arc<Principal>> {
+    pub async fn authenticate(&self, credential: &str) -> Result<Arc<Principal>> {
+        if credential.starts_with(api_key::PREFIX) {
+            return self.api_keys().authenticate(credential).await;
+        }
         Err(Error::Unauthenticated(CredentialFault::Invalid))
+    }
+
+    /// Whether what was authenticated once still stands; asked again and again by what outlives a request.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when it expired or was revoked since; those of the database.
+    pub async fn check_standing(&self, principal: &Principal) -> Result<()> {
+        principal.check_time(Utc::now())?;
+        self.api_keys().check_standing(principal).await
+    }
+
+    /// The API keys.
+    pub fn api_keys(&self) -> &ApiKeys {
+        &self.inner.api_keys
     }
 
     /// The catalog as it stands.

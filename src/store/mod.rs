@@ -3,6 +3,7 @@
 //! Tenant rows are reached through [`TenantStore`], which knows its account; what belongs to no account, through
 //! [`SystemStore`], which only the command line and the start-up build.
 
+mod api_keys;
 mod catalog;
 mod changes;
 mod connect;
@@ -28,6 +29,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+pub use api_keys::{ApiKeyStore, KeysOf, Room, StoredKey};
 pub use catalog::{BuiltinRow, CatalogRow, Loaded};
 pub use changes::Change;
 pub use installations::StoredSecret;
@@ -120,6 +122,11 @@ impl Store {
     /// The part that belongs to no account: catalog, key checks.
     pub fn system(&self) -> SystemStore {
         SystemStore::new(self.clone())
+    }
+
+    /// The API keys, which belong to no account either.
+    pub fn api_keys(&self) -> ApiKeyStore {
+        ApiKeyStore::new(self.clone())
     }
 
     /// Whether the database answers and its schema is the one this binary knows.

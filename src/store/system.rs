@@ -3,7 +3,7 @@
 
 use ::entity::key_check;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Insert, Set, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Insert, QueryFilter, Set, Statement};
 
 use super::{Store, now};
 use crate::domain::{AccountId, EventId};
@@ -32,9 +32,10 @@ impl SystemStore {
         Self { store }
     }
 
-    /// All recorded key checks.
+    /// All recorded checks of provider keys.
     pub async fn key_checks(&self) -> Result<Vec<KeyCheckRow>> {
-        let rows = key_check::Entity::find().all(&self.store.read).await?;
+        let of_providers = key_check::Column::Provider.ne(super::api_keys::PEPPER);
+        let rows = key_check::Entity::find().filter(of_providers).all(&self.store.read).await?;
         Ok(rows.into_iter().map(read).collect())
     }
 

@@ -5,8 +5,6 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
 use std::path::Path;
 
 use base64::Engine;
@@ -15,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::envelope;
+use super::{envelope, private_file};
 
+/// What a file of them holds, in the words for an operator.
+const WHAT: &str = "key ring";
 /// Prefixed to the key before it is digested, so that the fingerprint serves for nothing else.
 pub(super) const CHECK_PURPOSE: &[u8] = b"patchbay.check.v1";
 
@@ -106,11 +106,23 @@ impl Keyring {
     /// # Errors
     /// As [`Keyring::parse`]; also when the file cannot be read, or group or others may read it.
     pub fn read(path: &Path) -> Result<Self, KeyringError> {
-        let name = path.display();
-        let named = |e: io::Error| KeyringError(format!("cannot read key ring {name}: {e}"));
-        refuse_open_permissions(path)?;
-        let text = Zeroizing::new(fs::read_to_string(path).map_err(named)?);
-        Self::parse(&text).map_err(|KeyringError(e)| KeyringError(format!("{name}: {e}")))
+        Self::read_with(path, private_file::read)
+    }
+
+    /// Reads a key ring file that another process may be writing at this moment.
+    ///
+    /// # Errors
+    /// As [`Keyring::read`].
+    pub fn read_new(path: &Path) -> Result<Self, KeyringError> {
+        Self::read_with(path, private_file::read_new)
+    }
+
+    fn read_with(
+        path: &Path,
+        read: fn(&Path, &str) -> Result<Zeroizing<String>, String>,
+    ) -> Result<Self, KeyringError> {
+        let text = read(path, WHAT).map_err(KeyringError)?;
+        Self::parse(&text).map_err(|KeyringError(e)| KeyringError(format!("{}: {e}", path.display())))
     }
 
     /// A document with one fresh key, id 1.
@@ -130,17 +142,8 @@ impl Keyring {
     /// # Errors
     /// When the file exists already or cannot be written.
     pub fn create(path: &Path) -> Result<(), KeyringError> {
-        let text = Self::generate()?;
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let write = || -> io::Result<()> {
-            let mut file = options.open(path)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        };
-        write().map_err(|e| KeyringError(format!("cannot write key ring {}: {e}", path.display())))
+        private_file::create(path, &Self::generate()?)
+            .map_err(|e| KeyringError(format!("cannot write {WHAT} {}: {e}", path.display())))
     }
 
     pub(super) fn primary(&self) -> u32 {
@@ -164,28 +167,10 @@ fn decode(item: &Item) -> Result<Zeroizing<[u8; 32]>, KeyringError> {
     bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| wrong())
 }
 
-#[cfg(unix)]
-fn refuse_open_permissions(path: &Path) -> Result<(), KeyringError> {
-    use std::os::unix::fs::PermissionsExt;
-    let name = path.display();
-    let mode =
-        fs::metadata(path).map_err(|e| KeyringError(format!("cannot read key ring {name}: {e}")))?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(KeyringError(format!(
-            "key ring {name} can be read by others (mode {:03o}): run `chmod 600 {name}`",
-            mode & 0o777
-        )));
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn refuse_open_permissions(_path: &Path) -> Result<(), KeyringError> {
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn refusal(json: &str) -> String {

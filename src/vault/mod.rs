@@ -6,6 +6,7 @@
 mod envelope;
 mod keyring;
 mod local;
+pub mod private_file;
 
 use zeroize::Zeroizing;
 

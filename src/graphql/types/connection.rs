@@ -165,11 +165,15 @@ impl PageArguments {
     }
 }
 
-/// The size of a page.
+/// How many a list that goes forward is asked for.
 ///
 /// # Errors
 /// Bad input when it is out of range.
-pub(in crate::graphql) fn size(name: &str, size: i32) -> Result<usize> {
+pub(in crate::graphql) fn first_of(first: Option<i32>) -> Result<usize> {
+    first.map_or(Ok(PAGE_DEFAULT), |first| size("first", first))
+}
+
+fn size(name: &str, size: i32) -> Result<usize> {
     let fits = usize::try_from(size).ok().filter(|size| (1..=PAGE_MAX).contains(size));
     fits.ok_or_else(|| Error::bad_input(format!("{name} must be from 1 to {PAGE_MAX}")))
 }

@@ -1,5 +1,6 @@
 //! The shapes of the graph.
 
+mod api_key;
 mod connection;
 mod event;
 mod installation;
@@ -7,7 +8,11 @@ mod integration;
 mod scalars;
 mod stubs;
 
-pub(super) use connection::{IntegrationConnection, PageArguments, size};
+pub(super) use api_key::{
+    ApiKey, ApiKeyConnection, ApiKeyError, CreateApiKeyInput, CreateApiKeyPayload, RevokeApiKeyInput,
+    RevokeApiKeyPayload,
+};
+pub(super) use connection::{IntegrationConnection, PageArguments, first_of};
 pub(super) use event::{AuditEventConnection, AuditEventFilter};
 pub(super) use installation::{
     InstallIntegrationInput, InstallIntegrationPayload, InstallationError, PurgeInstallationDataInput,

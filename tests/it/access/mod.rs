@@ -1,7 +1,62 @@
-//! Who may be which account, and what they may do: modes, credentials, scopes.
+//! Who may be which account: credentials, what they open, and what they do not.
 
+mod admission;
+mod api_keys;
+pub mod asking;
+mod command;
 mod gateway;
+mod limits_of_keys;
+mod pepper;
 mod purging;
 mod reading;
 mod samples;
 mod scopes;
+mod sockets;
+
+use chrono::{DateTime, Utc};
+use patchbay::domain::{ActorKind, ApiKeyWish, Principal, WishedAccounts};
+use patchbay::service::MadeKey;
+
+use crate::support::{Builder, Client, World};
+
+pub const PEPPER: &str = "test-pepper-test-pepper-test-pepper";
+
+/// A world that lets in who holds an API key, and nobody else.
+pub async fn world() -> World {
+    builder().start().await
+}
+
+/// Settings of such a world.
+pub fn builder() -> Builder {
+    World::builder().set(&[("auth.mode", "api_key"), ("auth.pepper", PEPPER)])
+}
+
+/// A key made by the operator. Without accounts it is for all of them.
+pub async fn key(world: &World, scopes: &[&str], accounts: &[&str]) -> MadeKey {
+    key_until(world, scopes, accounts, None).await
+}
+
+/// The same with an end.
+pub async fn key_until(
+    world: &World,
+    scopes: &[&str],
+    accounts: &[&str],
+    expires_at: Option<DateTime<Utc>>,
+) -> MadeKey {
+    let texts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let accounts = if accounts.is_empty() { WishedAccounts::All } else { WishedAccounts::Only(texts(accounts)) };
+    let wish = ApiKeyWish { name: "CANARY_name".into(), scopes: texts(scopes), accounts, expires_at };
+    let operator = Principal::trusted(ActorKind::Operator, "");
+    let made = world.app.services().api_keys().create(&operator, None, wish).await;
+    made.unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+/// A client that holds this key, and names an account or none.
+pub fn holder(world: &World, key: &MadeKey, account: Option<&str>) -> Client {
+    bearer(world, key.secret.expose(), account)
+}
+
+/// A client that sends this as its credential.
+pub fn bearer(world: &World, credential: &str, account: Option<&str>) -> Client {
+    Client::new(world.router(), account).header("authorization", format!("Bearer {credential}"))
+}

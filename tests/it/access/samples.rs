@@ -49,6 +49,17 @@ impl Sample {
                     Graphql("{ installationEvents(first: 1) { nodes { id } } }"),
                 ]
             }
+            Operation::ListApiKeys => {
+                vec![Rest(Method::GET, "/api-keys?limit=1", ""), Graphql("{ apiKeys(first: 1) { nodes { id } } }")]
+            }
+            Operation::CreateApiKey => vec![
+                Rest(Method::POST, "/api-keys", r#"{"name": "made", "scopes": []}"#),
+                Graphql(r#"mutation { createApiKey(input: {name: "made", scopes: []}) { userErrors { code } } }"#),
+            ],
+            Operation::RevokeApiKey => vec![
+                Rest(Method::POST, "/api-keys/nokeyyet/revoke", ""),
+                Graphql(r#"mutation { revokeApiKey(input: {id: "nokeyyet"}) { userErrors { code } } }"#),
+            ],
             Operation::ListMcpConnections => {
                 vec![Rest(Method::GET, "/mcp-connections", ""), Graphql("{ mcpConnections { totalCount } }")]
             }

@@ -54,26 +54,32 @@ fn every_operation_says_who_it_is_and_asks_for_the_account() {
     assert_eq!(
         ids,
         [
+            "createApiKey",
             "getIntegration",
             "installIntegration",
+            "listApiKeys",
             "listIntegrations",
             "listMcpConnections",
             "listNativeTools",
             "purgeInstallationData",
             "readSecrets",
+            "revokeApiKey",
             "uninstallIntegration",
         ]
     );
 }
 
 /// An operation's path in the document, and where a request to it goes.
-const OPERATIONS: [(&str, &str, &str); 8] = [
+const OPERATIONS: [(&str, &str, &str); 11] = [
     ("get", "/api/v1/integrations", LIST),
     ("get", "/api/v1/integrations/{id}", STRIPE),
     ("post", "/api/v1/integrations/{id}/install", INSTALL),
     ("post", "/api/v1/integrations/{id}/uninstall", UNINSTALL),
     ("post", "/api/v1/integrations/{id}/purge", "/api/v1/integrations/stripe/purge"),
     ("post", "/api/v1/integrations/{id}/secrets/read", "/api/v1/integrations/stripe/secrets/read"),
+    ("get", "/api/v1/api-keys", "/api/v1/api-keys"),
+    ("post", "/api/v1/api-keys", "/api/v1/api-keys"),
+    ("post", "/api/v1/api-keys/{id}/revoke", "/api/v1/api-keys/8Fq2LmZx/revoke"),
     ("get", "/api/v1/mcp-connections", "/api/v1/mcp-connections"),
     ("get", "/api/v1/native-tools", "/api/v1/native-tools"),
 ];
@@ -96,6 +102,8 @@ async fn provoke(acme: &Client, nobody: &Client, method: &str, path: &str) -> Ve
         send(acme, path, "{\"params\": {\"api_version\": 1}}").await,
         send(&acme.clone().header("accept", PROBLEM), path, "{\"params\": {\"api_version\": 1}}").await,
         send(acme, path, "{\"secrets\": {\"api_key\": \"sk_test_CANARY_1\"}}").await,
+        send(acme, path, "{\"name\": \"x\", \"scopes\": [\"keys:read\"]}").await,
+        send(acme, path, "{\"name\": \"\", \"scopes\": [\"keys:read\"]}").await,
         send(&acme.clone().header("x-large", "x".repeat(40_000)), path, "{}").await,
         send(acme, &format!("{path}?include=schemas&limit=3"), "").await,
     ]

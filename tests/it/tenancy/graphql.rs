@@ -39,6 +39,13 @@ const CASES: &[(&str, &[&str])] = &[
             r#"(id: "acme")"#,
         ],
     ),
+    ("Query.apiKeys", &["", "(first: 1)"]),
+    // What comes of a wish that is granted is new each time: `access` has those.
+    ("Mutation.createApiKey", &[r#"(input: {name: "", scopes: []})"#]),
+    (
+        "Mutation.revokeApiKey",
+        &[r#"(input: {id: "8Fq2LmZx"})"#, r#"(input: {id: "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11"})"#],
+    ),
     ("Query.mcpConnections", &[""]),
     ("Query.nativeTools", &[""]),
     (

@@ -29,6 +29,9 @@ async fn furnish(world: &World) {
     let slack = json!({"params": {"note": MARK}, "secrets": {"bot_token": format!("xoxb-CANARY_{MARK}")}});
     acme.post("/api/v1/integrations/slack/install", &slack).await.ok();
     acme.post("/api/v1/integrations/slack/uninstall", &Value::Null).await.ok();
+    let made = acme.post("/api/v1/api-keys", &json!({"name": MARK, "scopes": ["admin"]})).await;
+    // Without a pepper there are no keys.
+    assert!([201, 403].contains(&made.status.as_u16()), "{}", made.text());
 }
 
 /// What an answer tells, apart from what is new each time: the request's id, the moment of an install just made, and

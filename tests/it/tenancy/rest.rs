@@ -74,6 +74,16 @@ const CASES: &[(&str, &[Request])] = &[
             (Method::POST, "/integrations/stripe/secrets/read", r#"{"names": ["webhook_secret"]}"#),
         ],
     ),
+    ("listApiKeys", &[(Method::GET, "/api-keys", ""), (Method::GET, "/api-keys?limit=1", "")]),
+    // What comes of a wish that is granted is new each time: `access` has those.
+    ("createApiKey", &[(Method::POST, "/api-keys", r#"{"name": "", "scopes": []}"#)]),
+    (
+        "revokeApiKey",
+        &[
+            (Method::POST, "/api-keys/8Fq2LmZx/revoke", ""),
+            (Method::POST, "/api-keys/0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11/revoke", ""),
+        ],
+    ),
     ("listMcpConnections", &[(Method::GET, "/mcp-connections", "")]),
     ("listNativeTools", &[(Method::GET, "/native-tools", "")]),
 ];

@@ -1,0 +1,147 @@
+//! Who holds a key: answered from memory for at most half a second after the database said so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use quick_cache::sync::Cache;
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use super::ApiKeys;
+use super::notes::Notes;
+use crate::domain::{ActorKind, ApiKeyRef, ApiKeySecret, Principal, PublicId};
+use crate::error::{CredentialFault, Error, Result};
+use crate::store::{ApiKeyStore, StoredKey, now};
+
+/// How long what was read of a key is believed: a key that was revoked through any replica opens nothing after a second.
+const BELIEVED: Duration = Duration::from_millis(500);
+/// Keys remembered, about 0.5 KiB each. Of more than these the ones used least are read again each time.
+const REMEMBERED: usize = 10_000;
+/// How exactly the last use of a key is noted.
+const NOTED_EVERY: TimeDelta = TimeDelta::seconds(60);
+
+/// What is remembered of keys, those among them that are none.
+pub(super) struct Admission {
+    keys: ApiKeyStore,
+    remembered: Cache<PublicId, Arc<Remembered>>,
+    notes: Notes,
+}
+
+struct Remembered {
+    /// Just before the database was asked.
+    asked_at: Instant,
+    key: Option<Known>,
+}
+
+struct Known {
+    id: Uuid,
+    digest: [u8; 32],
+    principal: Arc<Principal>,
+    is_revoked: bool,
+    /// When its next use is to be noted.
+    note_from: Option<DateTime<Utc>>,
+    is_noted: AtomicBool,
+}
+
+impl ApiKeys {
+    /// Who holds this credential.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`]: invalid for all that is not the whole text of a key, so that only its holder learns
+    /// that it expired or was revoked. Those of the database.
+    pub async fn authenticate(&self, credential: &str) -> Result<Arc<Principal>> {
+        let invalid = || Error::Unauthenticated(CredentialFault::Invalid);
+        let pepper = self.pepper.as_ref().filter(|_| self.is_on).ok_or_else(invalid)?;
+        let secret = ApiKeySecret::parse(credential).ok_or_else(invalid)?;
+        let given = pepper.digest(&secret);
+        let remembered = self.admission.recall(secret.public_id()).await?;
+        // A key that is not there is compared, too: it takes as long as a wrong secret of one that is.
+        let expected = remembered.key.as_ref().map_or(&[0; 32], |known| &known.digest);
+        let is_proven = bool::from(given.ct_eq(expected));
+        let known = remembered.key.as_ref().filter(|_| is_proven).ok_or_else(invalid)?;
+        let at = now();
+        known.check(at)?;
+        self.admission.note_use(known, at);
+        Ok(known.principal.clone())
+    }
+
+    /// Whether a key that opened something long-lived still stands.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when it expired or was revoked; those of the database.
+    pub async fn check_standing(&self, principal: &Principal) -> Result<()> {
+        let Some(id) = PublicId::parse(&principal.actor.id).filter(|_| principal.actor.kind == ActorKind::ApiKey)
+        else {
+            return Ok(());
+        };
+        match &self.admission.recall(id).await?.key {
+            Some(known) => known.check(now()),
+            None => Err(Error::Unauthenticated(CredentialFault::Revoked)),
+        }
+    }
+}
+
+impl Admission {
+    pub(super) fn new(keys: ApiKeyStore) -> Self {
+        Self { notes: Notes::new(keys.clone(), NOTED_EVERY), remembered: Cache::new(REMEMBERED), keys }
+    }
+
+    /// Forgets a key, so that what just happened to it is seen here at once.
+    pub(super) fn forget(&self, id: PublicId) {
+        self.remembered.remove(&id);
+    }
+
+    /// What the database said of a key a moment ago, or says now. Of requests for one key, one asks and the others wait.
+    async fn recall(&self, id: PublicId) -> Result<Arc<Remembered>> {
+        let arrived = Instant::now();
+        let is_believed = |known: &Remembered| known.asked_at + BELIEVED > arrived;
+        if let Some(known) = self.remembered.get(&id).filter(|known| is_believed(known)) {
+            return Ok(known);
+        }
+        loop {
+            self.remembered.remove_if(&id, |known| !is_believed(known));
+            let known = self.remembered.get_or_insert_async(&id, self.ask(id)).await?;
+            // One that was asked for long before this request came, and was slow, is asked for again.
+            if is_believed(&known) {
+                return Ok(known);
+            }
+        }
+    }
+
+    async fn ask(&self, id: PublicId) -> Result<Arc<Remembered>> {
+        let asked_at = Instant::now();
+        let stored = self.keys.find(ApiKeyRef::Public(id)).await?;
+        Ok(Arc::new(Remembered { asked_at, key: stored.map(Known::from) }))
+    }
+
+    fn note_use(&self, known: &Known, at: DateTime<Utc>) {
+        if known.note_from.is_none_or(|from| from <= at) && !known.is_noted.swap(true, Ordering::Relaxed) {
+            self.notes.add(known.id);
+        }
+    }
+}
+
+impl Known {
+    /// Whether the key is in force at this moment.
+    fn check(&self, at: DateTime<Utc>) -> Result<()> {
+        if self.is_revoked {
+            return Err(Error::Unauthenticated(CredentialFault::Revoked));
+        }
+        self.principal.check_time(at)
+    }
+}
+
+impl From<StoredKey> for Known {
+    fn from(StoredKey { key, digest }: StoredKey) -> Self {
+        Self {
+            id: key.id,
+            digest,
+            principal: Arc::new(key.principal()),
+            is_revoked: key.revoked_at.is_some(),
+            note_from: key.last_used_at.map(|at| at + NOTED_EVERY),
+            is_noted: AtomicBool::new(false),
+        }
+    }
+}
