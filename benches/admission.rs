@@ -6,7 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use patchbay::domain::{ActorKind, ApiKeySecret, ApiKeyWish, Principal, WishedAccounts};
+use patchbay::domain::{ActorKind, ApiKeySecret, ApiKeyWish, Call, WishedAccounts};
 use tokio::runtime::Runtime;
 
 /// Somewhat more than a key is believed.
@@ -16,7 +16,7 @@ fn admission(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("runtime");
     for world in support::worlds(&runtime, &[("auth.mode", "open,api_key"), ("auth.pepper", &"pepper".repeat(6))]) {
         let services = world.app.services();
-        let operator = Principal::trusted(ActorKind::Operator, "benchmark");
+        let operator = Call::trusted(ActorKind::Operator, "benchmark");
         let wish = ApiKeyWish {
             name: "benchmark".into(),
             scopes: vec!["installations:read".into()],

@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
@@ -10,7 +9,7 @@ use axum::http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use patchbay::app::App;
 use patchbay::config::{Config, Resolved, Sources};
-use patchbay::domain::{AccountId, ActorKind, Call, CatalogFilter, Principal, Reference, Supplied};
+use patchbay::domain::{AccountId, ActorKind, Call, CatalogFilter, Reference, Supplied};
 use patchbay::service::TenantServices;
 use patchbay::vault::Keyring;
 use sea_orm::{ConnectionTrait, Database};
@@ -86,8 +85,7 @@ impl World {
     /// The next account's services.
     pub(crate) fn tenant(&self) -> TenantServices {
         let account = AccountId::parse(&self.next_account()).expect("account");
-        let principal = Arc::new(Principal::trusted(ActorKind::System, "benchmark"));
-        self.app.services().tenant(account, Call { principal, request_id: "benchmark".into() })
+        self.app.services().tenant(account, Call::trusted(ActorKind::System, "benchmark"))
     }
 
     /// A request through the router for the next account; its body, which is a 200's.

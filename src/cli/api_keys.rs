@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use super::print::{print, tell};
 use crate::app;
 use crate::config::Config;
-use crate::domain::{AccountId, Accounts, ActorKind, ApiKey, ApiKeyWish, Principal, Scope, WishedAccounts};
+use crate::domain::{AccountId, Accounts, ActorKind, ApiKey, ApiKeyWish, Call, Scope, WishedAccounts};
 use crate::error::Error;
 use crate::rest::{ApiKeyBody, MadeApiKeyBody};
 use crate::service::{ApiKeys, MadeKey};
@@ -149,8 +149,8 @@ async fn revoke(keys: &ApiKeys, id: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn operator() -> Principal {
-    Principal::trusted(ActorKind::Operator, "")
+fn operator() -> Call {
+    Call::trusted(ActorKind::Operator, "")
 }
 
 fn state_of(key: &ApiKey) -> String {

@@ -70,6 +70,11 @@ impl Event {
         Self { integration: Some(Subject { id: entry.id, name: entry.name.clone() }), fields, ..self }
     }
 
+    /// The same event, done to these names.
+    pub fn about(self, fields: FieldNames) -> Self {
+        Self { fields, ..self }
+    }
+
     /// The same event, ended this way.
     pub fn ended(self, outcome: Outcome) -> Self {
         Self { outcome, ..self }
@@ -167,7 +172,7 @@ words! {
     }
 }
 
-/// The names of what was changed or read, `secrets.api_key` or `params.region` style. At most 200, each of at most 128
+/// The names of what was changed or read, `secrets.api_key`, `params.region` or `api_keys.8Fq2LmZx` style. At most 200, each of at most 128
 /// characters behind its part. Secrets come first, so that a flood of params never crowds them out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldNames(Vec<String>);
@@ -184,6 +189,11 @@ impl FieldNames {
     /// These secrets.
     pub fn of_secrets<'a>(names: impl IntoIterator<Item = &'a SecretName>) -> Self {
         Self::of(BTreeSet::from_iter(names.into_iter().map(SecretName::as_str)), [])
+    }
+
+    /// This API key, by its public id.
+    pub fn of_api_key(public_id: &str) -> Self {
+        Self(vec![format!("api_keys.{public_id}")])
     }
 
     /// As they were stored.

@@ -134,6 +134,13 @@ pub struct Call {
     pub request_id: Arc<str>,
 }
 
+impl Call {
+    /// By the server itself or its operator: no request.
+    pub fn trusted(kind: ActorKind, label: impl Into<String>) -> Self {
+        Self { principal: Arc::new(Principal::trusted(kind, label)), request_id: "".into() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

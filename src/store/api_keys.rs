@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use super::failure::Failed;
 use super::pool::Transaction;
-use super::{Outcome, Store, Work, now};
-use crate::domain::{AccountId, Accounts, ApiKey, ApiKeyRef, Scope};
+use super::{Outcome, Store, TenantStore, Work, now};
+use crate::domain::{AccountId, Accounts, ApiKey, ApiKeyRef, Event, Scope};
 use crate::error::{Error, Result};
 
 /// The pepper among the checks of keys.
@@ -99,16 +99,22 @@ impl ApiKeyStore {
     ///
     /// # Errors
     /// [`Error::Internal`] when the pepper on record is another one by now; those of the database.
-    pub async fn add(&self, key: StoredKey, fingerprint: String, room: Room) -> Result<bool> {
-        self.store.transaction(Add { key, fingerprint, room }).await
+    pub async fn add(&self, key: StoredKey, fingerprint: String, room: Room, event: Event) -> Result<bool> {
+        let log = self.log_of(&key.key);
+        self.store.transaction(Add { key, fingerprint, room, log, event }).await
     }
 
     /// Ends a key; one that is revoked already stays as it is.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn revoke(&self, id: Uuid, at: DateTime<Utc>, by: String) -> Result<()> {
-        self.store.transaction(Revoke { id, at, by }).await
+    pub async fn revoke(&self, key: &ApiKey, at: DateTime<Utc>, by: String, event: Event) -> Result<()> {
+        self.store.transaction(Revoke { id: key.id, at, by, log: self.log_of(key), event }).await
+    }
+
+    /// Where the events of a key belong: with its account, or with the operator when it has several or all.
+    fn log_of(&self, key: &ApiKey) -> TenantStore {
+        self.store.tenant(key.accounts.single().cloned().unwrap_or_else(AccountId::operator))
     }
 
     /// Notes that these keys were in use, unless that is noted already of the last so many seconds.
@@ -160,6 +166,8 @@ struct Add {
     key: StoredKey,
     fingerprint: String,
     room: Room,
+    log: TenantStore,
+    event: Event,
 }
 
 #[expect(clippy::disallowed_methods, reason = "API keys belong to no account")]
@@ -180,8 +188,8 @@ impl Work for Add {
         if !has_room {
             return Ok(Outcome::Nothing(false));
         }
-        // The event of the audit log, api_key.created, belongs into this transaction.
         Insert::one(row).exec_without_returning(t).await?;
+        self.log.insert_event(&self.event, t).await?;
         Ok(Outcome::Commit(true))
     }
 }
@@ -190,6 +198,8 @@ struct Revoke {
     id: Uuid,
     at: DateTime<Utc>,
     by: String,
+    log: TenantStore,
+    event: Event,
 }
 
 #[expect(clippy::disallowed_methods, reason = "API keys belong to no account")]
@@ -208,7 +218,7 @@ impl Work for Revoke {
         if done.rows_affected == 0 {
             return Ok(Outcome::Nothing(()));
         }
-        // The event of the audit log, api_key.revoked, belongs into this transaction.
+        self.log.insert_event(&self.event, t).await?;
         Ok(Outcome::Commit(()))
     }
 }

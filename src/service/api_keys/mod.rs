@@ -15,8 +15,8 @@ pub use pepper::Pepper;
 use super::{TenantServices, startup};
 use crate::domain::limits::API_KEYS_IN_FORCE;
 use crate::domain::{
-    AccountId, Accounts, Actor, ActorKind, ApiKey, ApiKeyRef, ApiKeySecret, ApiKeyWish, NewApiKey, Principal, PublicId,
-    Scopes, Slice,
+    AccountId, Accounts, Action, Actor, ActorKind, ApiKey, ApiKeyRef, ApiKeySecret, ApiKeyWish, Call, Event,
+    FieldNames, NewApiKey, Principal, PublicId, Scopes, Slice,
 };
 use crate::error::{Denial, Error, InputProblem, Result};
 use crate::store::{self, ApiKeyStore, KeysOf, Room, Store, StoredKey};
@@ -69,10 +69,10 @@ impl ApiKeys {
     /// [`Error::ApiKeyInvalid`] with one problem per field, also when there are too many keys already;
     /// [`Error::Forbidden`] for a scope or account that the principal lacks, a key that would outlive the one that makes
     /// it, or a server without a pepper; those of the database.
-    pub async fn create(&self, by: &Principal, own: Option<&AccountId>, wish: ApiKeyWish) -> Result<MadeKey> {
+    pub async fn create(&self, by: &Call, own: Option<&AccountId>, wish: ApiKeyWish) -> Result<MadeKey> {
         let new = wish.check(own, store::now())?;
-        may_give(by, &new)?;
-        let made = self.make(&by.actor, new, Room::Below(API_KEYS_IN_FORCE)).await?;
+        may_give(&by.principal, &new)?;
+        let made = self.make(by, new, Room::Below(API_KEYS_IN_FORCE)).await?;
         made.ok_or_else(|| {
             let message = format!("have {API_KEYS_IN_FORCE} keys in force, the most there may be: revoke one first");
             Error::ApiKeyInvalid(vec![InputProblem { field: "accounts", message }])
@@ -88,9 +88,9 @@ impl ApiKeys {
         if !self.keys.is_empty().await? {
             return Ok(None);
         }
-        let system = Principal::trusted(ActorKind::System, FIRST);
+        let system = Call::trusted(ActorKind::System, FIRST);
         let new = NewApiKey { name: FIRST.into(), scopes: Scopes::ADMIN, accounts: Accounts::All, expires_at: None };
-        self.make(&system.actor, new, Room::First).await
+        self.make(&system, new, Room::First).await
     }
 
     /// Ends a key at once; one that is revoked already stays as it is. Named on behalf of an account, it must be visible
@@ -98,16 +98,17 @@ impl ApiKeys {
     ///
     /// # Errors
     /// [`Error::ApiKeyNotFound`]; those of the database.
-    pub async fn revoke(&self, by: &Principal, account: Option<&AccountId>, named: &str) -> Result<ApiKey> {
+    pub async fn revoke(&self, by: &Call, account: Option<&AccountId>, named: &str) -> Result<ApiKey> {
         let Some(named) = ApiKeyRef::parse(named) else { return Err(Error::ApiKeyNotFound) };
         let key = self.find(named).await?;
-        if account.is_some_and(|account| !key.is_visible(account, &by.accounts)) {
+        if account.is_some_and(|account| !key.is_visible(account, &by.principal.accounts)) {
             return Err(Error::ApiKeyNotFound);
         }
         if key.revoked_at.is_some() {
             return Ok(key);
         }
-        self.keys.revoke(key.id, store::now(), name_of(&by.actor)).await?;
+        let event = event(by, Action::ApiKeyRevoked, &key);
+        self.keys.revoke(&key, store::now(), name_of(&by.principal.actor), event).await?;
         if let Some(id) = PublicId::parse(&key.public_id) {
             self.admission.forget(id);
         }
@@ -138,7 +139,7 @@ impl ApiKeys {
         self.keys.find(named).await?.map(|stored| stored.key).ok_or(Error::ApiKeyNotFound)
     }
 
-    async fn make(&self, by: &Actor, new: NewApiKey, room: Room) -> Result<Option<MadeKey>> {
+    async fn make(&self, by: &Call, new: NewApiKey, room: Room) -> Result<Option<MadeKey>> {
         let pepper = self.pepper.as_ref().ok_or(Error::Forbidden(Denial::NoPepper))?;
         let secret = ApiKeySecret::generate()?;
         let key = ApiKey {
@@ -148,14 +149,15 @@ impl ApiKeys {
             scopes: new.scopes,
             accounts: new.accounts,
             created_at: store::now(),
-            created_by: name_of(by),
+            created_by: name_of(&by.principal.actor),
             expires_at: new.expires_at,
             last_used_at: None,
             revoked_at: None,
             revoked_by: None,
         };
         let stored = StoredKey { key: key.clone(), digest: pepper.digest(&secret) };
-        let is_added = self.keys.add(stored, pepper.fingerprint(), room).await?;
+        let event = event(by, Action::ApiKeyCreated, &key);
+        let is_added = self.keys.add(stored, pepper.fingerprint(), room, event).await?;
         Ok(is_added.then_some(MadeKey { key, secret }))
     }
 }
@@ -173,6 +175,11 @@ fn may_give(by: &Principal, new: &NewApiKey) -> Result<()> {
         Some(end) if new.expires_at.is_none_or(|at| at > end) => Err(Error::Forbidden(Denial::KeyExpiry)),
         _ => Ok(()),
     }
+}
+
+/// What the audit log keeps of a key's birth or end.
+fn event(by: &Call, action: Action, key: &ApiKey) -> Event {
+    Event::new(by, action).about(FieldNames::of_api_key(&key.public_id))
 }
 
 /// Who did something, `api_key:8Fq2LmZx` style.
@@ -197,7 +204,7 @@ impl TenantServices {
     /// # Errors
     /// Those of [`ApiKeys::create`].
     pub async fn create_api_key(&self, wish: ApiKeyWish) -> Result<MadeKey> {
-        self.inner().api_keys.create(&self.call.principal, Some(self.account()), wish).await
+        self.inner().api_keys.create(&self.call, Some(self.account()), wish).await
     }
 
     /// Ends a key that is visible to the account, named by either of its ids.
@@ -205,6 +212,6 @@ impl TenantServices {
     /// # Errors
     /// Those of [`ApiKeys::revoke`].
     pub async fn revoke_api_key(&self, named: &str) -> Result<ApiKey> {
-        self.inner().api_keys.revoke(&self.call.principal, Some(self.account()), named).await
+        self.inner().api_keys.revoke(&self.call, Some(self.account()), named).await
     }
 }

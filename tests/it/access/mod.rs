@@ -14,7 +14,7 @@ mod scopes;
 mod sockets;
 
 use chrono::{DateTime, Utc};
-use patchbay::domain::{ActorKind, ApiKeyWish, Principal, WishedAccounts};
+use patchbay::domain::{ActorKind, ApiKeyWish, Call, WishedAccounts};
 use patchbay::service::MadeKey;
 
 use crate::support::{Builder, Client, World};
@@ -46,7 +46,7 @@ pub async fn key_until(
     let texts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let accounts = if accounts.is_empty() { WishedAccounts::All } else { WishedAccounts::Only(texts(accounts)) };
     let wish = ApiKeyWish { name: "CANARY_name".into(), scopes: texts(scopes), accounts, expires_at };
-    let operator = Principal::trusted(ActorKind::Operator, "");
+    let operator = Call::trusted(ActorKind::Operator, "");
     let made = world.app.services().api_keys().create(&operator, None, wish).await;
     made.unwrap_or_else(|error| panic!("{error:?}"))
 }

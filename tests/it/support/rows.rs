@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use entity::{account_key, account_revision, installation, installation_secret, integration};
-use std::sync::Arc;
-
-use patchbay::domain::{AccountId, ActorKind, Call, IntegrationId, Principal, SecretName};
+use patchbay::domain::{AccountId, ActorKind, Call, IntegrationId, SecretName};
 use patchbay::vault::{DataKey, Keyring, SecretPlace, Vault, WrappedKey};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::Value;
@@ -125,5 +123,5 @@ pub fn account_id(text: &str) -> AccountId {
 
 /// On behalf of the test itself, with every right.
 pub fn call() -> Call {
-    Call { principal: Arc::new(Principal::trusted(ActorKind::System, "test")), request_id: "test".into() }
+    Call::trusted(ActorKind::System, "test")
 }
