@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look and meddle behind the server's back")]
 
 mod architecture;
+mod audit;
 mod catalog;
 mod cli;
 mod concurrency;

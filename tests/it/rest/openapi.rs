@@ -55,6 +55,7 @@ fn every_operation_says_who_it_is_and_asks_for_the_account() {
         [
             "getIntegration",
             "installIntegration",
+            "listEvents",
             "listIntegrations",
             "listMcpConnections",
             "listNativeTools",
@@ -64,11 +65,12 @@ fn every_operation_says_who_it_is_and_asks_for_the_account() {
 }
 
 /// An operation's path in the document, and where a request to it goes.
-const OPERATIONS: [(&str, &str, &str); 6] = [
+const OPERATIONS: [(&str, &str, &str); 7] = [
     ("get", "/api/v1/integrations", LIST),
     ("get", "/api/v1/integrations/{id}", STRIPE),
     ("post", "/api/v1/integrations/{id}/install", INSTALL),
     ("post", "/api/v1/integrations/{id}/uninstall", UNINSTALL),
+    ("get", "/api/v1/events", "/api/v1/events"),
     ("get", "/api/v1/mcp-connections", "/api/v1/mcp-connections"),
     ("get", "/api/v1/native-tools", "/api/v1/native-tools"),
 ];

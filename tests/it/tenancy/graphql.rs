@@ -39,6 +39,18 @@ const CASES: &[(&str, &[&str])] = &[
             r#"(id: "acme")"#,
         ],
     ),
+    (
+        "Query.installationEvents",
+        &[
+            "",
+            "(first: 1)",
+            r#"(filter: {integration: {name: "stripe"}})"#,
+            r#"(filter: {integration: {id: "c5c44806-6981-5408-a812-edbd36c0eef2"}})"#,
+            r#"(filter: {actor: "anonymous", outcome: SUCCEEDED})"#,
+            "(filter: {action: INSTALLATION_UNINSTALLED})",
+            r#"(filter: {since: "2020-01-01T00:00:00Z"})"#,
+        ],
+    ),
     ("Query.mcpConnections", &[""]),
     ("Query.nativeTools", &[""]),
     (

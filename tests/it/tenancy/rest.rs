@@ -54,6 +54,17 @@ const CASES: &[(&str, &[Request])] = &[
             (Method::GET, "/integrations", ""),
         ],
     ),
+    (
+        "listEvents",
+        &[
+            (Method::GET, "/events", ""),
+            (Method::GET, "/events?integration=stripe", ""),
+            (Method::GET, "/events?integration=c5c44806-6981-5408-a812-edbd36c0eef2", ""),
+            (Method::GET, "/events?actor=anonymous&outcome=succeeded", ""),
+            (Method::GET, "/events?action=installation.uninstalled&limit=1", ""),
+            (Method::GET, "/events?since=2020-01-01T00:00:00Z", ""),
+        ],
+    ),
     ("listMcpConnections", &[(Method::GET, "/mcp-connections", "")]),
     ("listNativeTools", &[(Method::GET, "/native-tools", "")]),
 ];
