@@ -118,11 +118,17 @@ enum Keys {
     },
 }
 
+const EXPORT_HELP: &str = "\
+Examples:
+  patchbay audit export > events.jsonl
+  patchbay audit export --account acme --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z";
+
 #[derive(Subcommand)]
 enum Audit {
     /// Write the events to standard output, one JSON object a line
     ///
     /// Account by account, and of each the oldest first. Reads the database itself: the server may run or not.
+    #[command(after_help = EXPORT_HELP)]
     Export(audit::Export),
 }
 

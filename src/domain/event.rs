@@ -65,13 +65,13 @@ impl Event {
         }
     }
 
-    /// The same event, done to these names of an integration.
-    pub fn of(self, entry: &Entry, fields: FieldNames) -> Self {
-        Self { integration: Some(Subject { id: entry.id, name: entry.name.clone() }), fields, ..self }
+    /// The same event, done to an integration.
+    pub fn of(self, entry: &Entry) -> Self {
+        Self { integration: Some(Subject { id: entry.id, name: entry.name.clone() }), ..self }
     }
 
-    /// The same event, done to these names.
-    pub fn about(self, fields: FieldNames) -> Self {
+    /// The same event, about these names.
+    pub fn naming(self, fields: FieldNames) -> Self {
         Self { fields, ..self }
     }
 
@@ -107,7 +107,7 @@ impl EventId {
         /// As many as the id has room for.
         const LAST: u64 = (1 << 48) - 1;
         // Ids know milliseconds: the first one that is not before the moment.
-        let begun = i64::from(at.timestamp_subsec_nanos() % 1_000_000 > 0);
+        let begun = i64::from(!at.timestamp_subsec_nanos().is_multiple_of(1_000_000));
         let millis = u64::try_from(at.timestamp_millis().saturating_add(begun)).unwrap_or(0);
         Self(Builder::from_unix_timestamp_millis(millis.min(LAST), &[0; 10]).into_uuid())
     }
@@ -191,9 +191,9 @@ impl FieldNames {
         Self::of(BTreeSet::from_iter(names.into_iter().map(SecretName::as_str)), [])
     }
 
-    /// This API key, by its public id.
+    /// This API key, by the id that it shows: `api_key.3fK9aB2x` style.
     pub fn of_api_key(public_id: &str) -> Self {
-        Self(vec![format!("api_keys.{public_id}")])
+        Self(vec![format!("api_key.{}", cut(public_id, NAME_LENGTH))])
     }
 
     /// As they were stored.
@@ -266,6 +266,7 @@ mod tests {
         let expected = ["secrets.a", "secrets.b", "secrets.gone", "params.added", "params.changed", "params.removed"];
         assert_eq!(names.as_slice(), expected);
         assert_eq!(FieldNames::changed::<()>(&[], &[], &before, &before), FieldNames::default());
+        assert_eq!(FieldNames::of_api_key("3fK9aB2x").as_slice(), ["api_key.3fK9aB2x"]);
     }
 
     #[test]

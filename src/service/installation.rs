@@ -144,7 +144,7 @@ impl TenantServices {
                 (action, self.seal(state, entry, secrets).await?)
             }
         };
-        let event = Event::new(self.call(), action).of(entry, fields);
+        let event = Event::new(self.call(), action).of(entry).naming(fields);
         Ok(Some(Change { installation: Arc::new(after), secrets, event }))
     }
 

@@ -41,7 +41,8 @@ impl TenantServices {
         let mut stored = self.tenant.secrets(entry.id).await?;
         stored.retain(|secret| wanted.is_none_or(|names| names.iter().any(|name| name == secret.name.as_str())));
         let event = Event::new(self.call(), Action::SecretsRead)
-            .of(&entry, FieldNames::of_secrets(stored.iter().map(|secret| &secret.name)));
+            .of(&entry)
+            .naming(FieldNames::of_secrets(stored.iter().map(|secret| &secret.name)));
         let opened = self.open(&entry, stored).await;
         let outcome = if opened.is_ok() { Outcome::Succeeded } else { Outcome::Failed };
         // What cannot be put on record is not handed out.

@@ -46,6 +46,8 @@ fn help_of_every_command_is_as_agreed() {
         "migrate",
         "schema",
         "openapi",
+        "audit",
+        "audit export",
         "keys",
         "keys generate",
         "api-keys",

@@ -6,6 +6,7 @@
 
 mod access;
 mod architecture;
+mod audit;
 mod browsers;
 mod catalog;
 mod cli;

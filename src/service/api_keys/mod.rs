@@ -179,7 +179,7 @@ fn may_give(by: &Principal, new: &NewApiKey) -> Result<()> {
 
 /// What the audit log keeps of a key's birth or end.
 fn event(by: &Call, action: Action, key: &ApiKey) -> Event {
-    Event::new(by, action).about(FieldNames::of_api_key(&key.public_id))
+    Event::new(by, action).naming(FieldNames::of_api_key(&key.public_id))
 }
 
 /// Who did something, `api_key:8Fq2LmZx` style.

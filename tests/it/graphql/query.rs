@@ -116,6 +116,7 @@ async fn every_field_needs_the_account_and_says_so() {
     for (field, selection) in [
         ("integrations", "integrations { totalCount }".to_owned()),
         ("integration", "integration(by: {name: \"nobody\"}) { id }".into()),
+        ("installationEvents", "installationEvents { nodes { id } }".into()),
         ("mcpConnections", "mcpConnections { totalCount }".into()),
         ("nativeTools", "nativeTools { totalCount }".into()),
         ("node", format!("node(id: \"{id}\") {{ id }}")),

@@ -15,10 +15,18 @@ type Query {
   integrations(category: String, status: IntegrationStatus, search: String,
                first: Int, after: String, last: Int, before: String): IntegrationConnection!
   integration(by: IntegrationRef!): Integration
+  installationEvents(filter: AuditEventFilter, first: Int, after: String): AuditEventConnection!
   mcpConnections: McpConnectionList!
   nativeTools: NativeToolList!
   node(id: ID!): Node
 }
+type AuditEventConnection { edges: [AuditEventEdge!]!  nodes: [AuditEvent!]!  pageInfo: PageInfo! }
+type AuditEventEdge { node: AuditEvent!  cursor: String! }
+type AuditEvent { id: ID!  at: DateTime!  actor: Actor!  action: AuditAction!  integrationId: ID  integrationName: String
+  fields: [String!]!  outcome: AuditOutcome!  requestId: String! }
+type Actor { kind: ActorKind!  id: String!  label: String! }
+input AuditEventFilter { action: AuditAction  integration: IntegrationRef  actor: String  outcome: AuditOutcome
+  since: DateTime  until: DateTime }
 type McpConnectionList { nodes: [McpConnection!]!, totalCount: Int! }
 type NativeToolList { nodes: [NativeTool!]!, totalCount: Int! }
 type Mutation {

@@ -51,11 +51,12 @@ pub const KEYS: [&str; 18] = [
 ];
 
 /// Every documented route: method and path.
-pub const ROUTES: [(&str, &str); 6] = [
+pub const ROUTES: [(&str, &str); 7] = [
     ("GET", LIST),
     ("GET", STRIPE),
     ("POST", INSTALL),
     ("POST", UNINSTALL),
+    ("GET", "/api/v1/events"),
     ("GET", "/api/v1/mcp-connections"),
     ("GET", "/api/v1/native-tools"),
 ];

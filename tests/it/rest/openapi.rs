@@ -58,6 +58,7 @@ fn every_operation_says_who_it_is_and_asks_for_the_account() {
             "getIntegration",
             "installIntegration",
             "listApiKeys",
+            "listEvents",
             "listIntegrations",
             "listMcpConnections",
             "listNativeTools",
@@ -70,7 +71,7 @@ fn every_operation_says_who_it_is_and_asks_for_the_account() {
 }
 
 /// An operation's path in the document, and where a request to it goes.
-const OPERATIONS: [(&str, &str, &str); 11] = [
+const OPERATIONS: [(&str, &str, &str); 12] = [
     ("get", "/api/v1/integrations", LIST),
     ("get", "/api/v1/integrations/{id}", STRIPE),
     ("post", "/api/v1/integrations/{id}/install", INSTALL),
@@ -80,6 +81,7 @@ const OPERATIONS: [(&str, &str, &str); 11] = [
     ("get", "/api/v1/api-keys", "/api/v1/api-keys"),
     ("post", "/api/v1/api-keys", "/api/v1/api-keys"),
     ("post", "/api/v1/api-keys/{id}/revoke", "/api/v1/api-keys/8Fq2LmZx/revoke"),
+    ("get", "/api/v1/events", "/api/v1/events"),
     ("get", "/api/v1/mcp-connections", "/api/v1/mcp-connections"),
     ("get", "/api/v1/native-tools", "/api/v1/native-tools"),
 ];

@@ -46,6 +46,18 @@ const CASES: &[(&str, &[&str])] = &[
         "Mutation.revokeApiKey",
         &[r#"(input: {id: "8Fq2LmZx"})"#, r#"(input: {id: "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11"})"#],
     ),
+    (
+        "Query.installationEvents",
+        &[
+            "",
+            "(first: 1)",
+            r#"(filter: {integration: {name: "stripe"}})"#,
+            r#"(filter: {integration: {id: "c5c44806-6981-5408-a812-edbd36c0eef2"}})"#,
+            r#"(filter: {actor: "anonymous", outcome: SUCCEEDED})"#,
+            "(filter: {action: INSTALLATION_UNINSTALLED})",
+            r#"(filter: {since: "2020-01-01T00:00:00Z"})"#,
+        ],
+    ),
     ("Query.mcpConnections", &[""]),
     ("Query.nativeTools", &[""]),
     (

@@ -84,6 +84,17 @@ const CASES: &[(&str, &[Request])] = &[
             (Method::POST, "/api-keys/0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11/revoke", ""),
         ],
     ),
+    (
+        "listEvents",
+        &[
+            (Method::GET, "/events", ""),
+            (Method::GET, "/events?integration=stripe", ""),
+            (Method::GET, "/events?integration=c5c44806-6981-5408-a812-edbd36c0eef2", ""),
+            (Method::GET, "/events?actor=anonymous&outcome=succeeded", ""),
+            (Method::GET, "/events?action=installation.uninstalled&limit=1", ""),
+            (Method::GET, "/events?since=2020-01-01T00:00:00Z", ""),
+        ],
+    ),
     ("listMcpConnections", &[(Method::GET, "/mcp-connections", "")]),
     ("listNativeTools", &[(Method::GET, "/native-tools", "")]),
 ];
