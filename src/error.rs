@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::domain::Scope;
 use crate::domain::entry::Part;
+use crate::domain::limits::Reached;
 
 /// What can go wrong, cut by what a caller or operator would do about it.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub enum Error {
     Forbidden(Denial),
     /// The account or the credential asked too much.
     RateLimited {
+        /// The limit.
+        reached: Reached,
         /// Seconds after which the same request may be made.
         retry_after: u64,
     },
@@ -129,7 +132,7 @@ impl Error {
             .into(),
             Self::Forbidden(Denial::Account) => "The credentials are not for this account".into(),
             Self::Forbidden(Denial::Scope(scope)) => format!("The credentials lack the scope {scope}").into(),
-            Self::RateLimited { .. } => "Too many requests".into(),
+            Self::RateLimited { reached, .. } => format!("Too many requests: {}", reached.sentence()).into(),
             Self::BadInput { message } => message.clone(),
             Self::NotFound => "Integration not found".into(),
             Self::Invalid(problems) => {
@@ -158,7 +161,7 @@ impl Error {
     /// Seconds after which the same request may succeed, where waiting helps.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::SecretsUnavailable { retry_after, .. } | Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::SecretsUnavailable { retry_after, .. } | Self::RateLimited { retry_after, .. } => Some(*retry_after),
             Self::DatabaseUnavailable { .. } | Self::Overloaded => Some(RETRY_AFTER_SECONDS),
             _ => None,
         }

@@ -41,6 +41,7 @@ operations! {
     Uninstall:             InstallationsWrite, "uninstallIntegration", "Mutation.uninstallIntegration";
     ListMcpConnections:    CatalogRead,        "listMcpConnections",   "Query.mcpConnections";
     ListNativeTools:       CatalogRead,        "listNativeTools",      "Query.nativeTools";
+    ShowRateLimit:         CatalogRead,        "",                     "Query.rateLimit";
 }
 
 impl Operation {

@@ -8,7 +8,7 @@ use super::loaders::Loaders;
 use super::plan::InOneGo;
 use super::types::{
     Integration, IntegrationConnection, IntegrationRef, IntegrationStatus, McpConnectionList, NativeToolList, Node,
-    PageArguments,
+    PageArguments, RateLimit,
 };
 use crate::domain::{self, CatalogFilter, Operation, Reference};
 use crate::error::Error;
@@ -64,6 +64,13 @@ impl Query {
     async fn native_tools(&self, ctx: &Context<'_>) -> Result<NativeToolList> {
         caller(ctx).tenant(Operation::ListNativeTools)?;
         Ok(NativeToolList)
+    }
+
+    /// How the caller stands with the limits on requests, this one counted. Needs `catalog:read`.
+    async fn rate_limit(&self, ctx: &Context<'_>) -> Result<RateLimit> {
+        let caller = caller(ctx);
+        caller.tenant(Operation::ShowRateLimit)?;
+        Ok(RateLimit::of(caller.visitor.standing()))
     }
 
     /// Any object by its id; null when there is none.

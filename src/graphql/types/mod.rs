@@ -3,6 +3,7 @@
 mod connection;
 mod installation;
 mod integration;
+mod rate_limit;
 mod scalars;
 mod stubs;
 
@@ -12,5 +13,6 @@ pub(super) use installation::{
     UninstallIntegrationPayload,
 };
 pub(super) use integration::{Integration, IntegrationRef, IntegrationStatus, Node};
+pub(super) use rate_limit::RateLimit;
 pub(super) use scalars::{DateTime, JsonObject};
 pub(super) use stubs::{McpConnectionList, NativeToolList};

@@ -1,0 +1,3 @@
+//! Who may act for which account, and how much.
+
+mod limits;
