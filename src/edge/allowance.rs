@@ -1,8 +1,9 @@
 //! How much each account and each credential may still ask: so many requests a window, and so many at once.
 //!
-//! A window is no calendar's: what was spent comes back evenly (GCRA), so that nobody waits for the full hour, and who
-//! spent everything at its start has made at most twice the limit at its end. A request takes from its credential first, so that one that asks too much takes nothing more from the account's others, and from
-//! the shortest window first, so that a flood that the minute refuses does not use up the day.
+//! A window is no calendar's: what was spent comes back evenly (GCRA), so that nobody waits for the full hour; who spends
+//! everything at the start of one has made at most twice the limit by its end. A request takes from its credential first,
+//! so that one that asks too much takes nothing more from the account's others, and from the shortest window first, so
+//! that a flood that the minute refuses does not use up the day.
 
 use std::convert::Infallible;
 use std::fmt::{self, Write};
@@ -24,7 +25,7 @@ use crate::domain::limits::{Reached, RequestLimits, Window};
 use crate::domain::{AccountId, Actor, ActorKind};
 use crate::error::{Error, Result};
 
-/// Most accounts and credentials that are remembered; one that is forgotten starts afresh. 100,000 take 26 MB.
+/// Most accounts and credentials that are remembered; one that is forgotten starts afresh. 100,000 take 27 MB.
 const REMEMBERED_MAX: u64 = 100_000;
 /// Room made at the start; it grows as they come.
 const REMEMBERED_EXPECTED: usize = 1_024;
