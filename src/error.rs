@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::domain::Scope;
 use crate::domain::entry::Part;
+use crate::domain::limits::Reached;
 
 /// What can go wrong, cut by what a caller or operator would do about it.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub enum Error {
     Forbidden(Denial),
     /// The account or the credential asked too much.
     RateLimited {
+        /// The limit.
+        reached: Reached,
         /// Seconds after which the same request may be made.
         retry_after: u64,
     },
@@ -164,7 +167,7 @@ impl Error {
             Self::Forbidden(Denial::KeyAccounts) => "The credentials do not cover all accounts of the key".into(),
             Self::Forbidden(Denial::KeyExpiry) => "A key cannot outlive the key that makes it".into(),
             Self::Forbidden(Denial::NoPepper) => "This server keeps no API keys: auth.pepper is not set".into(),
-            Self::RateLimited { .. } => "Too many requests".into(),
+            Self::RateLimited { reached, .. } => format!("Too many requests: {}", reached.sentence()).into(),
             Self::BadInput { message } => message.clone(),
             Self::NotFound => "Integration not found".into(),
             Self::NotInstalled => "Integration is not installed".into(),
@@ -199,7 +202,7 @@ impl Error {
     /// Seconds after which the same request may succeed, where waiting helps.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::SecretsUnavailable { retry_after, .. } | Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::SecretsUnavailable { retry_after, .. } | Self::RateLimited { retry_after, .. } => Some(*retry_after),
             Self::DatabaseUnavailable { .. } | Self::Overloaded => Some(RETRY_AFTER_SECONDS),
             _ => None,
         }

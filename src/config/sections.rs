@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::settings::items;
 use super::{AuthSection, Resolved};
-use crate::domain::limits::InstallLimits;
+use crate::domain::limits::{InstallLimits, RequestLimits, Window};
 use crate::graphql::DocumentLimits;
 use crate::service::ServiceSettings;
 use crate::store::{StoreSettings, Target};
@@ -27,6 +27,8 @@ pub struct Config {
     pub keys: KeysSection,
     /// Sizes of an install, subscriptions.
     pub services: ServiceSettings,
+    /// How much an account or a credential may ask; `None` where nobody counts.
+    pub requests: Option<RequestLimits>,
     /// Limits of a GraphQL document.
     pub graphql: DocumentLimits,
     /// How often the catalog's revision is read.
@@ -141,8 +143,10 @@ impl From<&Resolved> for Config {
             docs: page("server.docs"),
             graphiql: page("graphql.graphiql"),
         };
+        let auth = AuthSection::of(resolved, &server);
         Self {
-            auth: AuthSection::of(resolved, &server),
+            requests: request_limits(resolved, &auth),
+            auth,
             database: database(resolved, &data_dir),
             server,
             keys: KeysSection {
@@ -180,6 +184,18 @@ impl From<&Resolved> for Config {
             },
         }
     }
+}
+
+fn request_limits(resolved: &Resolved, auth: &AuthSection) -> Option<RequestLimits> {
+    let is_on = match resolved.text("limits.rate") {
+        "auto" => !auth.open,
+        other => other == "true",
+    };
+    let limit = |key: &str| u32::try_from(resolved.number(key)).unwrap_or(u32::MAX);
+    is_on.then(|| RequestLimits {
+        per_window: Window::ALL.map(|window| limit(&format!("limits.requests_per_{}", window.as_str()))),
+        in_flight: limit("limits.requests_in_flight"),
+    })
 }
 
 fn database(resolved: &Resolved, data_dir: &std::path::Path) -> StoreSettings {

@@ -231,6 +231,28 @@ pub const SETTINGS: &[Setting] = &[
     ),
     number("limits.params_max_bytes", 1, 1_048_576, "65536", "Largest params of one install."),
     number("limits.secrets_max_bytes", 1, 1_048_576, "65536", "Largest secrets of one install."),
+    setting(
+        "limits.rate",
+        Kind::Choice(&["auto", "true", "false"]),
+        "auto",
+        "Limit how often each account and each credential may ask, on one replica. auto: unless auth.mode has open.",
+    ),
+    number(
+        "limits.requests_per_minute",
+        0,
+        1_000_000_000,
+        "60",
+        "Requests an account, and a credential, may make at once and gets back evenly within a minute; 0 is no limit.",
+    ),
+    number("limits.requests_per_hour", 0, 1_000_000_000, "1000", "The same for an hour."),
+    number("limits.requests_per_day", 0, 1_000_000_000, "10000", "The same for a day."),
+    number(
+        "limits.requests_in_flight",
+        0,
+        1_000_000,
+        "20",
+        "Most requests of an account, and of a credential, worked on at once; 0 is no limit.",
+    ),
     number("graphql.max_depth", 1, 100, "16", "Deepest nesting of fields; GraphiQL's introspection needs 15."),
     number(
         "graphql.max_complexity",

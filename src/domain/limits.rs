@@ -19,3 +19,72 @@ pub struct InstallLimits {
     /// Largest `secrets` of one call, in bytes of compact JSON.
     pub secrets_max_bytes: usize,
 }
+
+/// How much an account may ask, and each credential.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLimits {
+    /// By the order of [`Window::ALL`]; 0 is no limit.
+    pub per_window: [u32; 3],
+    /// At once; 0 is no limit.
+    pub in_flight: u32,
+}
+
+/// A span of time in which requests are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// 60 seconds.
+    Minute,
+    /// 3,600 seconds.
+    Hour,
+    /// 86,400 seconds.
+    Day,
+}
+
+impl Window {
+    /// Every window, the shortest first.
+    pub const ALL: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+
+    /// How long it is.
+    pub const fn seconds(self) -> u32 {
+        match self {
+            Self::Minute => 60,
+            Self::Hour => 3_600,
+            Self::Day => 86_400,
+        }
+    }
+}
+
+/// A limit of [`RequestLimits`] that was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// Of how many requests.
+    pub limit: u32,
+    /// In which time; `None` for how many at once.
+    pub window: Option<Window>,
+    /// Whether it is the credential's own; the account's otherwise.
+    pub is_of_credential: bool,
+}
+
+impl Reached {
+    /// The limit in words, `60 a minute for this account`.
+    pub fn sentence(self) -> String {
+        let Self { limit, window, is_of_credential } = self;
+        let per = match window {
+            Some(Window::Minute) => "a minute",
+            Some(Window::Hour) => "an hour",
+            Some(Window::Day) => "a day",
+            None => "at once",
+        };
+        let whose = if is_of_credential { "this credential" } else { "this account" };
+        format!("{limit} {per} for {whose}")
+    }
+}

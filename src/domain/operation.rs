@@ -47,6 +47,7 @@ operations! {
     ListApiKeys:           KeysRead,           "listApiKeys",          "Query.apiKeys";
     CreateApiKey:          KeysWrite,          "createApiKey",         "Mutation.createApiKey";
     RevokeApiKey:          KeysWrite,          "revokeApiKey",         "Mutation.revokeApiKey";
+    ShowRateLimit:         CatalogRead,        "",                     "Query.rateLimit";
 }
 
 impl Operation {

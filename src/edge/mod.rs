@@ -3,6 +3,7 @@
 //!
 //! Knows HTTP; knows neither JSON shapes nor GraphQL.
 
+mod allowance;
 mod body;
 mod failure;
 mod gate;
@@ -10,6 +11,7 @@ mod moment;
 mod request_id;
 mod visitor;
 
+pub use allowance::{Allowances, Left, Places, Standing};
 pub use body::{is_json, read_body};
 pub use failure::Failure;
 pub use gate::{ACTOR_HEADER, GATEWAY_TOKEN_HEADER, Gate, Gateway, Peer};
@@ -26,6 +28,8 @@ pub struct EdgeState {
     pub services: Services,
     /// Who is let in.
     pub gate: Gate,
+    /// How much each may ask; `None` where nobody counts.
+    pub allowances: Option<Allowances>,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
 }

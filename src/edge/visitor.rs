@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Span;
 
-use super::{EdgeState, Failure, Peer, RequestId};
+use super::{EdgeState, Failure, Peer, Places, RequestId, Standing};
 use crate::domain::{AccountId, Call, Operation};
 use crate::error::{CredentialFault, Denial, Error, Result};
 use crate::service::TenantServices;
@@ -22,6 +22,8 @@ pub struct Visitor {
     call: Option<Call>,
     /// One that the credential covers.
     account: Option<AccountId>,
+    /// With the limits, this request counted; `None` for someone who is not limited.
+    standing: Option<Standing>,
 }
 
 impl EdgeState {
@@ -33,7 +35,19 @@ impl EdgeState {
     pub async fn visitor(&self, headers: &HeaderMap, peer: Option<Peer>, request_id: &RequestId) -> Result<Visitor> {
         let principal = self.gate.principal(headers, peer, &self.services).await?;
         let call = principal.map(|principal| Call { principal, request_id: request_id.0.clone() });
-        Visitor { call, account: None }.select(account_in(headers)?)
+        Visitor { call, ..Visitor::default() }.select(account_in(headers)?)
+    }
+
+    /// Counts one request of the visitor, to be called before it is worked on; its places are held until it is answered.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`].
+    pub fn count(&self, visitor: &mut Visitor) -> Result<Places> {
+        // An account that is only named, by someone who proved nothing, must not pay for it.
+        let (Some(allowances), Some(call)) = (&self.allowances, &visitor.call) else { return Ok(Places::new()) };
+        let (standing, places) = allowances.spend(&call.principal.actor, visitor.account.as_ref());
+        visitor.standing = Some(standing);
+        places
     }
 
     /// The services of the visitor's account, for one operation.
@@ -88,13 +102,18 @@ impl Visitor {
         }
     }
 
+    /// How the visitor stands with the limits; `None` when there are none.
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
+    }
+
     /// Who it is, if anything was proven.
     pub fn call(&self) -> Option<&Call> {
         self.call.as_ref()
     }
 }
 
-/// Finds out who makes a request before its handler runs.
+/// Finds out who makes a request, and counts it, before its handler runs.
 pub async fn admit(State(edge): State<EdgeState>, mut request: Request, next: Next) -> Response {
     let (peer, request_id) = (request.extensions().get::<Peer>().copied(), request.extensions().get::<RequestId>());
     let visitor = match request_id {
@@ -102,10 +121,21 @@ pub async fn admit(State(edge): State<EdgeState>, mut request: Request, next: Ne
         None => Err(Error::Internal { cause: "a request without an id".into() }),
     };
     match visitor {
-        Ok(visitor) => {
+        Ok(mut visitor) => {
             note(&visitor);
-            request.extensions_mut().insert(visitor);
-            next.run(request).await
+            let counted = edge.count(&mut visitor);
+            let standing = visitor.standing;
+            let mut response = match counted {
+                Ok(_places) => {
+                    request.extensions_mut().insert(visitor);
+                    next.run(request).await
+                }
+                Err(error) => Failure::from(error).into_response(),
+            };
+            if let (Some(allowances), Some(standing)) = (&edge.allowances, standing) {
+                allowances.tell(&standing, response.headers_mut());
+            }
+            response
         }
         Err(error) => Failure::from(error).into_response(),
     }

@@ -119,6 +119,13 @@ pub(super) fn refused(refusal: Refusal, request_id: &RequestId, vocabulary: &Voc
     Response::from_errors(vec![error])
 }
 
+/// A response of this error alone, which is of no place in the document; to be finished.
+pub(super) fn failed(error: Error) -> Response {
+    let mut error = async_graphql::Error::from(Failed(error)).into_server_error(Pos::default());
+    error.locations.clear();
+    Response::from_errors(vec![error])
+}
+
 /// A failure of the transport as GraphQL JSON.
 pub fn render(failure: &Failure, request_headers: &HeaderMap, request_id: &RequestId) -> HttpResponse {
     let code = match failure {

@@ -13,7 +13,7 @@ use super::loaders::Loaders;
 use super::wording::Vocabulary;
 use super::{PatchbaySchema, coercion, cost, error};
 use crate::domain::Operation;
-use crate::edge::{RequestId, Visitor};
+use crate::edge::{EdgeState, RequestId, Visitor};
 use crate::error::Error;
 use crate::service::TenantServices;
 
@@ -91,12 +91,18 @@ impl Executor {
     pub(super) fn refuse(&self, refusal: Refusal, request_id: &RequestId) -> Response {
         error::refused(refusal, request_id, &self.vocabulary)
     }
+
+    /// Why a request was not looked at, as a response.
+    fn fail(&self, error: Error, request_id: &RequestId) -> Response {
+        error::finish(error::failed(error), request_id, &self.vocabulary)
+    }
 }
 
 /// An executor for one socket, whose caller is known once the connection is.
 #[derive(Clone)]
 pub(super) struct SocketExecutor {
     pub(super) executor: Executor,
+    pub(super) edge: EdgeState,
     pub(super) request_id: RequestId,
 }
 
@@ -112,20 +118,31 @@ impl async_graphql::Executor for SocketExecutor {
     }
 
     fn execute_stream(&self, mut request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
-        if let Err(refusal) = self.executor.admit(&mut request) {
-            return stream::iter([self.executor.refuse(refusal, &self.request_id)]).boxed();
-        }
         let session = session.unwrap_or_default();
         let known =
             session.get(&std::any::TypeId::of::<Caller>()).and_then(|caller| caller.downcast_ref::<Caller>()).cloned();
         let mut caller = known.unwrap_or_else(|| Caller::nobody(self.request_id.clone()));
+        // Each operation counts as a request of its own, also one that is refused for its document.
+        let places = match self.edge.count(&mut caller.visitor) {
+            Ok(places) => places,
+            Err(error) => return stream::iter([self.executor.fail(error, &self.request_id)]).boxed(),
+        };
+        let admission = match self.executor.admit(&mut request) {
+            Ok(admission) => admission,
+            Err(refusal) => return stream::iter([self.executor.refuse(refusal, &self.request_id)]).boxed(),
+        };
+        // Subscriptions are limited by how many are open.
+        let places = (admission.kind != OperationType::Subscription).then_some(places);
         // A socket's caller outlives many revisions of the catalog; a request sees one.
         caller.tenant = caller.tenant.map(|tenant| tenant.anew());
-        let Self { executor, request_id } = self.clone();
+        let Self { executor, request_id, .. } = self.clone();
         executor
             .schema
             .execute_stream(with_caller(request, caller))
-            .map(move |response| error::finish(response, &request_id, &executor.vocabulary))
+            .map(move |response| {
+                let _held = &places;
+                error::finish(response, &request_id, &executor.vocabulary)
+            })
             .boxed()
     }
 }

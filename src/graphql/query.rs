@@ -8,7 +8,7 @@ use super::loaders::Loaders;
 use super::plan::InOneGo;
 use super::types::{
     ApiKeyConnection, AuditEventConnection, AuditEventFilter, Integration, IntegrationConnection, IntegrationRef,
-    IntegrationStatus, McpConnectionList, NativeToolList, Node, PageArguments, first_of,
+    IntegrationStatus, McpConnectionList, NativeToolList, Node, PageArguments, RateLimit, first_of,
 };
 use crate::domain::{self, CatalogFilter, Cursor, Operation, Reference};
 use crate::error::Error;
@@ -93,6 +93,13 @@ impl Query {
     async fn native_tools(&self, ctx: &Context<'_>) -> Result<NativeToolList> {
         caller(ctx).tenant(Operation::ListNativeTools)?;
         Ok(NativeToolList)
+    }
+
+    /// How the caller stands with the limits on requests, this one counted. Needs the scope `catalog:read`.
+    async fn rate_limit(&self, ctx: &Context<'_>) -> Result<RateLimit> {
+        let caller = caller(ctx);
+        caller.tenant(Operation::ShowRateLimit)?;
+        Ok(RateLimit::of(caller.visitor.standing()))
     }
 
     /// Any object by its id; null when there is none. Needs the scope `installations:read`.

@@ -97,7 +97,11 @@ impl Connection {
     /// client and ends what takes too long.
     async fn serve(self, socket: WebSocket) {
         let stopping = self.state.stopping.clone();
-        let executor = SocketExecutor { executor: self.state.executor.clone(), request_id: self.request_id.clone() };
+        let executor = SocketExecutor {
+            executor: self.state.executor.clone(),
+            edge: self.state.edge.clone(),
+            request_id: self.request_id.clone(),
+        };
         let (mut sink, stream) = socket.split();
         let (queue, mut outgoing) = mpsc::channel(OUTGOING_MAX);
         let heard = Arc::new(Notify::new());

@@ -17,12 +17,29 @@ use super::error::Problem;
 use super::query::Include;
 use super::{body, respond};
 use crate::domain::entry::Part;
+use crate::domain::limits::{Reached, Window};
 use crate::domain::{Operation, Scope};
 use crate::edge::Failure;
 use crate::error::{CredentialFault, Denial, Error, FieldProblem, InputProblem, RETRY_AFTER_SECONDS};
 
 const ACCOUNT: &str = "account";
 const CREDENTIALS: &str = "credentials";
+/// What an answer tells of the limits on requests, where they are on.
+const RATE_LIMIT_HEADERS: [(&str, Type, &str); 5] = [
+    (
+        "RateLimit-Policy",
+        Type::String,
+        "The limits on requests, such as `\"minute\";q=60;w=60`: `q` requests in `w` seconds. Only where they are on.",
+    ),
+    (
+        "RateLimit",
+        Type::String,
+        "What is left of each, such as `\"minute\";r=12;t=1`: `r` requests at once, another within `t` seconds. After a refusal, only of those looked at.",
+    ),
+    ("X-RateLimit-Limit", Type::Integer, "Requests in the window of which the least is left"),
+    ("X-RateLimit-Remaining", Type::Integer, "What is left of it"),
+    ("X-RateLimit-Reset", Type::Integer, "Seconds after which all of it is there again, if no request comes"),
+];
 /// Of the examples.
 const REQUEST_ID: &str = "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11";
 
@@ -73,6 +90,7 @@ pub(super) fn finish(mut api: utoipa::openapi::OpenApi) -> utoipa::openapi::Open
     components.add_security_scheme(CREDENTIALS, SecurityScheme::Http(bearer));
     let needs = |scheme: &str| SecurityRequirement::new::<_, _, &str>(scheme, []);
     api.security = Some(vec![needs(CREDENTIALS).add::<_, _, &str>(ACCOUNT, []), needs(CREDENTIALS), needs(ACCOUNT)]);
+    components.headers.extend(RATE_LIMIT_HEADERS.map(|(name, kind, text)| (name.to_owned(), header_of(kind, text))));
     for item in api.paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
             finish_operation(operation);
@@ -90,6 +108,7 @@ fn finish_operation(operation: &mut Described) {
     for (status, description) in [
         ("401", "No credentials, or none that prove anything"),
         ("403", "The credentials are not for this account, or lack the scope"),
+        ("429", "The account or the credential asks too often; try again after `Retry-After` seconds"),
         ("431", "The request headers are too large"),
         ("500", "A failure of the server or its database"),
         (
@@ -107,6 +126,9 @@ fn finish_operation(operation: &mut Described) {
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         response.headers.insert("X-Request-Id".into(), text_header("The request's id, for support and logs"));
+        if matches!(status.as_str(), "200" | "429") {
+            response.headers.extend(RATE_LIMIT_HEADERS.map(|(name, ..)| (name.to_owned(), shared_header(name))));
+        }
         match status.as_str() {
             "200" | "304" if is_read(&operation_id) => cacheable(response),
             "200" | "201" | "304" => {}
@@ -136,9 +158,7 @@ fn failing(response: &mut DescribedResponse, example: &Failure) {
         response.headers.insert("WWW-Authenticate".into(), text_header("How to prove who asks"));
     }
     if example.retry_after().is_some() {
-        let seconds = ObjectBuilder::new().schema_type(Type::Integer).build();
-        let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait")).build();
-        response.headers.insert("Retry-After".into(), header.into());
+        response.headers.insert("Retry-After".into(), header_of(Type::Integer, "Seconds to wait"));
     }
 }
 
@@ -168,6 +188,10 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
             let name = Some("api_version".to_owned());
             Error::Invalid(vec![FieldProblem { part: Part::Params, name, message: "must be a string".into() }]).into()
         }
+        "429" => {
+            let reached = Reached { limit: 60, window: Some(Window::Minute), is_of_credential: false };
+            Error::RateLimited { reached, retry_after: 1 }.into()
+        }
         "431" => Failure::HeadersTooLarge { limit: 32_768 },
         "503" if operation_id == "installIntegration" => {
             Error::SecretsUnavailable { cause: cause(), retry_after: RETRY_AFTER_SECONDS }.into()
@@ -179,8 +203,17 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
 }
 
 fn text_header(description: &str) -> RefOr<utoipa::openapi::header::Header> {
-    let text = ObjectBuilder::new().schema_type(Type::String).build();
-    HeaderBuilder::new().schema(Some(text)).description(Some(description)).build().into()
+    header_of(Type::String, description)
+}
+
+fn header_of(kind: Type, description: &str) -> RefOr<utoipa::openapi::header::Header> {
+    let schema = ObjectBuilder::new().schema_type(kind).build();
+    HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build().into()
+}
+
+/// One that the document describes once.
+fn shared_header(name: &str) -> RefOr<utoipa::openapi::header::Header> {
+    RefOr::Ref(Ref::new(format!("#/components/headers/{name}")))
 }
 
 /// The document as it is served.

@@ -22,7 +22,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 pub use connection::serve;
 
 use crate::config::Config;
-use crate::edge::{EdgeState, Failure, Gate, identify};
+use crate::edge::{Allowances, EdgeState, Failure, Gate, identify};
 use crate::graphql::GraphqlState;
 use crate::service::Services;
 use crate::telemetry::Metrics;
@@ -74,7 +74,12 @@ impl Server {
 
     /// Every route, with every layer.
     pub fn router(&self, config: &Config, gate: Gate) -> Router {
-        let edge = EdgeState { services: self.services.clone(), gate, max_body_bytes: config.server.max_body_bytes };
+        let edge = EdgeState {
+            services: self.services.clone(),
+            gate,
+            allowances: config.requests.map(Allowances::new),
+            max_body_bytes: config.server.max_body_bytes,
+        };
         let graphql = GraphqlState::new(edge.clone(), config.graphql, self.stopping.clone(), self.tasks.clone());
         let mut router = rest::router(edge).merge(graphql::router(graphql)).merge(health::router(self.clone()));
         if config.server.graphiql {

@@ -5,6 +5,7 @@ mod connection;
 mod event;
 mod installation;
 mod integration;
+mod rate_limit;
 mod scalars;
 mod stubs;
 
@@ -19,5 +20,6 @@ pub(super) use installation::{
     PurgeInstallationDataPayload, UninstallIntegrationInput, UninstallIntegrationPayload,
 };
 pub(super) use integration::{Integration, IntegrationRef, IntegrationStatus, Node};
+pub(super) use rate_limit::RateLimit;
 pub(super) use scalars::{DateTime, JsonObject};
 pub(super) use stubs::{McpConnectionList, NativeToolList};

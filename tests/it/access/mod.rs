@@ -5,6 +5,7 @@ mod api_keys;
 pub mod asking;
 mod command;
 mod gateway;
+mod limits;
 mod limits_of_keys;
 mod pepper;
 mod purging;

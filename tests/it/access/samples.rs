@@ -60,6 +60,7 @@ impl Sample {
                 Rest(Method::POST, "/api-keys/nokeyyet/revoke", ""),
                 Graphql(r#"mutation { revokeApiKey(input: {id: "nokeyyet"}) { userErrors { code } } }"#),
             ],
+            Operation::ShowRateLimit => vec![Graphql("{ rateLimit { isLimited } }")],
             Operation::ListMcpConnections => {
                 vec![Rest(Method::GET, "/mcp-connections", ""), Graphql("{ mcpConnections { totalCount } }")]
             }

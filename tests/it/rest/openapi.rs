@@ -124,11 +124,12 @@ async fn every_answer_is_one_that_the_document_describes() {
     let cut_off = World::start().await;
     cut_off.app.store().close().await;
     let busy = World::with(&[("server.request_timeout_ms", "100")]).await;
+    let limited = World::with(&[("limits.rate", "true"), ("limits.requests_per_minute", "1")]).await;
     let mut seen = BTreeMap::<&str, Vec<String>>::new();
     for (method, documented, path) in OPERATIONS {
         let operation = &document["paths"][documented][method];
         let mut answers = Vec::new();
-        for world in [&healthy, &keyless, &cut_off, &gated] {
+        for world in [&healthy, &keyless, &cut_off, &limited, &gated] {
             answers.extend(provoke(&world.account("acme"), &world.nobody(), method, path).await);
         }
         let powerless = gated.account("acme").header("x-gateway-token", &token);
@@ -149,13 +150,14 @@ async fn every_answer_is_one_that_the_document_describes() {
     let mut statuses = seen.remove("/api/v1/integrations/{id}/install").expect("seen");
     statuses.sort_unstable();
     statuses.dedup();
-    assert_eq!(statuses, ["200", "400", "401", "403", "404", "413", "415", "422", "431", "503", "504"]);
+    assert_eq!(statuses, ["200", "400", "401", "403", "404", "413", "415", "422", "429", "431", "503", "504"]);
 }
 
 fn check_answer(document: &Value, described: &Value, answer: &Answer, at: &str) {
     for (name, _) in described["headers"].as_object().into_iter().flatten() {
-        // A link is there only when another page is.
-        assert!(answer.header(name).is_some() || name == "Link", "{at}: no {name}");
+        // A link is there only when another page is, and limits are told only where there are any.
+        let is_optional = name == "Link" || (name.contains("RateLimit") && answer.status != 429);
+        assert!(answer.header(name).is_some() || is_optional, "{at}: no {name}");
     }
     assert!(answer.header("retry-after").is_none() || described["headers"]["Retry-After"].is_object(), "{at}");
     let content = &described["content"];

@@ -60,6 +60,7 @@ const CASES: &[(&str, &[&str])] = &[
     ),
     ("Query.mcpConnections", &[""]),
     ("Query.nativeTools", &[""]),
+    ("Query.rateLimit", &[""]),
     (
         "Mutation.installIntegration",
         &[

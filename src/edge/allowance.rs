@@ -1,0 +1,439 @@
+//! How much each account and each credential may still ask: so many requests a window, and so many at once.
+//!
+//! A window is no calendar's: what was spent comes back evenly (GCRA), so that nobody waits for the full hour; who spends
+//! everything at the start of one has made at most twice the limit by its end. A request takes from its credential first,
+//! so that one that asks too much takes nothing more from the account's others, and from the shortest window first, so
+//! that a flood that the minute refuses does not use up the day.
+
+use std::convert::Infallible;
+use std::fmt::{self, Write};
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use governor::clock::{Clock, MonotonicClock};
+use governor::middleware::{StateInformationMiddleware, StateSnapshot};
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use quick_cache::UnitWeighter;
+use quick_cache::sync::Cache;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::domain::limits::{Reached, RequestLimits, Window};
+use crate::domain::{AccountId, Actor, ActorKind};
+use crate::error::{Error, Result};
+
+/// Most accounts and credentials that are remembered; one that is forgotten starts afresh. 100,000 take 27 MB.
+const REMEMBERED_MAX: u64 = 100_000;
+/// Room made at the start; it grows as they come.
+const REMEMBERED_EXPECTED: usize = 1_024;
+/// Seconds to wait when too many requests are under way: their end is not known.
+const IN_FLIGHT_RETRY_SECONDS: u64 = 1;
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+/// What every account and credential has left, in this process. Cheap to clone.
+#[derive(Clone)]
+pub struct Allowances<C: Clock = MonotonicClock>(Arc<Inner<C>>);
+
+struct Inner<C: Clock> {
+    limits: RequestLimits,
+    /// What `RateLimit-Policy` says.
+    policy: Option<HeaderValue>,
+    clock: C,
+    /// By a keyed hash of the holder, so that each takes the same room however long its name is. Two with the same one of
+    /// 2^64 would share.
+    holders: Cache<u64, Arc<Allowance<C>>>,
+    hasher: RandomState,
+}
+
+/// Whose allowance it is.
+#[derive(Clone, Copy, Hash)]
+enum Holder<'a> {
+    Credential(ActorKind, &'a str),
+    Account(&'a AccountId),
+}
+
+/// What one holder has left.
+struct Allowance<C: Clock> {
+    windows: [Option<Limiter<C>>; 3],
+    /// For requests at once.
+    places: Arc<Semaphore>,
+}
+
+type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>;
+
+/// How a request stands with the limits, itself counted: of credential and account, the one that has less left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    windows: [Option<Left>; 3],
+    /// Requests worked on and most of them at once, where that is limited.
+    pub in_flight: Option<(u32, u32)>,
+}
+
+/// What is left of one window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Which.
+    pub window: Window,
+    /// Requests in the window.
+    pub limit: u32,
+    /// Requests that may be made at once.
+    pub remaining: u32,
+}
+
+/// Places among the requests at once, given back when dropped.
+pub type Places = Vec<OwnedSemaphorePermit>;
+
+impl Allowances {
+    /// Allowances of this size for everyone.
+    pub fn new(limits: RequestLimits) -> Self {
+        Self::with_clock(limits, REMEMBERED_MAX, MonotonicClock)
+    }
+}
+
+impl<C: Clock + Clone> Allowances<C> {
+    fn with_clock(limits: RequestLimits, most: u64, clock: C) -> Self {
+        let holders = Cache::with_weighter(REMEMBERED_EXPECTED, most, UnitWeighter);
+        let policy = policy(&limits);
+        Self(Arc::new(Inner { limits, policy, clock, holders, hasher: RandomState::new() }))
+    }
+
+    /// Takes one request from what the credential and the account have left. Keys and tokens are credentials; a gateway
+    /// is none, for it asks on behalf of everybody.
+    ///
+    /// How they stand is known in any case; instead of its places, a request that is refused gets
+    /// [`Error::RateLimited`].
+    pub fn spend(&self, actor: &Actor, account: Option<&AccountId>) -> (Standing, Result<Places>) {
+        let is_credential = matches!(actor.kind, ActorKind::ApiKey | ActorKind::Token);
+        let credential = is_credential.then_some(Holder::Credential(actor.kind, &actor.id));
+        let holders: Vec<_> = credential
+            .into_iter()
+            .chain(account.map(Holder::Account))
+            .map(|holder| (holder, self.of(holder)))
+            .collect();
+        let mut standing = Standing::default();
+        let places = self.take(&holders, &mut standing);
+        (standing, places)
+    }
+
+    /// Tells the client how it stands.
+    pub fn tell(&self, standing: &Standing, headers: &mut HeaderMap) {
+        headers.extend(self.0.policy.clone().map(|policy| (POLICY, policy)));
+        let Some(tightest) = standing.windows().min_by_key(|left| left.remaining) else { return };
+        headers.extend(
+            list(standing.windows(), |left, text| {
+                write!(text, "\"{}\";r={};t={}", left.window.as_str(), left.remaining, left.next_in_seconds())
+            })
+            .map(|state| (STATE, state)),
+        );
+        headers.insert(LIMIT, tightest.limit.into());
+        headers.insert(REMAINING, tightest.remaining.into());
+        headers.insert(RESET, tightest.resets_in_seconds().into());
+    }
+
+    /// Places first: one that has to wait for its own requests spends nothing by asking.
+    fn take(&self, holders: &[(Holder, Arc<Allowance<C>>)], standing: &mut Standing) -> Result<Places> {
+        let mut places = Places::new();
+        for (holder, allowance) in holders {
+            places.extend(self.place(*holder, allowance, standing)?);
+        }
+        for (holder, allowance) in holders {
+            self.count(*holder, allowance, standing)?;
+        }
+        Ok(places)
+    }
+
+    fn place(
+        &self,
+        holder: Holder,
+        allowance: &Allowance<C>,
+        standing: &mut Standing,
+    ) -> Result<Option<OwnedSemaphorePermit>> {
+        let limit = self.0.limits.in_flight;
+        if limit == 0 {
+            return Ok(None);
+        }
+        let place = allowance.places.clone().try_acquire_owned();
+        let taken = limit - allowance.places.available_permits() as u32;
+        standing.in_flight = standing.in_flight.max(Some((taken, limit)));
+        place.map(Some).map_err(|_| holder.refused(limit, None, IN_FLIGHT_RETRY_SECONDS))
+    }
+
+    fn count(&self, holder: Holder, allowance: &Allowance<C>, standing: &mut Standing) -> Result<()> {
+        for (at, window) in Window::ALL.into_iter().enumerate() {
+            let (Some(limiter), limit) = (&allowance.windows[at], self.0.limits.per_window[at]) else { continue };
+            let checked = limiter.check();
+            let remaining = checked.as_ref().map_or(0, StateSnapshot::remaining_burst_capacity);
+            let known = standing.windows[at].map_or(limit, |left| left.remaining);
+            standing.windows[at] = Some(Left { window, limit, remaining: remaining.min(known) });
+            checked.map_err(|refusal| {
+                let wait = refusal.wait_time_from(self.0.clock.now());
+                holder.refused(limit, Some(window), (wait.as_secs_f64().ceil() as u64).max(1))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn of(&self, holder: Holder) -> Arc<Allowance<C>> {
+        let inner = &*self.0;
+        let new = || Ok::<_, Infallible>(Arc::new(Allowance::new(&inner.limits, &inner.clock)));
+        let Ok(allowance) = inner.holders.get_or_insert_with(&inner.hasher.hash_one(holder), new);
+        allowance
+    }
+}
+
+impl Holder<'_> {
+    fn refused(self, limit: u32, window: Option<Window>, retry_after: u64) -> Error {
+        let is_of_credential = matches!(self, Self::Credential(..));
+        Error::RateLimited { reached: Reached { limit, window, is_of_credential }, retry_after }
+    }
+}
+
+impl<C: Clock + Clone> Allowance<C> {
+    fn new(limits: &RequestLimits, clock: &C) -> Self {
+        let quotas = std::array::from_fn(|at| quota(Window::ALL[at], limits.per_window[at]));
+        let limiter = |quota| RateLimiter::direct_with_clock(quota, clock.clone()).with_middleware();
+        Self {
+            windows: quotas.map(|quota| quota.map(limiter)),
+            places: Arc::new(Semaphore::new(limits.in_flight as usize)),
+        }
+    }
+}
+
+/// The whole window's requests may come at once, and come back evenly. `None` for no limit.
+fn quota(window: Window, limit: u32) -> Option<Quota> {
+    let limit = NonZeroU32::new(limit)?;
+    let window = Duration::from_secs(window.seconds().into());
+    Some(Quota::with_period(window / limit.get())?.allow_burst(limit))
+}
+
+impl Standing {
+    /// What is left of each window that is limited, the shortest first. After a refusal, only of those looked at.
+    pub fn windows(&self) -> impl Iterator<Item = Left> {
+        self.windows.iter().copied().flatten()
+    }
+}
+
+impl Left {
+    /// Seconds in which one more request is given back, at most.
+    fn next_in_seconds(self) -> u32 {
+        self.window.seconds().div_ceil(self.limit)
+    }
+
+    /// Seconds after which nothing would be spent any more, if no request came.
+    pub fn resets_in_seconds(self) -> u32 {
+        let spent = u64::from(self.limit - self.remaining);
+        (spent * u64::from(self.window.seconds())).div_ceil(self.limit.into()) as u32
+    }
+}
+
+/// `"minute";q=60;w=60, …`, as draft-ietf-httpapi-ratelimit-headers-10 has it; `None` when no window is limited.
+fn policy(limits: &RequestLimits) -> Option<HeaderValue> {
+    let limited = Window::ALL.into_iter().zip(limits.per_window).filter(|(_, limit)| *limit > 0);
+    list(limited, |(window, limit), text| write!(text, "\"{}\";q={limit};w={}", window.as_str(), window.seconds()))
+}
+
+/// A structured list (RFC 9651, section 3.1); `None` when there is nothing in it.
+fn list<T>(items: impl Iterator<Item = T>, item: impl Fn(T, &mut String) -> fmt::Result) -> Option<HeaderValue> {
+    let mut text = String::with_capacity(96);
+    for one in items {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        item(one, &mut text).ok()?;
+    }
+    HeaderValue::try_from(text).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use governor::clock::FakeRelativeClock;
+
+    use super::*;
+
+    const NO_LIMITS: RequestLimits = RequestLimits { per_window: [0; 3], in_flight: 0 };
+
+    struct Bench {
+        clock: FakeRelativeClock,
+        allowances: Allowances<FakeRelativeClock>,
+    }
+
+    impl Bench {
+        fn new(limits: RequestLimits) -> Self {
+            Self::remembering(REMEMBERED_MAX, limits)
+        }
+
+        fn remembering(most: u64, limits: RequestLimits) -> Self {
+            let clock = FakeRelativeClock::default();
+            Self { allowances: Allowances::with_clock(limits, most, clock.clone()), clock }
+        }
+
+        fn wait(&self, seconds: f64) {
+            self.clock.advance(Duration::from_secs_f64(seconds));
+        }
+
+        fn spend(&self, key: &str, account: &str) -> (Standing, Result<Places>) {
+            self.allowances.spend(&actor(ActorKind::ApiKey, key), AccountId::parse(account).as_ref())
+        }
+
+        /// Spends until it is refused: how often it went well, and why it did not.
+        fn drain(&self, key: &str, account: &str) -> (u32, Reached, u64) {
+            for times in 0.. {
+                match self.spend(key, account).1 {
+                    Ok(_) => {}
+                    Err(Error::RateLimited { reached, retry_after }) => return (times, reached, retry_after),
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+            unreachable!()
+        }
+    }
+
+    fn actor(kind: ActorKind, id: &str) -> Actor {
+        Actor { kind, id: id.to_owned(), label: String::new() }
+    }
+
+    fn per(minute: u32, hour: u32, day: u32) -> RequestLimits {
+        RequestLimits { per_window: [minute, hour, day], in_flight: 0 }
+    }
+
+    fn told(bench: &Bench, standing: &Standing) -> Vec<(String, String)> {
+        let mut headers = HeaderMap::new();
+        bench.allowances.tell(standing, &mut headers);
+        headers.iter().map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned())).collect()
+    }
+
+    #[test]
+    fn each_window_is_spent_and_comes_back_evenly() {
+        for (limits, window, period) in
+            [(per(4, 0, 0), Window::Minute, 15), (per(0, 4, 0), Window::Hour, 900), (per(0, 0, 4), Window::Day, 21_600)]
+        {
+            let bench = Bench::new(limits);
+            let reached = Reached { limit: 4, window: Some(window), is_of_credential: true };
+            assert_eq!(bench.drain("a", "acme").0, 4, "{window:?}");
+            bench.wait(f64::from(period) - 1.5);
+            assert_eq!(bench.drain("a", "acme"), (0, reached, 2), "{window:?}");
+            bench.wait(1.5);
+            assert_eq!(bench.drain("a", "acme").0, 1, "{window:?}: one came back");
+            bench.wait(f64::from(window.seconds()) * 10.0);
+            assert_eq!(bench.drain("a", "acme").0, 4, "{window:?}: all came back, and no more");
+        }
+    }
+
+    #[test]
+    fn the_wait_is_never_shorter_than_a_second() {
+        let bench = Bench::new(per(600, 0, 0));
+        assert_eq!(bench.drain("", "acme").2, 1);
+    }
+
+    #[test]
+    fn a_flood_that_the_minute_refuses_does_not_use_up_the_day() {
+        let bench = Bench::new(per(5, 0, 20));
+        for _ in 0..100 {
+            let _ = bench.spend("a", "acme");
+        }
+        bench.wait(60.0);
+        let (standing, _) = bench.spend("a", "acme");
+        assert_eq!(standing.windows().map(|left| left.remaining).collect::<Vec<_>>(), [4, 14]);
+    }
+
+    #[test]
+    fn several_keys_of_an_account_share_what_it_has() {
+        let bench = Bench::new(per(6, 0, 0));
+        for key in ["a", "b", "c"] {
+            assert!(bench.spend(key, "acme").1.is_ok() && bench.spend(key, "acme").1.is_ok(), "{key}");
+        }
+        let (times, reached, _) = bench.drain("d", "acme");
+        assert_eq!((times, reached.is_of_credential), (0, false));
+        assert_eq!(bench.drain("e", "other").0, 6, "another account has its own");
+    }
+
+    #[test]
+    fn a_key_of_several_accounts_has_one_allowance_of_its_own() {
+        let bench = Bench::new(per(6, 0, 0));
+        for account in ["x", "y", "z"] {
+            assert!(bench.spend("a", account).1.is_ok() && bench.spend("a", account).1.is_ok(), "{account}");
+        }
+        for account in ["x", "new"] {
+            let (times, reached, _) = bench.drain("a", account);
+            assert_eq!((times, reached.is_of_credential), (0, true), "{account}");
+        }
+        let (standing, places) = bench.spend("b", "x");
+        assert!(places.is_ok());
+        let left: Vec<_> = standing.windows().map(|left| left.remaining).collect();
+        assert_eq!(left, [3], "a refused key takes nothing from the account, and the lower of the two is told");
+    }
+
+    #[test]
+    fn only_keys_and_tokens_are_credentials() {
+        for kind in ActorKind::ALL {
+            let bench = Bench::new(per(1, 0, 0));
+            let spend = |account| bench.allowances.spend(&actor(*kind, "same"), AccountId::parse(account).as_ref()).1;
+            assert!(spend("a").is_ok());
+            let has_own = matches!(kind, ActorKind::ApiKey | ActorKind::Token);
+            assert_eq!(spend("b").is_err(), has_own, "{kind:?}");
+        }
+        let bench = Bench::new(per(1, 0, 0));
+        let spend = |kind| bench.allowances.spend(&actor(kind, "same"), None).1;
+        assert!(spend(ActorKind::ApiKey).is_ok() && spend(ActorKind::Token).is_ok(), "of one name, and two");
+    }
+
+    #[test]
+    fn places_come_back_and_cost_nothing_when_there_is_none() {
+        let bench = Bench::new(RequestLimits { in_flight: 2, ..per(100, 0, 0) });
+        let (first, second) = (bench.spend("a", "acme"), bench.spend("b", "acme"));
+        assert_eq!((first.0.in_flight, second.0.in_flight), (Some((1, 2)), Some((2, 2))));
+        let (times, reached, wait) = bench.drain("c", "acme");
+        assert_eq!((times, wait), (0, 1));
+        assert_eq!(reached, Reached { limit: 2, window: None, is_of_credential: false });
+        assert!(bench.spend("a", "other").1.is_ok(), "another account has its own");
+        drop(first);
+        let (standing, _places) = bench.spend("c", "acme");
+        assert_eq!(standing.in_flight, Some((2, 2)));
+        assert_eq!(standing.windows().next().map(|left| left.remaining), Some(97), "three were let in");
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_none() {
+        let bench = Bench::new(NO_LIMITS);
+        let (standing, places) = bench.spend("a", "acme");
+        assert!(places.is_ok_and(|places| places.is_empty()) && told(&bench, &standing).is_empty());
+        assert_eq!(standing, Standing::default());
+    }
+
+    #[test]
+    fn what_is_told_is_a_structured_list_and_the_tightest_window() {
+        let bench = Bench::new(RequestLimits { in_flight: 20, ..per(60, 1_000, 10_000) });
+        let (standing, _) = bench.spend("", "acme");
+        let expected = [
+            ("ratelimit-policy", "\"minute\";q=60;w=60, \"hour\";q=1000;w=3600, \"day\";q=10000;w=86400"),
+            ("ratelimit", "\"minute\";r=59;t=1, \"hour\";r=999;t=4, \"day\";r=9999;t=9"),
+            ("x-ratelimit-limit", "60"),
+            ("x-ratelimit-remaining", "59"),
+            ("x-ratelimit-reset", "1"),
+        ];
+        assert_eq!(told(&bench, &standing), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        bench.drain("", "acme");
+        let refused = told(&bench, &bench.spend("", "acme").0);
+        assert_eq!(refused[1].1, "\"minute\";r=0;t=1", "windows that were not looked at are not guessed");
+        assert_eq!(refused[4].1, "60");
+    }
+
+    #[test]
+    fn few_are_remembered_however_many_come() {
+        let bench = Bench::remembering(1_000, per(1, 0, 0));
+        let spend = |i| bench.spend(&format!("key{i}"), &format!("account{i}")).1;
+        assert!((0..20_000).all(|i| spend(i).is_ok()));
+        let remembered = bench.allowances.0.holders.len();
+        assert!((500..=1_000).contains(&remembered), "{remembered}");
+        let afresh = (0..20_000).filter(|i| spend(*i).is_ok()).count();
+        assert!(afresh >= 19_000, "{afresh}: who was forgotten starts afresh");
+    }
+}

@@ -1,0 +1,254 @@
+//! How often an account may ask. That what was spent comes back, and that each credential has its own, is tested with a
+//! clock of its own beside the code.
+
+use axum::body::Body;
+use axum::http::Method;
+use futures_util::FutureExt;
+use serde_json::{Value, json};
+
+use crate::graphql::socket::Socket;
+use crate::support::{Answer, Client, World};
+
+const LIST: &str = "/api/v1/integrations";
+const STRIPE: &str = "/api/v1/integrations/stripe";
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+const TOLD: [&str; 5] =
+    ["ratelimit-policy", "ratelimit", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
+
+/// A world in mode `open` with limits, and these settings beside.
+async fn limited(settings: &[(&str, &str)]) -> World {
+    World::builder().set(&[("limits.rate", "true")]).set(settings).start().await
+}
+
+/// Of the windows only the day, in which nothing comes back during a test.
+const BY_DAY: [(&str, &str); 2] = [("limits.requests_per_minute", "0"), ("limits.requests_per_hour", "0")];
+
+async fn behind_gateway(settings: &[(&str, &str)]) -> World {
+    let mode = [("auth.mode", "gateway"), ("auth.gateway_token", TOKEN)];
+    World::builder().set(&mode).set(settings).start().await
+}
+
+fn remaining(answer: &Answer) -> Option<&str> {
+    answer.header("x-ratelimit-remaining")
+}
+
+fn endless() -> Body {
+    Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>())
+}
+
+async fn standing(client: &Client) -> Value {
+    let document =
+        "{ rateLimit { isLimited windows { window limit remaining resetsInSeconds } inFlight { limit current } } }";
+    client.graphql(document, json!({})).await.data()["rateLimit"].take()
+}
+
+#[tokio::test]
+async fn each_window_is_told_and_enforced() {
+    for (window, per, policy) in [
+        ("minute", "a minute", "\"minute\";q=2;w=60"),
+        ("hour", "an hour", "\"hour\";q=2;w=3600"),
+        ("day", "a day", "\"day\";q=2;w=86400"),
+    ] {
+        let limits = ["minute", "hour", "day"]
+            .map(|one| (format!("limits.requests_per_{one}"), if one == window { "2" } else { "0" }));
+        let world = limited(&limits.each_ref().map(|(key, value)| (key.as_str(), *value))).await;
+        let acme = world.account("acme");
+        for left in ["1", "0"] {
+            let answer = acme.get(LIST).await;
+            assert_eq!((answer.status.as_u16(), remaining(&answer)), (200, Some(left)), "{window}");
+            assert_eq!(answer.header("ratelimit-policy"), Some(policy));
+        }
+        let refused = acme.get(LIST).await;
+        let sentence = format!("Too many requests: 2 {per} for this account");
+        refused.assert_refused(429, "rate_limited", &sentence);
+        let wait: u64 = refused.header("retry-after").expect("Retry-After").parse().expect("seconds");
+        let next: u64 =
+            refused.header("ratelimit").expect("RateLimit").split("t=").last().expect("t").parse().expect("t");
+        assert!((1..=next).contains(&wait), "{window}: {wait} of {next}");
+        assert_eq!(refused.header("ratelimit"), Some(&*format!("\"{window}\";r=0;t={next}")));
+        assert_eq!((refused.header("x-ratelimit-limit"), remaining(&refused)), (Some("2"), Some("0")));
+    }
+}
+
+#[tokio::test]
+async fn graphql_refuses_in_its_own_form() {
+    let world = limited(&[("limits.requests_per_minute", "1")]).await;
+    let acme = world.account("acme");
+    acme.get(LIST).await.ok();
+    for accept in ["application/json", "application/graphql-response+json"] {
+        let refused = acme.clone().header("accept", accept).graphql("{ __typename }", json!({})).await;
+        assert_eq!(
+            (refused.status.as_u16(), &*refused.graphql_code(), refused.content_type()),
+            (429, "RATE_LIMITED", accept)
+        );
+        let error = &refused.json()["errors"][0];
+        assert_eq!(error["message"], "Too many requests: 1 a minute for this account");
+        assert_eq!(error["extensions"]["retryAfter"].to_string(), refused.header("retry-after").expect("seconds"));
+        assert_eq!(remaining(&refused), Some("0"));
+    }
+}
+
+#[tokio::test]
+async fn limits_are_on_unless_nobody_is_asked_who_they_are() {
+    for (mode, rate, is_on) in [
+        ("open", "auto", false),
+        ("gateway", "auto", true),
+        ("gateway,open", "auto", false),
+        ("open", "true", true),
+        ("gateway", "false", false),
+    ] {
+        let world = behind_gateway(&[("auth.mode", mode), ("limits.rate", rate)]).await;
+        let answer = world.account("acme").header("x-gateway-token", TOKEN).get(LIST).await;
+        answer.ok();
+        let told: Vec<_> = TOLD.iter().map(|name| answer.header(name)).collect();
+        let expected = [
+            "\"minute\";q=60;w=60, \"hour\";q=1000;w=3600, \"day\";q=10000;w=86400",
+            "\"minute\";r=59;t=1, \"hour\";r=999;t=4, \"day\";r=9999;t=9",
+            "60",
+            "59",
+            "1",
+        ];
+        assert_eq!(told, expected.map(|text| is_on.then_some(text)), "{mode} {rate}");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_one_account_does_not_touch_another() {
+    let world = limited(&[("limits.requests_per_minute", "3")]).await;
+    let flood = world.account("flood");
+    for _ in 0..20 {
+        flood.get(LIST).await;
+    }
+    assert_eq!(flood.get(LIST).await.status, 429);
+    let answer = world.account("acme").get(LIST).await;
+    assert_eq!((answer.status.as_u16(), remaining(&answer)), (200, Some("2")));
+}
+
+#[tokio::test]
+async fn an_account_does_not_pay_for_those_who_only_name_it() {
+    let world = behind_gateway(&[]).await;
+    let pretender = world.account("acme");
+    for client in [pretender.clone(), pretender.clone().header("x-gateway-token", "wrong")] {
+        for _ in 0..5 {
+            let refused = client.get(LIST).await;
+            assert_eq!((refused.status.as_u16(), TOLD.map(|name| refused.header(name))), (401, [None; 5]));
+        }
+    }
+    assert_eq!(remaining(&pretender.header("x-gateway-token", TOKEN).get(LIST).await), Some("59"));
+}
+
+#[tokio::test]
+async fn every_answer_counts_whatever_it_is() {
+    let world = limited(&BY_DAY).await;
+    let acme = world.account("acme");
+    let tag = acme.get(STRIPE).await.header("etag").expect("a tag").to_owned();
+    let mut left = 9_999;
+    for (status, method, path) in [
+        (304, Method::GET, STRIPE),
+        (200, Method::HEAD, LIST),
+        (404, Method::GET, "/api/v1/integrations/nobody_has_this"),
+        (400, Method::GET, "/api/v1/integrations?limit=0"),
+        (415, Method::POST, "/graphql"),
+        (405, Method::HEAD, "/graphql"),
+    ] {
+        left -= 1;
+        let answer = acme.clone().header("if-none-match", &tag).send(method, path, Body::empty()).await;
+        let expected = (status, Some(left.to_string()));
+        assert_eq!((answer.status.as_u16(), remaining(&answer).map(str::to_owned)), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn probes_and_pages_count_nothing_and_are_always_answered() {
+    let world = limited(&[("limits.requests_per_minute", "1")]).await;
+    let acme = world.account("acme");
+    acme.get(LIST).await.ok();
+    for path in ["/healthz", "/readyz", "/metrics", "/api/v1/openapi.json", "/graphiql", "/docs/"] {
+        let answer = acme.get(path).await;
+        assert_eq!((answer.status.as_u16(), TOLD.map(|name| answer.header(name))), (200, [None; 5]), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn requests_at_once_are_bounded_until_they_end() {
+    let world =
+        World::builder().set(&BY_DAY).set(&[("limits.rate", "true"), ("limits.requests_in_flight", "2")]).start().await;
+    let acme = world.account("acme");
+    let install = format!("{STRIPE}/install");
+    // Each waits for a body that does not come: what is refused is refused before its body is read.
+    let mut held: Vec<_> = (0..3).map(|_| Box::pin(acme.post_text(&install, endless()))).collect();
+    assert!(held[0].as_mut().now_or_never().is_none() && held[1].as_mut().now_or_never().is_none());
+    let refused = held[2].as_mut().now_or_never().expect("answered at once");
+    refused.assert_refused(429, "rate_limited", "Too many requests: 2 at once for this account");
+    assert_eq!((refused.header("retry-after"), remaining(&refused)), (Some("1"), None));
+    world.account("other").get(LIST).await.ok();
+    held.truncate(1);
+    assert_eq!(standing(&acme).await["inFlight"], json!({"limit": 2, "current": 2}));
+    assert_eq!(remaining(&acme.get(LIST).await), Some("9996"), "four were let in");
+}
+
+#[tokio::test]
+async fn a_field_tells_how_the_caller_stands() {
+    let world = limited(&[("limits.requests_per_minute", "2"), ("limits.requests_per_hour", "0")]).await;
+    let expected = |minute, day, reset| {
+        json!({
+            "isLimited": true,
+            "windows": [
+                {"window": "MINUTE", "limit": 2, "remaining": minute, "resetsInSeconds": 60 - 30 * minute},
+                {"window": "DAY", "limit": 10_000, "remaining": day, "resetsInSeconds": reset},
+            ],
+            "inFlight": {"limit": 20, "current": 1},
+        })
+    };
+    let acme = world.account("acme");
+    assert_eq!(standing(&acme).await, expected(1, 9_999, 9));
+    assert_eq!(standing(&acme).await, expected(0, 9_998, 18), "asking costs");
+    let open = World::start().await;
+    let nothing = json!({"isLimited": false, "windows": [], "inFlight": null});
+    assert_eq!(standing(&open.account("acme")).await, nothing);
+}
+
+#[tokio::test]
+async fn a_socket_counts_once_and_each_of_its_operations_too() {
+    let world = limited(&[("limits.requests_per_minute", "5")]).await;
+    let served = world.serve().await;
+    // The upgrade names nobody; the account is that of the operations.
+    let mut socket = Socket::of(&served, "acme").await;
+    let document = "{ rateLimit { windows { remaining } inFlight { current } } }";
+    for left in [4, 3, 2, 1] {
+        let found = socket.answer(document).await["data"]["rateLimit"].take();
+        assert_eq!((&found["windows"][0]["remaining"], &found["inFlight"]["current"]), (&json!(left), &json!(1)));
+    }
+    assert_eq!(socket.answer("{ nothing").await["errors"][0]["extensions"]["code"], "GRAPHQL_PARSE_FAILED");
+    for _ in 0..2 {
+        let refused = socket.answer(document).await;
+        let error = &refused["errors"][0];
+        assert_eq!(error["message"], "Too many requests: 5 a minute for this account", "{refused}");
+        assert_eq!(error["extensions"]["code"], "RATE_LIMITED");
+        assert!(error["extensions"]["retryAfter"].as_u64().is_some_and(|wait| wait >= 1), "{refused}");
+        assert!(error["extensions"]["requestId"].is_string(), "{refused}");
+    }
+    assert_eq!(world.account("acme").get(LIST).await.status, 429, "over HTTP too");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn an_upgrade_that_names_its_account_counts() {
+    let world = limited(&[("limits.requests_per_minute", "1")]).await;
+    let served = world.serve().await;
+    let headers = [crate::graphql::socket::PROTOCOL, ("x-account-id", "acme")];
+    let _first = Socket::open(&served, &headers).await.expect("upgraded");
+    let Err(refused) = Socket::open(&served, &headers).await else { panic!("upgraded") };
+    assert_eq!((refused.status, &refused.body["errors"][0]["extensions"]["code"]), (429, &json!("RATE_LIMITED")));
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn an_open_subscription_takes_no_place() {
+    let world = limited(&[("limits.requests_in_flight", "1"), ("limits.requests_per_minute", "0")]).await;
+    let served = world.serve().await;
+    let mut socket = Socket::following(&served, "acme").await;
+    world.account("acme").post(&format!("{STRIPE}/install"), &json!({})).await.ok();
+    assert_eq!(socket.change().await.0, "stripe");
+    served.stop().await;
+}
