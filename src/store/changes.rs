@@ -42,8 +42,8 @@ macro_rules! first_turn {
     };
 }
 
-/// The row, its secrets and its event, if it is the change's turn: one statement and one round trip. All of it or, when the account
-/// has moved on, nothing; no row comes back then.
+/// The row, its secrets and its event, if it is the change's turn: one statement and one round trip. All of it or, when
+/// the account has moved on, nothing; no row comes back then.
 macro_rules! write_in_turn {
     ($turn:ident) => {
         concat!(
