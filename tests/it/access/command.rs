@@ -61,7 +61,7 @@ async fn ask(process: &Process, key: &str) -> Answer {
     let port = process.url.rsplit(':').next().expect("port");
     let stream = TcpStream::connect(format!("127.0.0.1:{port}")).await.expect("connected");
     let request = format!(
-        "GET /api/v1/api-keys HTTP/1.1\r\nhost: x\r\nx-account-id: acme\r\nauthorization: Bearer {key}\r\n\
+        "GET /api/v1/api-keys HTTP/1.1\r\nhost: localhost\r\nx-account-id: acme\r\nauthorization: Bearer {key}\r\n\
          connection: close\r\n\r\n"
     );
     exchange(stream, request.as_bytes()).await

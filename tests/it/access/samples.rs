@@ -53,8 +53,10 @@ impl Sample {
                 vec![Rest(Method::GET, "/api-keys?limit=1", ""), Graphql("{ apiKeys(first: 1) { nodes { id } } }")]
             }
             Operation::CreateApiKey => vec![
-                Rest(Method::POST, "/api-keys", r#"{"name": "made", "scopes": []}"#),
-                Graphql(r#"mutation { createApiKey(input: {name: "made", scopes: []}) { userErrors { code } } }"#),
+                Rest(Method::POST, "/api-keys", r#"{"name": "made", "scopes": ["keys:write"]}"#),
+                Graphql(
+                    r#"mutation { createApiKey(input: {name: "made", scopes: ["keys:write"]}) { userErrors { code } } }"#,
+                ),
             ],
             Operation::RevokeApiKey => vec![
                 Rest(Method::POST, "/api-keys/nokeyyet/revoke", ""),
