@@ -8,13 +8,14 @@ use crate::support::{Wire, World};
 pub(super) const TOKEN: &str = "CANARY_gateway_token_of_32_characters";
 
 /// Mode `gateway` alone, with a token and these scopes.
-pub(super) fn settings(scopes: &str) -> [(&'static str, &str); 5] {
+pub(super) fn settings(scopes: &str) -> [(&'static str, &str); 6] {
     [
         ("auth.mode", "gateway"),
         ("auth.gateway_token", TOKEN),
         ("auth.gateway_scopes", scopes),
         ("secrets.read_back", "true"),
         ("auth.pepper", super::PEPPER),
+        ("limits.rate", "false"),
     ]
 }
 

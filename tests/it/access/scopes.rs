@@ -72,8 +72,10 @@ async fn an_operation_passes_with_its_scope_alone_and_with_none_of_the_others() 
             for sample in Sample::all_of(operation) {
                 let told = format!("{operation:?} over {} with {held}", sample.interface());
                 let allowed = sample.send(&only.account("acme").header("x-gateway-token", TOKEN)).await;
-                // Nothing is installed: a reading passes the gate and finds nothing.
-                assert!(matches!(verdict(&allowed).1.as_str(), "ok" | "integration_not_installed"), "{told}");
+                // Nothing is installed and no key made: some pass the gate and find nothing.
+                let code = verdict(&allowed).1;
+                let has_passed = matches!(code.as_str(), "ok" | "integration_not_installed" | "api_key_not_found");
+                assert!(has_passed, "{told}: {code}");
                 let refused = sample.send(&others.account("acme").header("x-gateway-token", TOKEN)).await;
                 assert!(refused.text().contains(&format!("The credentials lack the scope {held}")), "{told}");
                 let expected = match sample {
