@@ -74,7 +74,8 @@ async fn purging_while_others_install_leaves_the_one_or_the_other_whole() {
     for _ in 0..10 {
         let (purged, installed) =
             tokio::join!(acme.post(PURGE, &Value::Null), acme.post("/api/v1/integrations/stripe/install", &install));
-        (purged.ok(), installed.ok());
+        purged.ok();
+        installed.ok();
         let seen = acme.get("/api/v1/integrations/stripe").await.ok();
         let has_row = world.rows_of("acme").await.contains("\"api_key\"");
         assert_eq!(seen["secret_names"] != json!([]), has_row, "{seen}");
