@@ -34,13 +34,14 @@ impl App {
     /// A sentence for the operator that names the culprit and the cure.
     pub async fn prepare(config: Config, witness: Option<StatementObserver>) -> Result<Self, String> {
         let gate = config.auth.gate()?;
+        let tokens = config.auth.tokens()?;
         let metrics = Arc::new(Metrics::default());
         let vault = Vault::new(keyring(&config)?);
         if !vault.is_usable() {
             tracing::warn!("no key ring is configured: secrets cannot be stored until PATCHBAY_KEYRING_FILE names one");
         }
         let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
-        let services = Services::start(store.clone(), vault, config.services).await?;
+        let services = Services::start(store.clone(), vault, tokens, config.services).await?;
         let server = Server::new(services.clone(), metrics);
         let router = server.router(&config, gate);
         Ok(Self { config, store, server, router, services })
@@ -76,6 +77,8 @@ impl App {
     /// Serves until `stop` resolves, then drains: requests under way have until the deadline.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let catalog = self.follow_catalog();
+        let services = self.services.clone();
+        let identity = tokio::spawn(async move { services.follow_identity_providers().await });
         let accepting = server::serve(self.server.clone(), listener, self.router.clone(), &self.config.server);
         tokio::pin!(accepting);
         tokio::select! {
@@ -93,6 +96,7 @@ impl App {
             tracing::warn!(deadline_ms = deadline.as_millis() as u64, "some requests did not finish in time");
         }
         catalog.abort();
+        identity.abort();
         self.store.close().await;
         tracing::info!("stopped");
     }

@@ -48,9 +48,10 @@ impl Failure {
                 Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Error::NotFound => StatusCode::NOT_FOUND,
                 Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-                Error::SecretsUnavailable { .. } | Error::DatabaseUnavailable { .. } | Error::Overloaded => {
-                    StatusCode::SERVICE_UNAVAILABLE
-                }
+                Error::SecretsUnavailable { .. }
+                | Error::DatabaseUnavailable { .. }
+                | Error::IdentityUnavailable
+                | Error::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
                 Error::Timeout => StatusCode::GATEWAY_TIMEOUT,
                 Error::Database { .. } | Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             },
@@ -69,6 +70,7 @@ impl Failure {
                 Error::AccountRequired => "account_required",
                 Error::AccountInvalid => "account_invalid",
                 Error::Unauthenticated(_) => "unauthenticated",
+                Error::IdentityUnavailable => "identity_unavailable",
                 Error::Forbidden(_) => "forbidden",
                 Error::RateLimited { .. } => "rate_limited",
                 Error::BadInput { .. } => "bad_user_input",

@@ -21,6 +21,7 @@ use crate::domain::limits::InstallLimits;
 use crate::domain::{AccountId, Call, Principal};
 use crate::error::{CredentialFault, Error, Result};
 use crate::store::{Store, TenantStore};
+use crate::tokens::Tokens;
 use crate::vault::Vault;
 use snapshot::CatalogCache;
 use turns::Turns;
@@ -34,6 +35,7 @@ pub struct Services {
 struct Inner {
     store: Store,
     vault: Vault,
+    tokens: Tokens,
     catalog: CatalogCache,
     changes: Changes,
     turns: Turns,
@@ -66,13 +68,18 @@ impl Services {
     ///
     /// # Errors
     /// A sentence for the operator: the database fails, or the keys at hand are not the ones it was sealed with.
-    pub async fn start(store: Store, vault: Vault, settings: ServiceSettings) -> std::result::Result<Self, String> {
+    pub async fn start(
+        store: Store,
+        vault: Vault,
+        tokens: Tokens,
+        settings: ServiceSettings,
+    ) -> std::result::Result<Self, String> {
         startup::record_key_checks(&store, &vault).await?;
         startup::load_catalog(&store).await?;
         let catalog = CatalogCache::load(&store).await.map_err(startup::sentence)?;
         let changes = Changes::new(settings.max_subscriptions_per_account, settings.subscription_poll);
         let (turns, limits) = (Turns::default(), settings.limits);
-        Ok(Self { inner: Arc::new(Inner { store, vault, catalog, changes, turns, limits }) })
+        Ok(Self { inner: Arc::new(Inner { store, vault, tokens, catalog, changes, turns, limits }) })
     }
 
     /// What the account can do, on behalf of the one who asks.
@@ -84,9 +91,17 @@ impl Services {
     /// Who holds this credential.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`]; those of the database.
-    pub async fn authenticate(&self, _credential: &str) -> Result<Arc<Principal>> {
-        Err(Error::Unauthenticated(CredentialFault::Invalid))
+    /// [`Error::Unauthenticated`]; those of the database; those of [`Tokens::verify`].
+    pub async fn authenticate(&self, credential: &str) -> Result<Arc<Principal>> {
+        if credential.starts_with("pb_") {
+            return Err(Error::Unauthenticated(CredentialFault::Invalid));
+        }
+        self.inner.tokens.verify(credential).await.map(Arc::new)
+    }
+
+    /// Keeps the keys fresh that tokens are checked with; never ends.
+    pub async fn follow_identity_providers(&self) {
+        self.inner.tokens.follow().await;
     }
 
     /// The catalog as it stands.
