@@ -35,8 +35,8 @@ pub(super) struct Keys {
     is_discovered: bool,
     ttl: Duration,
     held: ArcSwapOption<Held>,
-    /// When they were last fetched for a request. Locked while fetching: only one does, and the others wait for it.
-    asked: Arc<Mutex<Option<Instant>>>,
+    /// Till when no request has them fetched. Locked while fetching: only one does, and the others wait for it.
+    pause_until: Arc<Mutex<Instant>>,
 }
 
 struct Held {
@@ -66,7 +66,7 @@ impl Keys {
             is_discovered: settings.jwks_url.is_none(),
             ttl: Duration::from_secs(settings.jwks_ttl_s),
             held: ArcSwapOption::empty(),
-            asked: Arc::default(),
+            pause_until: Arc::new(Mutex::new(Instant::now())),
         })
     }
 
@@ -86,7 +86,7 @@ impl Keys {
     /// Fetches them now and then; never ends.
     pub(super) async fn follow(&self) {
         loop {
-            let alone = self.asked.lock().await;
+            let alone = self.pause_until.lock().await;
             let pause = if self.fetch().await { self.ttl } else { self.ttl.min(UNKNOWN_PAUSE) };
             drop(alone);
             sleep(pause).await;
@@ -104,16 +104,19 @@ impl Keys {
     }
 
     async fn fetch_for(self: &Arc<Self>, kid: Option<&str>) {
-        let mut asked = self.asked.clone().lock_owned().await;
-        let pause = if self.current().is_some() { UNKNOWN_PAUSE } else { EMPTY_PAUSE };
-        if self.know(kid) || asked.is_some_and(|at| at.elapsed() < pause) {
+        let mut pause_until = self.pause_until.clone().lock_owned().await;
+        if self.know(kid) || Instant::now() < *pause_until {
             return;
         }
         let this = self.clone();
         // A task of its own: a client that hangs up must not use up the one fetch of the next half minute.
         let fetching = tokio::spawn(async move {
-            this.fetch().await;
-            *asked = Some(Instant::now());
+            let pause = match (this.current().is_some(), this.fetch().await) {
+                (true, _) => UNKNOWN_PAUSE,
+                (false, true) => Duration::ZERO,
+                (false, false) => EMPTY_PAUSE,
+            };
+            *pause_until = Instant::now() + pause;
         });
         drop(fetching.await);
     }

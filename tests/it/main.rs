@@ -4,6 +4,7 @@
 #![allow(missing_docs, unreachable_pub, reason = "a test's name is its claim")]
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look and meddle behind the server's back")]
 
+mod access;
 mod architecture;
 mod catalog;
 mod cli;

@@ -1,0 +1,3 @@
+//! Who is let in, and to what.
+
+mod tokens;
