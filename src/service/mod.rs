@@ -96,7 +96,7 @@ impl Services {
         if credential.starts_with("pb_") {
             return Err(Error::Unauthenticated(CredentialFault::Invalid));
         }
-        self.inner.tokens.verify(credential).await.map(Arc::new)
+        self.inner.tokens.verify(credential).await
     }
 
     /// Keeps the keys fresh that tokens are checked with; never ends.

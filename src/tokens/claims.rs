@@ -137,3 +137,44 @@ impl<'de> Visitor<'de> for Once {
         Ok(Claims(Value::Object(claims)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Half a second past.
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(1_000_500).expect("time")
+    }
+
+    #[test]
+    fn time_is_checked_to_the_edge() {
+        for (claims, skew, is_right) in [
+            (json!({"exp": 1001}), 0, true),
+            (json!({"exp": 1000.6}), 0, true),
+            (json!({"exp": 1000.5}), 0, false),
+            (json!({"exp": 1000}), 0, false),
+            (json!({"exp": 971}), 30, true),
+            (json!({"exp": 970.5}), 30, false),
+            (json!({"exp": 2000, "nbf": 1000.5, "iat": 1000.5}), 0, true),
+            (json!({"exp": 2000, "nbf": 1001}), 0, false),
+            (json!({"exp": 2000, "iat": 1001}), 0, false),
+            (json!({"exp": 2000, "nbf": 1030.5, "iat": 1030.5}), 30, true),
+            (json!({"exp": 2000, "nbf": 1031}), 30, false),
+            (json!({"exp": 2000, "iat": 1031}), 30, false),
+        ] {
+            assert_eq!(Claims(claims.clone()).check_time(now(), skew).is_ok(), is_right, "{claims} {skew}");
+        }
+    }
+
+    #[test]
+    fn only_a_token_that_ended_is_called_expired() {
+        let time = |claims| Claims(claims).check_time(now(), 0);
+        assert!(matches!(time(json!({"exp": 999})), Err(Refusal::Expired)));
+        for bad in [json!({}), json!({"exp": "2000"}), json!({"exp": 999, "nbf": 1001}), json!({"exp": 1e18})] {
+            assert!(matches!(time(bad.clone()), Err(Refusal::Invalid(_))), "{bad}");
+        }
+    }
+}

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use chrono::Utc;
 use hyper::Uri;
 use jsonwebtoken::{Algorithm, DecodingKey};
+use quick_cache::sync::Cache;
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -16,11 +19,14 @@ use super::Refusal;
 use super::client::Client;
 use super::jwk::Key;
 use super::settings::{IssuerSettings, url};
+use crate::domain::Principal;
 
 /// For everything that one fetch takes.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// The most keys of a provider.
 const MOST_KEYS: usize = 100;
+/// The most tokens whose holder is remembered, for each provider.
+const MOST_CHECKED: usize = 10_000;
 /// The least time between two fetches for keys that are not there.
 const UNKNOWN_PAUSE: Duration = Duration::from_secs(30);
 /// The least time between two fetches while there are no keys at all.
@@ -39,9 +45,12 @@ pub(super) struct Keys {
     pause_until: Arc<Mutex<Instant>>,
 }
 
-struct Held {
+/// Keys as they were fetched at one time.
+pub(super) struct Held {
     keys: Vec<Key>,
     fetched: Instant,
+    /// Who holds the tokens that were checked with these keys, by digest: a signature costs more than most requests.
+    checked: Cache<[u8; 32], Arc<Principal>>,
 }
 
 /// RFC 7517, section 5.
@@ -70,17 +79,12 @@ impl Keys {
         })
     }
 
-    /// The key that a token is to be checked with.
-    pub(super) async fn find(
-        self: &Arc<Self>,
-        kid: Option<&str>,
-        algorithm: Algorithm,
-    ) -> Result<DecodingKey, Refusal> {
+    /// The keys that a token with this `kid` is to be checked with, fetched anew if it is not among those at hand.
+    pub(super) async fn current_for(self: &Arc<Self>, kid: Option<&str>) -> Result<Arc<Held>, Refusal> {
         if !self.know(kid) {
             self.fetch_for(kid).await;
         }
-        let held = self.current().ok_or(Refusal::NoKeys)?;
-        held.find(kid, algorithm).cloned().ok_or(Refusal::Invalid("kid"))
+        self.current().ok_or(Refusal::NoKeys)
     }
 
     /// Fetches them now and then; never ends.
@@ -127,7 +131,8 @@ impl Keys {
         match fetched.unwrap_or_else(|_| Err(format!("no answer within {FETCH_TIMEOUT:?}"))) {
             Ok(keys) => {
                 tracing::debug!(issuer = self.issuer, keys = keys.len(), "fetched the keys of an identity provider");
-                self.held.store(Some(Arc::new(Held { keys, fetched: Instant::now() })));
+                let held = Held { keys, fetched: Instant::now(), checked: Cache::new(MOST_CHECKED) };
+                self.held.store(Some(Arc::new(held)));
                 true
             }
             Err(cause) => {
@@ -161,11 +166,25 @@ impl Keys {
 }
 
 impl Held {
+    /// Who holds the token, if it was checked with these keys and has not ended since.
+    pub(super) fn holder(&self, token: &str) -> Option<Arc<Principal>> {
+        let principal = self.checked.get(&digest(token))?;
+        principal.expires_at.is_some_and(|end| Utc::now() < end).then_some(principal)
+    }
+
+    pub(super) fn remember(&self, token: &str, holder: &Arc<Principal>) {
+        self.checked.insert(digest(token), holder.clone());
+    }
+
     /// Without a name there must be no choice.
-    fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
+    pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
         let named = self.keys.iter().filter(|key| kid.is_none() || key.kid.as_deref() == kid);
         let mut fitting = named.filter_map(|key| key.for_algorithm(algorithm));
         let first = fitting.next();
         if fitting.next().is_some() { None } else { first }
     }
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
 }

@@ -78,7 +78,7 @@ impl Tokens {
     /// # Errors
     /// [`Error::Unauthenticated`]; [`Error::Forbidden`] for a token that is for no account;
     /// [`Error::IdentityUnavailable`] while the provider's keys are not to be had.
-    pub async fn verify(&self, token: &str) -> Result<Principal> {
+    pub async fn verify(&self, token: &str) -> Result<Arc<Principal>> {
         self.examine(token).await.map_err(|refusal| {
             tracing::debug!(check = %refusal, "token refused");
             refusal.into()
@@ -90,7 +90,7 @@ impl Tokens {
         join_all(self.issuers.iter().map(|issuer| issuer.keys.follow())).await;
     }
 
-    async fn examine(&self, token: &str) -> std::result::Result<Principal, Refusal> {
+    async fn examine(&self, token: &str) -> std::result::Result<Arc<Principal>, Refusal> {
         if token.len() > LONGEST {
             return Err(Refusal::Invalid("length"));
         }
@@ -104,12 +104,17 @@ impl Tokens {
 }
 
 impl Issuer {
-    async fn examine(&self, token: &str, header: &Header) -> std::result::Result<Principal, Refusal> {
+    async fn examine(&self, token: &str, header: &Header) -> std::result::Result<Arc<Principal>, Refusal> {
         let settings = &self.settings;
         if !settings.algorithms.contains(&header.alg) {
             return Err(Refusal::Invalid("alg"));
         }
-        let key = self.keys.find(header.kid.as_deref(), header.alg).await?;
+        let kid = header.kid.as_deref();
+        let keys = self.keys.current_for(kid).await?;
+        if let Some(holder) = keys.holder(token) {
+            return Ok(holder);
+        }
+        let key = keys.find(kid, header.alg).ok_or(Refusal::Invalid("kid"))?;
         let mut validation = Validation::new(header.alg);
         validation.set_issuer(&[&settings.issuer]);
         validation.set_audience(&settings.audience);
@@ -117,8 +122,10 @@ impl Issuer {
         // Last of all, and by `Claims`: only a token that is right in everything else is called expired.
         validation.validate_exp = false;
         let claims: Claims =
-            decode(token, &key, &validation).map_err(|error| Refusal::Invalid(claims::check(&error)))?.claims;
-        claims.principal(settings, Utc::now())
+            decode(token, key, &validation).map_err(|error| Refusal::Invalid(claims::check(&error)))?.claims;
+        let holder = Arc::new(claims.principal(settings, Utc::now())?);
+        keys.remember(token, &holder);
+        Ok(holder)
     }
 }
 

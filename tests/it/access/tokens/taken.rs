@@ -1,12 +1,15 @@
 //! Tokens that are right.
 
+use std::time::Duration;
+
 use patchbay::config::{Config, Resolved, Sources};
 use patchbay::domain::{ActorKind, Scope};
 use serde_json::json;
 
 use super::provider::Provider;
 use super::signer::{ALGORITHMS, Signer};
-use super::{assert_taken, graphql, rest, world, world_of};
+use super::{EXPIRED, assert_refused, assert_taken, graphql, rest, world, world_of};
+use crate::support::eventually;
 
 #[tokio::test]
 async fn every_algorithm_on_the_list_is_taken() {
@@ -110,6 +113,19 @@ async fn the_holder_is_named_by_issuer_and_subject() {
         assert_eq!(principal.actor.label, label);
         assert_eq!(principal.expires_at.expect("ends").timestamp(), 4_102_444_800);
     }
+}
+
+/// The second time its holder is known, and its time is looked at all the same.
+#[tokio::test]
+async fn a_token_that_was_taken_ends() {
+    let signer = Signer::new("a", "ES256");
+    let provider = Provider::start(&[&signer]).await;
+    let world = world(&[provider.settings(&json!({"clock_skew_s": 0}))]).await;
+    let token = signer.sign(&provider.claims(&json!({"exp": chrono::Utc::now().timestamp() + 2})));
+    assert_taken(&world, &token, None, "in time").await;
+    let ended = async || rest(&world, &token, None).await.status == 401;
+    eventually("the end", Duration::from_secs(5), ended).await;
+    assert_refused(&world, &token, &EXPIRED, "after its end").await;
 }
 
 #[test]
