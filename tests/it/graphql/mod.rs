@@ -11,7 +11,7 @@ mod quoting;
 mod repeats;
 mod schema;
 mod selections;
-mod socket;
+pub mod socket;
 mod subscription;
 
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::provider::{Answer, Provider};
 use super::signer::Signer;
 use super::{INVALID, UNAVAILABLE, assert_refused, assert_taken, rest, world, world_of};
-use crate::support::{Wire, eventually};
+use crate::support::eventually;
 
 const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/tls.pem");
 
@@ -178,19 +178,4 @@ async fn a_provider_is_known_by_its_certificate() {
     assert_refused(&world(&[settings(None)]).await, &token, &UNAVAILABLE, "not by a public authority").await;
     assert_eq!(plain.asked(), 1);
     proxy.abort();
-}
-
-#[tokio::test]
-async fn a_server_on_a_socket_takes_tokens() {
-    let signer = Signer::new("a", "ES256");
-    let provider = Provider::start(&[&signer]).await;
-    let world = world_of(&provider).await;
-    let served = world.serve().await;
-    let answer = Wire::new(&served.url(""), "acme").get("/api/v1/integrations").await;
-    answer.assert_refused(
-        401,
-        "unauthenticated",
-        "Missing credentials: send Authorization: Bearer with an API key or a token",
-    );
-    served.stop().await;
 }

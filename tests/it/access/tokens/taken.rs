@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::provider::Provider;
 use super::signer::{ALGORITHMS, Signer};
-use super::{EXPIRED, assert_refused, assert_taken, graphql, rest, world, world_of};
+use super::{EXPIRED, QUERY, assert_refused, assert_taken, graphql, rest, world, world_of};
+use crate::graphql::socket::{PROTOCOL, Said, Socket};
 use crate::support::eventually;
 
 #[tokio::test]
@@ -126,6 +127,32 @@ async fn a_token_that_was_taken_ends() {
     let ended = async || rest(&world, &token, None).await.status == 401;
     eventually("the end", Duration::from_secs(5), ended).await;
     assert_refused(&world, &token, &EXPIRED, "after its end").await;
+}
+
+/// A browser cannot set headers on an upgrade.
+#[tokio::test]
+async fn a_socket_is_opened_with_a_token_in_its_first_message() {
+    let signer = Signer::new("a", "ES256");
+    let provider = Provider::start(&[&signer]).await;
+    let world = world_of(&provider).await;
+    let served = world.serve().await;
+    let bearer = |changed| format!("Bearer {}", signer.sign(&provider.claims(&changed)));
+    let mut socket = Socket::open(&served, &[PROTOCOL]).await.expect("upgraded");
+    socket.init(json!({"Authorization": bearer(json!({}))})).await;
+    assert_eq!(socket.answer(QUERY).await.get("errors"), None);
+    let mut socket = Socket::open(&served, &[PROTOCOL, ("authorization", &bearer(json!({})))]).await.expect("upgraded");
+    socket.init(json!({})).await;
+    for (changed, code, reason) in [
+        (json!({"aud": "someone-else"}), 4401, "Invalid credentials"),
+        (json!({"exp": 1}), 4401, "Expired credentials"),
+        (json!({"org": {"id": "globex"}}), 4403, "The credentials are not for this account"),
+    ] {
+        let mut socket = Socket::open(&served, &[PROTOCOL]).await.expect("upgraded");
+        let payload = json!({"Authorization": bearer(changed), "X-Account-ID": "acme"});
+        socket.send(&json!({"type": "connection_init", "payload": payload})).await;
+        assert_eq!(socket.next().await, Said::Closed(code, reason.into()));
+    }
+    served.stop().await;
 }
 
 #[test]
