@@ -176,6 +176,11 @@ async fn a_provider_is_known_by_its_certificate() {
     assert_taken(&world(&[settings(Some(CERTIFICATE))]).await, &token, None, "known").await;
     assert_eq!(plain.asked(), 1);
     assert_refused(&world(&[settings(None)]).await, &token, &UNAVAILABLE, "not by a public authority").await;
+    // Neither does it send us from an encrypted place to one in the open, even on this machine.
+    let mut discovered = settings(Some(CERTIFICATE));
+    discovered.as_object_mut().expect("object").remove("jwks_url");
+    plain.discover(Answer::Text(json!({"issuer": url, "jwks_uri": format!("{}/jwks", plain.url)}).to_string()));
+    assert_refused(&world(&[discovered]).await, &token, &UNAVAILABLE, "keys in the open").await;
     assert_eq!(plain.asked(), 1);
     proxy.abort();
 }
