@@ -37,6 +37,7 @@ impl App {
     /// A sentence for the operator that names the culprit and the cure.
     pub async fn prepare(config: Config, witness: Option<StatementObserver>) -> Result<Self, String> {
         let gate = config.auth.gate()?;
+        let tokens = config.auth.tokens()?;
         let metrics = Arc::new(Metrics::default());
         let vault = Vault::new(keyring(&config)?);
         if !vault.is_usable() {
@@ -45,7 +46,7 @@ impl App {
         let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
         let pepper = pepper::pepper(&config, &store, config.auth.api_key).await?;
         let api_keys = ApiKeys::start(&store, pepper, config.auth.api_key).await?;
-        let services = Services::start(store.clone(), vault, api_keys, config.services).await?;
+        let services = Services::start(store.clone(), vault, api_keys, tokens, config.services).await?;
         let server = Server::new(services.clone(), metrics);
         let router = server.router(&config, gate);
         Ok(Self { config, store, server, router, services })
@@ -92,7 +93,7 @@ impl App {
 
     /// Serves until `stop` resolves, then drains: requests under way have until the deadline.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let tasks = [self.follow_catalog(), self.erase_old_events()];
+        let tasks = [self.follow_catalog(), self.erase_old_events(), self.follow_identity_providers()];
         let accepting = server::serve(self.server.clone(), listener, self.router.clone(), &self.config.server);
         tokio::pin!(accepting);
         tokio::select! {
@@ -112,6 +113,12 @@ impl App {
         tasks.iter().for_each(JoinHandle::abort);
         self.store.close().await;
         tracing::info!("stopped");
+    }
+
+    /// Keeps the keys fresh that tokens are checked with.
+    fn follow_identity_providers(&self) -> JoinHandle<()> {
+        let services = self.services.clone();
+        tokio::spawn(async move { services.follow_identity_providers().await })
     }
 
     /// Sees what other replicas change in the catalog.

@@ -18,6 +18,8 @@ pub enum Error {
     AccountInvalid,
     /// Nobody is proven to ask.
     Unauthenticated(CredentialFault),
+    /// Who asks cannot be told: the identity provider's keys are not to be had.
+    IdentityUnavailable,
     /// Who asks is known, and may not.
     Forbidden(Denial),
     /// The account or the credential asked too much.
@@ -132,7 +134,7 @@ impl FieldProblem {
     }
 }
 
-/// Seconds a client should wait when the database is away or the server is busy.
+/// Seconds a client should wait when the database or the identity provider is away, or the server is busy.
 pub const RETRY_AFTER_SECONDS: u64 = 1;
 
 impl Error {
@@ -155,6 +157,7 @@ impl Error {
                 CredentialFault::Revoked => "Revoked credentials",
             }
             .into(),
+            Self::IdentityUnavailable => "Identity provider unavailable".into(),
             Self::Forbidden(Denial::Account) => "The credentials are not for this account".into(),
             Self::Forbidden(Denial::Scope(scope)) => format!("The credentials lack the scope {scope}").into(),
             Self::Forbidden(Denial::ReadBack) => {
@@ -203,7 +206,9 @@ impl Error {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::SecretsUnavailable { retry_after, .. } | Self::RateLimited { retry_after, .. } => Some(*retry_after),
-            Self::DatabaseUnavailable { .. } | Self::Overloaded => Some(RETRY_AFTER_SECONDS),
+            Self::DatabaseUnavailable { .. } | Self::IdentityUnavailable | Self::Overloaded => {
+                Some(RETRY_AFTER_SECONDS)
+            }
             _ => None,
         }
     }

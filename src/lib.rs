@@ -1,7 +1,7 @@
 //! Patchbay: the integrations backend of a multi-tenant platform.
 //!
 //! The floors, from the top: `cli`, `app`, `server`, `telemetry`, `web` · `rest` and `graphql` (blind to each other) ·
-//! `edge` · `service` · `vault`, `store` (blind to each other) and `catalog` · `domain`, `error`. A module names only what
+//! `edge` · `service` · `vault`, `store`, `tokens` (blind to each other) and `catalog` · `domain`, `error`. A module names only what
 //! lies below it; `ARCHITECTURE.md` has the map.
 
 pub mod app;
@@ -17,5 +17,6 @@ pub mod server;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod tokens;
 pub mod vault;
 pub mod web;

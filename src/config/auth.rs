@@ -9,6 +9,7 @@ use super::settings::{items, network};
 use super::{Resolved, ServerSection};
 use crate::domain::{Scope, Scopes};
 use crate::edge::{Gate, Gateway};
+use crate::tokens::{IssuerSettings, Tokens, issuers};
 
 /// A token that is shorter can be guessed, or was never meant as one.
 const GATEWAY_TOKEN_MIN: usize = 32;
@@ -29,6 +30,7 @@ pub struct AuthSection {
     gateway_token: String,
     gateway_networks: Arc<[IpNet]>,
     gateway_scopes: Scopes,
+    issuers: Vec<IssuerSettings>,
 }
 
 impl AuthSection {
@@ -45,6 +47,7 @@ impl AuthSection {
             gateway_token: resolved.text("auth.gateway_token").to_owned(),
             gateway_networks: items(resolved.text("auth.gateway_networks")).filter_map(network).collect(),
             gateway_scopes: items(resolved.text("auth.gateway_scopes")).filter_map(Scope::parse).collect(),
+            issuers: issuers(resolved.text("auth.issuers")).unwrap_or_default(),
         }
     }
 
@@ -55,6 +58,22 @@ impl AuthSection {
     pub fn gate(&self) -> Result<Gate, String> {
         let gateway = self.gateway.then(|| self.gateway()).transpose()?;
         Ok(Gate { open: self.open, gateway, bearer: self.api_key || self.jwt })
+    }
+
+    /// The identity providers whose tokens are taken; none when mode jwt is off.
+    ///
+    /// # Errors
+    /// A sentence for the operator when the mode is on and names none, or what one needs is not there.
+    pub fn tokens(&self) -> Result<Tokens, String> {
+        match (self.jwt, self.issuers.is_empty()) {
+            (false, _) => Ok(Tokens::default()),
+            (true, false) => Tokens::new(self.issuers.clone()),
+            (true, true) => {
+                Err("auth.mode has jwt, but no identity provider is named: add [[auth.issuers]] with issuer, \
+                audience and account_claim to patchbay.toml"
+                    .into())
+            }
+        }
     }
 
     fn gateway(&self) -> Result<Gateway, String> {

@@ -206,6 +206,17 @@ mod tests {
     }
 
     #[test]
+    fn identity_providers_are_tables_in_the_file_and_json_elsewhere() {
+        let file = "[auth]\nmode = \"jwt\"\n[[auth.issuers]]\nissuer = \"https://id.example.com\"\naudience = [\"patchbay\"]\n\
+            account_claim = \"org\"\nscope_map = { reader = [\"catalog:read\"] }";
+        let resolved = read(file, &[], &[]).expect("valid");
+        let json = resolved.text("auth.issuers").to_owned();
+        assert_eq!(read("", &[("PATCHBAY_AUTH__ISSUERS", &json)], &[]).expect("valid").text("auth.issuers"), json);
+        let fault = read(&file.replace("audience", "audiences"), &[], &[]).expect_err("no such field").join("\n");
+        assert!(fault.contains("auth.issuers = ") && fault.contains("issuer 1, audiences: unknown field"), "{fault}");
+    }
+
+    #[test]
     fn secrets_are_neither_shown_nor_quoted() {
         let url = "postgres://u:hunter2@localhost/db";
         let shown = read("", &[("PATCHBAY_DATABASE_URL", url)], &[]).expect("valid").show();

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use ipnet::IpNet;
 
 use crate::domain::Scope;
+use crate::tokens::issuers;
 
 /// What a value may be.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,8 @@ pub enum Kind {
     Scopes,
     /// Networks, `ADDRESS/BITS` or `ADDRESS`, with commas between them.
     Networks,
+    /// Identity providers, a JSON list of objects; in the file, an array of tables.
+    Issuers,
 }
 
 /// One setting.
@@ -151,6 +154,12 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Scopes,
         "catalog:read,installations:read,installations:write,secrets:purge,audit:read",
         "What a request may do that the gateway vouches for.",
+    ),
+    setting(
+        "auth.issuers",
+        Kind::Issuers,
+        "",
+        "Identity providers whose tokens are taken (mode jwt): issuer, audience, account_claim, and more that has defaults.",
     ),
     named(
         "PATCHBAY_AUTH_PEPPER",
@@ -353,6 +362,7 @@ impl Setting {
                 Some(format!("{}; several with commas between", words.join(", ")))
             }
             Kind::Networks => Some("networks such as 10.1.0.0/16, with commas between".into()),
+            Kind::Issuers => Some("tables [[auth.issuers]], elsewhere a JSON list".into()),
             Kind::Path | Kind::Text | Kind::Secret => None,
         }
     }
@@ -363,6 +373,7 @@ impl Setting {
     /// What is allowed instead.
     pub fn check(&self, text: &str) -> Result<(), String> {
         let fits = match self.kind {
+            Kind::Issuers => return issuers(text).map(drop),
             Kind::Number { min, max } => text.parse::<u64>().is_ok_and(|n| (min..=max).contains(&n)),
             Kind::Switch => matches!(text, "true" | "false"),
             Kind::Choice(words) => words.contains(&text),

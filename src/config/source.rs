@@ -90,6 +90,7 @@ fn from_file(name: &str, text: &str, raw: &mut BTreeMap<&'static str, Raw>, faul
             };
             let text = match value {
                 toml::Value::String(text) => text,
+                list @ toml::Value::Array(_) => serde_json::json!(list).to_string(),
                 other => other.to_string(),
             };
             raw.insert(setting.key, Raw { text, origin: Origin::File(name.to_owned()) });

@@ -53,9 +53,10 @@ impl Failure {
                 Error::NotInstalled => StatusCode::CONFLICT,
                 Error::NotFound | Error::ApiKeyNotFound => StatusCode::NOT_FOUND,
                 Error::Invalid(_) | Error::ApiKeyInvalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-                Error::SecretsUnavailable { .. } | Error::DatabaseUnavailable { .. } | Error::Overloaded => {
-                    StatusCode::SERVICE_UNAVAILABLE
-                }
+                Error::SecretsUnavailable { .. }
+                | Error::DatabaseUnavailable { .. }
+                | Error::IdentityUnavailable
+                | Error::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
                 Error::Timeout => StatusCode::GATEWAY_TIMEOUT,
                 Error::Database { .. } | Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             },
@@ -76,6 +77,7 @@ impl Failure {
                 Error::AccountRequired => "account_required",
                 Error::AccountInvalid => "account_invalid",
                 Error::Unauthenticated(_) => "unauthenticated",
+                Error::IdentityUnavailable => "identity_unavailable",
                 Error::Forbidden(_) => "forbidden",
                 Error::RateLimited { .. } => "rate_limited",
                 Error::BadInput { .. } => "bad_user_input",

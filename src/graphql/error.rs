@@ -61,7 +61,7 @@ fn code(error: &Error) -> &'static str {
         Error::Database { .. } | Error::DatabaseUnavailable { .. } => "DATABASE_ERROR",
         Error::Timeout => "TIMEOUT",
         Error::Overloaded | Error::RateLimited { .. } => "RATE_LIMITED",
-        Error::Internal { .. } => "INTERNAL",
+        Error::IdentityUnavailable | Error::Internal { .. } => "INTERNAL",
     }
 }
 

@@ -113,7 +113,7 @@ fn finish_operation(operation: &mut Described) {
         ("500", "A failure of the server or its database"),
         (
             "503",
-            "The database or the encryption of secrets is unavailable, or the server is busy; try again after `Retry-After` seconds",
+            "The database, the identity provider or the encryption of secrets is unavailable, or the server is busy; try again after `Retry-After` seconds",
         ),
         ("504", "The request took too long"),
     ] {

@@ -28,8 +28,9 @@ pub use snapshot::Snapshot;
 
 use crate::domain::limits::InstallLimits;
 use crate::domain::{AccountId, Call, Principal, api_key};
-use crate::error::{CredentialFault, Error, Result};
+use crate::error::Result;
 use crate::store::{Store, TenantStore};
+use crate::tokens::Tokens;
 use crate::vault::Vault;
 use snapshot::CatalogCache;
 use turns::Turns;
@@ -43,6 +44,7 @@ pub struct Services {
 struct Inner {
     store: Store,
     vault: Vault,
+    tokens: Tokens,
     catalog: CatalogCache,
     changes: Changes,
     turns: Turns,
@@ -83,6 +85,7 @@ impl Services {
         store: Store,
         vault: Vault,
         api_keys: ApiKeys,
+        tokens: Tokens,
         settings: ServiceSettings,
     ) -> std::result::Result<Self, String> {
         startup::record_key_checks(&store, &vault).await?;
@@ -91,7 +94,9 @@ impl Services {
         let changes = Changes::new(settings.max_subscriptions_per_account, settings.subscription_poll);
         let ServiceSettings { limits, read_back, .. } = settings;
         let turns = Turns::default();
-        Ok(Self { inner: Arc::new(Inner { store, vault, catalog, changes, turns, limits, read_back, api_keys }) })
+        Ok(Self {
+            inner: Arc::new(Inner { store, vault, catalog, changes, turns, limits, read_back, api_keys, tokens }),
+        })
     }
 
     /// What the account can do, on behalf of the one who asks.
@@ -103,18 +108,23 @@ impl Services {
     /// Who holds this credential.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`]; those of the database.
+    /// [`Unauthenticated`](crate::error::Error::Unauthenticated); those of the database, and of [`Tokens::verify`].
     pub async fn authenticate(&self, credential: &str) -> Result<Arc<Principal>> {
-        if credential.starts_with(api_key::PREFIX) {
-            return self.api_keys().authenticate(credential).await;
+        match credential.starts_with(api_key::PREFIX) {
+            true => self.api_keys().authenticate(credential).await,
+            false => self.inner.tokens.verify(credential).await,
         }
-        Err(Error::Unauthenticated(CredentialFault::Invalid))
+    }
+
+    /// Keeps the keys fresh that tokens are checked with; never ends.
+    pub async fn follow_identity_providers(&self) {
+        self.inner.tokens.follow().await;
     }
 
     /// Whether what was authenticated once still stands; asked again and again by what outlives a request.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] when it expired or was revoked since; those of the database.
+    /// [`Unauthenticated`](crate::error::Error::Unauthenticated) when it expired or was revoked since; those of the database.
     pub async fn check_standing(&self, principal: &Principal) -> Result<()> {
         principal.check_time(Utc::now())?;
         self.api_keys().check_standing(principal).await

@@ -12,9 +12,11 @@ struct Floor {
 }
 
 const DATABASE: [&str; 4] = ["sea_orm", "sea_orm_migration", "entity", "migration"];
-const WEB: [&str; 6] = ["axum", "hyper", "tower", "tower_http", "utoipa", "http_body_util"];
+const WEB: [&str; 4] = ["axum", "tower", "tower_http", "utoipa"];
+const HTTP: [&str; 2] = ["hyper", "http_body_util"];
 const GRAPHQL: [&str; 2] = ["async_graphql", "async_graphql_axum"];
 const CIPHER: [&str; 1] = ["aes_gcm"];
+const IDENTITY: [&str; 5] = ["jsonwebtoken", "ring", "rustls", "hyper_rustls", "hyper_util"];
 
 fn floors() -> Vec<Floor> {
     vec![
@@ -22,8 +24,9 @@ fn floors() -> Vec<Floor> {
         Floor { module: "error", may_name: &["domain"], never: &["serde", "serde_json", "tokio"] },
         Floor { module: "vault", may_name: &["domain", "error"], never: &["jsonschema"] },
         Floor { module: "store", may_name: &["domain", "error"], never: &["jsonschema"] },
+        Floor { module: "tokens", may_name: &["domain", "error"], never: &["jsonschema"] },
         Floor { module: "catalog", may_name: &["domain", "error"], never: &[] },
-        Floor { module: "service", may_name: &["domain", "error", "vault", "store", "catalog"], never: &[] },
+        Floor { module: "service", may_name: &["domain", "error", "vault", "store", "tokens", "catalog"], never: &[] },
         Floor { module: "edge", may_name: &["domain", "error", "service"], never: &["utoipa"] },
         Floor { module: "rest", may_name: &["domain", "error", "service", "edge"], never: &[] },
         Floor { module: "graphql", may_name: &["domain", "error", "service", "edge"], never: &["utoipa"] },
@@ -39,11 +42,17 @@ fn heavy(module: &str) -> Vec<&'static str> {
     if !matches!(module, "rest" | "graphql" | "edge") {
         never.extend(WEB);
     }
+    if !matches!(module, "rest" | "graphql" | "edge" | "tokens") {
+        never.extend(HTTP);
+    }
     if module != "graphql" {
         never.extend(GRAPHQL);
     }
     if module != "vault" {
         never.extend(CIPHER);
+    }
+    if module != "tokens" {
+        never.extend(IDENTITY);
     }
     never
 }

@@ -13,6 +13,7 @@ mod reading;
 mod samples;
 mod scopes;
 mod sockets;
+mod tokens;
 
 use chrono::{DateTime, Utc};
 use patchbay::domain::{ActorKind, ApiKeyWish, Call, WishedAccounts};
