@@ -16,7 +16,7 @@ use super::query::Include;
 use super::{body, respond};
 use crate::domain::entry::Part;
 use crate::edge::Failure;
-use crate::error::{Error, FieldProblem, InputProblem, RETRY_AFTER_SECONDS};
+use crate::error::{Denial, Error, FieldProblem, InputProblem, RETRY_AFTER_SECONDS};
 
 const ACCOUNT: &str = "account";
 /// Of the examples.
@@ -119,6 +119,7 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
     let cause = String::new;
     match status {
         "400" => Error::AccountRequired.into(),
+        "403" => Error::Forbidden(Denial::KeyAccounts).into(),
         "404" if operation_id == "revokeApiKey" => Error::ApiKeyNotFound.into(),
         "404" => Error::NotFound.into(),
         "413" => Failure::BodyTooLarge { limit: 262_144 },
