@@ -55,6 +55,7 @@ pub(super) async fn list(State(state): State<RestState>, visitor: Visitor, heade
         (status = 201, description = "The key, with what is known of it", body = MadeApiKeyBody,
          headers(("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "A missing or malformed account, or a malformed body"),
+        (status = 403, description = "The credentials lack a scope or an account of the key, or would be outlived by it"),
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not JSON"),
         (status = 422, description = "A field cannot be taken, or there are too many keys; none was made"),

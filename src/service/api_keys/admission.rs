@@ -1,5 +1,6 @@
 //! Who holds a key: answered from memory for at most half a second after the database said so.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -32,7 +33,8 @@ pub(super) struct Admission {
 struct Remembered {
     /// Just before the database was asked.
     asked_at: Instant,
-    key: Option<Known>,
+    /// A failure is remembered like the rest, so that requests which waited for it do not each wait for one of their own.
+    answer: Result<Option<Known>>,
 }
 
 struct Known {
@@ -56,11 +58,11 @@ impl ApiKeys {
         let pepper = self.pepper.as_ref().filter(|_| self.is_on).ok_or_else(invalid)?;
         let secret = ApiKeySecret::parse(credential).ok_or_else(invalid)?;
         let given = pepper.digest(&secret);
-        let remembered = self.admission.recall(secret.public_id()).await?;
+        let remembered = self.admission.recall(secret.public_id()).await;
+        let known = remembered.known()?;
         // A key that is not there is compared, too: it takes as long as a wrong secret of one that is.
-        let expected = remembered.key.as_ref().map_or(&[0; 32], |known| &known.digest);
-        let is_proven = bool::from(given.ct_eq(expected));
-        let known = remembered.key.as_ref().filter(|_| is_proven).ok_or_else(invalid)?;
+        let is_proven = bool::from(given.ct_eq(known.map_or(&[0; 32], |known| &known.digest)));
+        let known = known.filter(|_| is_proven).ok_or_else(invalid)?;
         let at = now();
         known.check(at)?;
         self.admission.note_use(known, at);
@@ -76,7 +78,7 @@ impl ApiKeys {
         else {
             return Ok(());
         };
-        match &self.admission.recall(id).await?.key {
+        match self.admission.recall(id).await.known()? {
             Some(known) => known.check(now()),
             None => Err(Error::Unauthenticated(CredentialFault::Revoked)),
         }
@@ -94,32 +96,39 @@ impl Admission {
     }
 
     /// What the database said of a key a moment ago, or says now. Of requests for one key, one asks and the others wait.
-    async fn recall(&self, id: PublicId) -> Result<Arc<Remembered>> {
+    async fn recall(&self, id: PublicId) -> Arc<Remembered> {
         let arrived = Instant::now();
         let is_believed = |known: &Remembered| known.asked_at + BELIEVED > arrived;
         if let Some(known) = self.remembered.get(&id).filter(|known| is_believed(known)) {
-            return Ok(known);
+            return known;
         }
         loop {
             self.remembered.remove_if(&id, |known| !is_believed(known));
-            let known = self.remembered.get_or_insert_async(&id, self.ask(id)).await?;
+            let Ok(known) = self.remembered.get_or_insert_async(&id, self.ask(id)).await;
             // One that was asked for long before this request came, and was slow, is asked for again.
             if is_believed(&known) {
-                return Ok(known);
+                return known;
             }
         }
     }
 
-    async fn ask(&self, id: PublicId) -> Result<Arc<Remembered>> {
+    async fn ask(&self, id: PublicId) -> std::result::Result<Arc<Remembered>, Infallible> {
         let asked_at = Instant::now();
-        let stored = self.keys.find(ApiKeyRef::Public(id)).await?;
-        Ok(Arc::new(Remembered { asked_at, key: stored.map(Known::from) }))
+        let answer = self.keys.find(ApiKeyRef::Public(id)).await.map(|stored| stored.map(Known::from));
+        Ok(Arc::new(Remembered { asked_at, answer }))
     }
 
     fn note_use(&self, known: &Known, at: DateTime<Utc>) {
         if known.note_from.is_none_or(|from| from <= at) && !known.is_noted.swap(true, Ordering::Relaxed) {
             self.notes.add(known.id);
         }
+    }
+}
+
+impl Remembered {
+    /// The key, if there is one.
+    fn known(&self) -> Result<Option<&Known>> {
+        self.answer.as_ref().map(Option::as_ref).map_err(Error::clone)
     }
 }
 

@@ -6,12 +6,12 @@ use entity::api_key;
 use futures_util::future::join_all;
 use patchbay::domain::ApiKeySecret;
 use patchbay::service::MadeKey;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, TransactionTrait};
 use serde_json::json;
 
 use super::asking::{PATH, Way, revoke};
 use super::{bearer, builder, holder, key, world};
-use crate::support::{Answer, World, eventually};
+use crate::support::{Answer, World, eventually, skip};
 
 const STRIPE: &str = "/api/v1/integrations/stripe";
 const LIST: &str = "/api/v1/integrations";
@@ -237,7 +237,32 @@ async fn a_failing_database_is_a_500_and_the_key_is_good_again_afterwards() {
     world.sql("ALTER TABLE api_keys RENAME TO hidden_away").await;
     holder(&world, &made, None).get(STRIPE).await.assert_refused(500, "database_error", "Database error");
     world.sql("ALTER TABLE hidden_away RENAME TO api_keys").await;
-    holder(&world, &made, None).get(STRIPE).await.ok();
+    eventually("its key is good again", Duration::from_secs(1), async || {
+        holder(&world, &made, None).get(STRIPE).await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_of_one_key_that_wait_for_a_database_which_hangs_fail_together() {
+    let settings = [("database.statement_timeout_ms", "1000")];
+    let world = builder().set(&settings).start().await;
+    if !world.database.is_postgres() {
+        return skip("nobody can make readers of an SQLite file wait");
+    }
+    let made = key(&world, &["admin"], &["acme"]).await;
+    let db = world.connect().await;
+    let held = db.begin().await.expect("begun");
+    held.execute_unprepared("LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE").await.expect("locked");
+    let client = holder(&world, &made, None);
+    let started = Instant::now();
+    let answers = join_all((0..40).map(|_| client.get(STRIPE))).await;
+    assert!(started.elapsed() < Duration::from_secs(8), "one after the other: {:?}", started.elapsed());
+    for answer in answers {
+        answer.assert_refused(500, "database_error", "Database error");
+    }
+    held.rollback().await.expect("released");
+    eventually("its key is good again", Duration::from_secs(2), async || client.get(STRIPE).await.status == 200).await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::asking::{Way, create, revoke};
-use super::{holder, key, world};
+use super::{builder, holder, key, world};
 use crate::support::World;
 
 /// Puts so many keys of an account into the table.
@@ -63,4 +63,14 @@ async fn keys_revoked_by_several_at_once_are_revoked_once() {
     let made = key(&world, &["admin"], &["acme"]).await;
     let revoked = join_all((0..8).map(|_| revoke(&admin, Way::Rest, &made.key.public_id))).await;
     assert!(revoked.iter().all(|one| one.is_ok() && *one == revoked[0]), "{revoked:?}");
+}
+
+#[tokio::test]
+async fn of_many_first_starts_at_once_on_two_replicas_one_gets_a_key() {
+    let world = world().await;
+    let replica = builder().beside(&world).await;
+    let starts = [&world, &replica].into_iter().cycle().take(16);
+    let made = join_all(starts.map(|world| world.app.services().api_keys().create_first())).await;
+    let made = made.into_iter().filter_map(|made| made.unwrap_or_else(|error| panic!("{error:?}")));
+    assert_eq!(made.count(), 1);
 }

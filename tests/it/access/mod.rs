@@ -3,6 +3,7 @@
 mod admission;
 mod api_keys;
 pub mod asking;
+mod canary;
 mod command;
 mod gateway;
 mod limits;

@@ -1,14 +1,13 @@
-//! Sockets end with the credential that opened them; and nothing tells a key.
+//! Sockets end with the credential that opened them.
 
 use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
 
-use super::asking::{PATH, Way, create, list, revoke};
-use super::{bearer, builder, holder, key, key_until, world};
+use super::asking::{Way, revoke};
+use super::{builder, holder, key, key_until, world};
 use crate::graphql::socket::{PROTOCOL, Said, Socket};
-use crate::support::Process;
 
 /// The most that may pass between the end of a credential and that of its socket.
 const SOON: Duration = Duration::from_secs(1);
@@ -74,62 +73,4 @@ async fn a_socket_is_not_opened_with_what_proves_nothing() {
     assert_eq!(socket.closed().await, (4401, "Invalid credentials".to_owned()));
     let refused = Socket::open(&served, &[PROTOCOL, ("authorization", "Bearer pb_live_x")]).await.err();
     assert_eq!(refused.expect("refused").status, 401);
-}
-
-#[tokio::test]
-async fn no_key_is_in_a_log_an_error_a_list_or_the_database() {
-    let world = world().await;
-    let (url, data) = (world.database.url(), world.folder.path().display().to_string());
-    let pepper = [("PATCHBAY_AUTH_PEPPER", super::PEPPER)];
-    let database = ["--data-dir", &*data, "--database-url", &url];
-    let made = Process::run_with(
-        &[&["api-keys", "create", "--name", "x", "--scope", "admin", "--all-accounts"][..], &database].concat(),
-        &pepper,
-    );
-    let admin = String::from_utf8(made.stdout).expect("UTF-8").trim().to_owned();
-    let serve = ["--listen", "127.0.0.1:0", "--set", "auth.mode=api_key", "--set", "log.level=trace"];
-    let process = Process::serve_with(&[&serve[..], &database].concat(), &pepper);
-    let client = bearer(&world, &admin, Some("acme"));
-    let mut told = Vec::new();
-    let mut secrets = vec![admin.clone()];
-    for way in super::asking::WAYS {
-        let made = create(&client, way, &json!({"name": "y", "scopes": ["admin"]})).await.expect("made");
-        secrets.push(made["key"].as_str().expect("key").to_owned());
-        told.push(list(&client, way, None, None).await.expect("listed").to_string());
-        told.push(
-            revoke(&client, way, made["api_key"]["id"].as_str().expect("id")).await.expect("revoked").to_string(),
-        );
-    }
-    // The server of its own logs everything, right and wrong.
-    let port = process.url.rsplit(':').next().expect("port").to_owned();
-    for secret in secrets.iter().map(String::as_str).chain([&*admin[..65].to_owned(), &format!("{admin}0")]) {
-        for path in [PATH, "/graphql", "/nowhere"] {
-            let request = format!(
-                "GET {path} HTTP/1.1\r\nhost: x\r\nx-account-id: acme\r\nauthorization: Bearer {secret}\r\nconnection: close\r\n\r\n"
-            );
-            let stream = tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await.expect("connected");
-            told.push(crate::support::exchange(stream, request.as_bytes()).await.text());
-        }
-    }
-    let (out, log) = process.stop();
-    told.extend([out, log, String::from_utf8(made.stderr).expect("UTF-8"), dump(&world).await]);
-    for secret in &secrets {
-        for text in &told {
-            assert!(!text.contains(&secret[17..60]), "a key is told: {text}");
-        }
-    }
-    assert!(told.iter().all(|text| !text.contains(super::PEPPER)), "the pepper is told");
-}
-
-/// Every row that is about keys.
-async fn dump(world: &crate::support::World) -> String {
-    use sea_orm::EntityTrait;
-    let db = world.connect().await;
-    let keys = entity::api_key::Entity::find().all(&db).await.expect("keys");
-    let checks = entity::key_check::Entity::find().all(&db).await.expect("checks");
-    db.close().await.expect("closed");
-    assert_eq!(keys.len(), 3);
-    // Bytes as text, in case a digest were none.
-    let digests: String = keys.iter().map(|key| String::from_utf8_lossy(&key.digest).into_owned()).collect();
-    format!("{keys:?} {checks:?} {digests}")
 }
