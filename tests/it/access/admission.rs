@@ -312,7 +312,9 @@ async fn a_use_that_cannot_be_noted_fails_no_request() {
 
 #[tokio::test]
 async fn where_keys_are_not_taken_none_opens_anything() {
-    let world = World::with(&[("auth.mode", "jwt,open"), ("auth.pepper", super::PEPPER)]).await;
+    let provider = r#"[{"issuer": "http://127.0.0.1:9", "audience": ["patchbay"], "account_claim": "org"}]"#;
+    let settings = [("auth.mode", "jwt,open"), ("auth.issuers", provider), ("auth.pepper", super::PEPPER)];
+    let world = World::with(&settings).await;
     let made = key(&world, &["admin"], &["acme"]).await;
     assert_unauthenticated(&holder(&world, &made, Some("acme")).get(STRIPE).await, "Invalid credentials");
 }
