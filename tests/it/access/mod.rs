@@ -8,6 +8,7 @@ mod command;
 mod gateway;
 mod limits;
 mod limits_of_keys;
+mod matrix;
 mod pepper;
 mod purging;
 mod reading;

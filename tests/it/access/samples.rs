@@ -5,69 +5,73 @@ use axum::http::Method;
 use patchbay::domain::Operation;
 use serde_json::json;
 
+use crate::graphql::socket::SUBSCRIPTION;
 use crate::support::{Answer, Client};
 
 /// A request that does an operation.
 pub(super) enum Sample {
-    Rest(Method, &'static str, &'static str),
-    Graphql(&'static str),
+    Rest(Method, String, &'static str),
+    Graphql(String),
+    /// A subscription.
+    Socket(&'static str),
 }
 
 impl Sample {
-    /// The requests for the operation: over REST, over GraphQL, or both. Subscriptions have none: they need a socket.
-    pub(super) fn all_of(operation: Operation) -> Vec<Self> {
-        use Sample::{Graphql, Rest};
+    /// The requests for the operation: over REST, over GraphQL, or both. `key` is an API key that there is to revoke.
+    pub(super) fn all_of(operation: Operation, key: &str) -> Vec<Self> {
+        let rest = |method, path: &str, body| Self::Rest(method, path.to_owned(), body);
+        let graphql = |document: &str| Self::Graphql(document.to_owned());
         match operation {
             Operation::ListIntegrations => {
                 vec![
-                    Rest(Method::GET, "/integrations?limit=1", ""),
-                    Graphql("{ integrations(first: 1) { totalCount } }"),
+                    rest(Method::GET, "/integrations?limit=1", ""),
+                    graphql("{ integrations(first: 1) { totalCount } }"),
                 ]
             }
             Operation::ShowIntegration => vec![
-                Rest(Method::GET, "/integrations/stripe", ""),
-                Graphql(r#"{ integration(by: {name: "stripe"}) { name } }"#),
+                rest(Method::GET, "/integrations/stripe", ""),
+                graphql(r#"{ integration(by: {name: "stripe"}) { name } }"#),
             ],
-            Operation::FindNode => vec![Graphql(r#"{ node(id: "c5c44806-6981-5408-a812-edbd36c0eef2") { id } }"#)],
-            Operation::FollowIntegrations => vec![],
+            Operation::FindNode => vec![graphql(r#"{ node(id: "c5c44806-6981-5408-a812-edbd36c0eef2") { id } }"#)],
+            Operation::FollowIntegrations => vec![Self::Socket(SUBSCRIPTION)],
             Operation::Install => vec![
-                Rest(Method::POST, "/integrations/stripe/install", ""),
-                Graphql(r#"mutation { installIntegration(input: {integration: {name: "stripe"}}) { changed } }"#),
+                rest(Method::POST, "/integrations/stripe/install", ""),
+                graphql(r#"mutation { installIntegration(input: {integration: {name: "stripe"}}) { changed } }"#),
             ],
             Operation::Uninstall => vec![
-                Rest(Method::POST, "/integrations/stripe/uninstall", ""),
-                Graphql(r#"mutation { uninstallIntegration(input: {integration: {name: "stripe"}}) { changed } }"#),
+                rest(Method::POST, "/integrations/stripe/uninstall", ""),
+                graphql(r#"mutation { uninstallIntegration(input: {integration: {name: "stripe"}}) { changed } }"#),
             ],
             Operation::Purge => vec![
-                Rest(Method::POST, "/integrations/slack/purge", ""),
-                Graphql(r#"mutation { purgeInstallationData(input: {integration: {name: "slack"}}) { changed } }"#),
+                rest(Method::POST, "/integrations/slack/purge", ""),
+                graphql(r#"mutation { purgeInstallationData(input: {integration: {name: "slack"}}) { changed } }"#),
             ],
-            Operation::ReadSecrets => vec![Rest(Method::POST, "/integrations/stripe/secrets/read", "")],
+            Operation::ReadSecrets => vec![rest(Method::POST, "/integrations/stripe/secrets/read", "")],
             Operation::ListEvents => {
                 vec![
-                    Rest(Method::GET, "/events?limit=1", ""),
-                    Graphql("{ installationEvents(first: 1) { nodes { id } } }"),
+                    rest(Method::GET, "/events?limit=1", ""),
+                    graphql("{ installationEvents(first: 1) { nodes { id } } }"),
                 ]
             }
             Operation::ListApiKeys => {
-                vec![Rest(Method::GET, "/api-keys?limit=1", ""), Graphql("{ apiKeys(first: 1) { nodes { id } } }")]
+                vec![rest(Method::GET, "/api-keys?limit=1", ""), graphql("{ apiKeys(first: 1) { nodes { id } } }")]
             }
             Operation::CreateApiKey => vec![
-                Rest(Method::POST, "/api-keys", r#"{"name": "made", "scopes": ["keys:write"]}"#),
-                Graphql(
+                rest(Method::POST, "/api-keys", r#"{"name": "made", "scopes": ["keys:write"]}"#),
+                graphql(
                     r#"mutation { createApiKey(input: {name: "made", scopes: ["keys:write"]}) { userErrors { code } } }"#,
                 ),
             ],
             Operation::RevokeApiKey => vec![
-                Rest(Method::POST, "/api-keys/nokeyyet/revoke", ""),
-                Graphql(r#"mutation { revokeApiKey(input: {id: "nokeyyet"}) { userErrors { code } } }"#),
+                rest(Method::POST, &format!("/api-keys/{key}/revoke"), ""),
+                graphql(&format!("mutation {{ revokeApiKey(input: {{id: \"{key}\"}}) {{ userErrors {{ code }} }} }}")),
             ],
-            Operation::ShowRateLimit => vec![Graphql("{ rateLimit { isLimited } }")],
+            Operation::ShowRateLimit => vec![graphql("{ rateLimit { isLimited } }")],
             Operation::ListMcpConnections => {
-                vec![Rest(Method::GET, "/mcp-connections", ""), Graphql("{ mcpConnections { totalCount } }")]
+                vec![rest(Method::GET, "/mcp-connections", ""), graphql("{ mcpConnections { totalCount } }")]
             }
             Operation::ListNativeTools => {
-                vec![Rest(Method::GET, "/native-tools", ""), Graphql("{ nativeTools { totalCount } }")]
+                vec![rest(Method::GET, "/native-tools", ""), graphql("{ nativeTools { totalCount } }")]
             }
         }
     }
@@ -78,6 +82,7 @@ impl Sample {
                 client.send(method.clone(), &format!("/api/v1{path}"), Body::from(*body)).await
             }
             Self::Graphql(document) => client.graphql(document, json!({})).await,
+            Self::Socket(_) => unreachable!("a socket is opened instead"),
         }
     }
 
@@ -85,6 +90,7 @@ impl Sample {
         match self {
             Self::Rest(..) => "REST",
             Self::Graphql(_) => "GraphQL",
+            Self::Socket(_) => "socket",
         }
     }
 }

@@ -69,7 +69,8 @@ async fn an_operation_passes_with_its_scope_alone_and_with_none_of_the_others() 
             Scope::ALL.iter().filter(|&&s| s != held && s != Scope::Admin).map(|scope| scope.as_str()).collect();
         let others = World::builder().set(&gateway::settings(&others.join(","))).start().await;
         for &operation in Operation::ALL.iter().filter(|operation| operation.scope() == held) {
-            for sample in Sample::all_of(operation) {
+            let samples = Sample::all_of(operation, "nokeyyet");
+            for sample in samples.iter().filter(|sample| !matches!(sample, Sample::Socket(_))) {
                 let told = format!("{operation:?} over {} with {held}", sample.interface());
                 let allowed = sample.send(&only.account("acme").header("x-gateway-token", TOKEN)).await;
                 // Nothing is installed and no key made: some pass the gate and find nothing.
@@ -80,7 +81,7 @@ async fn an_operation_passes_with_its_scope_alone_and_with_none_of_the_others() 
                 assert!(refused.text().contains(&format!("The credentials lack the scope {held}")), "{told}");
                 let expected = match sample {
                     Sample::Rest(..) => (403, "forbidden"),
-                    Sample::Graphql(_) => (200, "FORBIDDEN"),
+                    _ => (200, "FORBIDDEN"),
                 };
                 let (status, code) = verdict(&refused);
                 assert_eq!((status, code.as_str()), expected, "{told} missing");
