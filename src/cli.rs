@@ -13,7 +13,7 @@ use clap_complete::Shell;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, App};
-use crate::config::{self, Config, Resolved, ServerSection, Sources};
+use crate::config::{self, AuthSection, Config, Resolved, ServerSection, Sources};
 use crate::vault::Keyring;
 use crate::{catalog, graphql, rest, telemetry};
 use api_keys::ApiKeysCommand;
@@ -214,14 +214,14 @@ fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), Failur
 
 async fn serve(config: Config) -> Result<(), String> {
     telemetry::init(&config.log);
-    let pages = pages(&config.server);
+    let (pages, auth) = (pages(&config.server), config.auth.clone());
     let app = App::prepare(config, None).await?;
     let listener = app.listen().await?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     // Before anybody is told that the server is there: a signal that arrives then must drain, not kill.
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
-    print(&welcome(&format!("http://{address}"), &pages));
+    print(&welcome(&format!("http://{address}"), &pages, &auth));
     if let Some(made) = app.first_key().await? {
         print(&api_keys::first(&made));
     }
@@ -251,13 +251,24 @@ fn pages(settings: &ServerSection) -> Vec<(&'static str, &'static str)> {
     graphiql.into_iter().chain(docs).collect()
 }
 
-fn welcome(url: &str, pages: &[(&str, &str)]) -> String {
+fn welcome(url: &str, pages: &[(&str, &str)], auth: &AuthSection) -> String {
     let pages: String = pages.iter().map(|(name, path)| format!("\n  {name:<14} {url}{path}")).collect();
     format!(
-        "Patchbay {} is ready{pages}\n  GraphQL        {url}/graphql\n  \
-         REST           {url}/api/v1\n\nTry it:\n  curl -s -H 'X-Account-ID: acme' {url}/api/v1/integrations/stripe\n",
-        env!("CARGO_PKG_VERSION")
+        "Patchbay {} is ready{pages}\n  GraphQL        {url}/graphql\n  REST           {url}/api/v1\n\nTry it:\n  \
+         curl -s {} {url}/api/v1/integrations/stripe\n",
+        env!("CARGO_PKG_VERSION"),
+        try_it(auth)
     )
+}
+
+/// Headers that open the door, in the words of a shell.
+fn try_it(auth: &AuthSection) -> &'static str {
+    match auth {
+        AuthSection { open: true, .. } => "-H 'X-Account-ID: acme'",
+        AuthSection { api_key: true, .. } => "-H 'X-Account-ID: acme' -H \"Authorization: Bearer $KEY\"",
+        AuthSection { jwt: true, .. } => "-H 'X-Account-ID: acme' -H \"Authorization: Bearer $TOKEN\"",
+        _ => "-H 'X-Account-ID: acme' -H \"X-Gateway-Token: $PATCHBAY_GATEWAY_TOKEN\"",
+    }
 }
 
 async fn migrate(config: Config) -> Result<(), String> {

@@ -150,7 +150,7 @@ impl Error {
             Self::AccountInvalid => "Invalid X-Account-ID header".into(),
             Self::Unauthenticated(fault) => match fault {
                 CredentialFault::Missing => {
-                    "Missing credentials: send Authorization: Bearer with an API key or a token"
+                    "Missing credentials: send an API key or a token as Authorization: Bearer, or come through the gateway"
                 }
                 CredentialFault::Invalid => "Invalid credentials",
                 CredentialFault::Expired => "Expired credentials",

@@ -75,11 +75,13 @@ async fn write_all(pool: Pool, mut queue: mpsc::Receiver<Job>) {
     }
 }
 
-async fn write(pool: &Pool, jobs: Vec<Job>) {
+async fn write(pool: &Pool, mut jobs: Vec<Job>) {
     let t = match pool.begin().await {
         Ok(t) => t,
         Err(error) => return refuse(jobs, &error.into()),
     };
+    // The lock may have come too late: what nobody waits for any more, because its request was ended, is not done.
+    jobs.retain(|job| !job.written.is_closed());
     match commit(t, &jobs).await {
         Ok(written) => jobs.into_iter().zip(written).for_each(|(job, written)| answer(job, Ok(written))),
         // One of them is at fault, or the file: each alone tells, and none fails for another's sake.

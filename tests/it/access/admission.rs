@@ -63,7 +63,7 @@ async fn what_is_no_key_is_refused_in_the_same_words_without_asking_the_database
     assert_unauthenticated(&twice.get(STRIPE).await, "Invalid credentials");
     assert_unauthenticated(
         &world.account("acme").get(STRIPE).await,
-        "Missing credentials: send Authorization: Bearer with an API key or a token",
+        "Missing credentials: send an API key or a token as Authorization: Bearer, or come through the gateway",
     );
 }
 
