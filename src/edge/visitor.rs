@@ -34,8 +34,15 @@ impl EdgeState {
     /// [`Error::Forbidden`] for an account that the credential does not cover; those of the database.
     pub async fn visitor(&self, headers: &HeaderMap, peer: Option<Peer>, request_id: &RequestId) -> Result<Visitor> {
         let principal = self.gate.principal(headers, peer, &self.services).await?;
+        let account = match (&principal, account_in(headers)?) {
+            (Some(principal), Some(named)) if !principal.accounts.cover(&named) => {
+                return Err(Error::Forbidden(Denial::Account));
+            }
+            (Some(principal), None) => principal.accounts.single().cloned(),
+            (_, named) => named,
+        };
         let call = principal.map(|principal| Call { principal, request_id: request_id.0.clone() });
-        Visitor { call, ..Visitor::default() }.select(account_in(headers)?)
+        Ok(Visitor { call, account, standing: None })
     }
 
     /// Counts one request of the visitor, to be called before it is worked on; its places are held until it is answered.
@@ -67,19 +74,6 @@ impl EdgeState {
 }
 
 impl Visitor {
-    /// The same visitor for this account; for the credential's own when there is but one and none is named.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`] when the credential does not cover the account.
-    pub fn select(self, named: Option<AccountId>) -> Result<Self> {
-        let accounts = self.call.as_ref().map(|call| &call.principal.accounts);
-        match (accounts, &named) {
-            (Some(accounts), Some(account)) if !accounts.cover(account) => Err(Error::Forbidden(Denial::Account)),
-            (Some(accounts), None) => Ok(Self { account: self.account.or_else(|| accounts.single().cloned()), ..self }),
-            _ => Ok(Self { account: named.or(self.account), ..self }),
-        }
-    }
-
     /// The account and the call, if there are both.
     ///
     /// # Errors
@@ -105,11 +99,6 @@ impl Visitor {
     /// How the visitor stands with the limits; `None` when there are none.
     pub fn standing(&self) -> Option<&Standing> {
         self.standing.as_ref()
-    }
-
-    /// Who it is, if anything was proven.
-    pub fn call(&self) -> Option<&Call> {
-        self.call.as_ref()
     }
 }
 
