@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::settings::{items, network};
 use super::{Resolved, ServerSection};
-use crate::domain::{Scope, Scopes};
+use crate::domain::{ActorKind, Principal, Scope, Scopes};
 use crate::edge::{Gate, Gateway};
 use crate::tokens::{IssuerSettings, Tokens, issuers};
 
@@ -57,7 +57,8 @@ impl AuthSection {
     /// A sentence for the operator when a mode lacks what it needs.
     pub fn gate(&self) -> Result<Gate, String> {
         let gateway = self.gateway.then(|| self.gateway()).transpose()?;
-        Ok(Gate { open: self.open, gateway, bearer: self.api_key || self.jwt })
+        let open = self.open.then(|| Arc::new(Principal::trusted(ActorKind::Anonymous, "")));
+        Ok(Gate { open, gateway, bearer: self.api_key || self.jwt })
     }
 
     /// The identity providers whose tokens are taken; none when mode jwt is off.
@@ -91,7 +92,8 @@ impl AuthSection {
             ));
         }
         let token = (given > 0).then(|| Arc::new(Zeroizing::new(self.gateway_token.clone())));
-        Ok(Gateway { token, networks: self.gateway_networks.clone(), scopes: self.gateway_scopes })
+        let principal = Principal { scopes: self.gateway_scopes, ..Principal::trusted(ActorKind::Gateway, "") };
+        Ok(Gateway { token, networks: self.gateway_networks.clone(), principal: Arc::new(principal) })
     }
 }
 

@@ -107,7 +107,7 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The server itself or its operator: no credential, every right.
+    /// Someone who needs no credential, with every right for all accounts.
     pub fn trusted(kind: ActorKind, label: impl Into<String>) -> Self {
         let actor = Actor { kind, id: String::new(), label: label.into() };
         Self { actor, accounts: Accounts::All, scopes: Scopes::ADMIN, expires_at: None }

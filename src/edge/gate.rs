@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::domain::{Accounts, Actor, ActorKind, Principal, Scopes};
+use crate::domain::{Actor, Principal};
 use crate::error::{CredentialFault, Error, Result};
 use crate::service::Services;
 
@@ -30,8 +30,8 @@ pub struct Peer(pub IpAddr);
 /// The modes that are on.
 #[derive(Clone)]
 pub struct Gate {
-    /// `open`: who sends no credential may act for any account.
-    pub open: bool,
+    /// `open`: who everyone is that sends no credential.
+    pub open: Option<Arc<Principal>>,
     /// `gateway`.
     pub gateway: Option<Gateway>,
     /// `api_key` or `jwt`: the header `Authorization: Bearer` is looked at.
@@ -45,8 +45,8 @@ pub struct Gateway {
     pub token: Option<Arc<Zeroizing<String>>>,
     /// Where it connects from.
     pub networks: Arc<[IpNet]>,
-    /// For every request it vouches for.
-    pub scopes: Scopes,
+    /// Who every request is that it vouches for.
+    pub principal: Arc<Principal>,
 }
 
 impl Gate {
@@ -66,9 +66,9 @@ impl Gate {
         if let Some(gateway) = &self.gateway
             && gateway.vouches(headers, peer)?
         {
-            return Ok(Some(vouched(ActorKind::Gateway, gateway.scopes, headers)));
+            return Ok(Some(named(&gateway.principal, headers)));
         }
-        Ok(self.open.then(|| vouched(ActorKind::Anonymous, Scopes::ADMIN, headers)))
+        Ok(self.open.as_ref().map(|anyone| named(anyone, headers)))
     }
 
     /// The text after `Authorization: Bearer` (RFC 6750, section 2.1). Other schemes are somebody else's.
@@ -101,10 +101,14 @@ fn invalid() -> Error {
     Error::Unauthenticated(CredentialFault::Invalid)
 }
 
-/// Someone who may act for any account, under the name that the request gives.
-fn vouched(kind: ActorKind, scopes: Scopes, headers: &HeaderMap) -> Arc<Principal> {
-    let named = headers.get(ACTOR_HEADER).and_then(|value| value.to_str().ok());
-    let id = named.filter(|id| id.len() <= LONGEST_ACTOR).unwrap_or_default().to_owned();
-    let actor = Actor { kind, id, label: String::new() };
-    Arc::new(Principal { actor, accounts: Accounts::All, scopes, expires_at: None })
+/// The same under the name that the request gives, if it gives one.
+fn named(principal: &Arc<Principal>, headers: &HeaderMap) -> Arc<Principal> {
+    let name = headers.get(ACTOR_HEADER).and_then(|value| value.to_str().ok());
+    match name.filter(|name| name.len() <= LONGEST_ACTOR) {
+        None => principal.clone(),
+        Some(name) => {
+            let actor = Actor { id: name.to_owned(), ..principal.actor.clone() };
+            Arc::new(Principal { actor, ..Principal::clone(principal) })
+        }
+    }
 }
