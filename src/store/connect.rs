@@ -31,9 +31,10 @@ const PING_AFTER_IDLE: Duration = Duration::from_secs(5);
 pub(super) async fn connect(settings: &StoreSettings, observer: Option<StatementObserver>) -> Result<Store> {
     match &settings.target {
         Target::Sqlite(_) if settings.row_level_security => Err(Error::Database {
-            cause: "database.row_level_security is on, and SQLite has none: turn it off, or name a PostgreSQL server in \
+            cause:
+                "database.row_level_security is on, and SQLite has none: turn it off, or name a PostgreSQL server in \
                     database.url"
-                .to_owned(),
+                    .to_owned(),
         }),
         Target::Sqlite(path) => {
             // The writer first: it makes the file that the readers open.

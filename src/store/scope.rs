@@ -22,8 +22,8 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, DeleteMany, EntityName, EntityTrait, Insert, InsertMany,
-    QueryFilter, QueryResult, Select, Statement, Value,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, DeleteMany, EntityName, EntityTrait, Insert,
+    InsertMany, QueryFilter, QueryResult, Select, Statement, Value,
 };
 
 use super::Store;

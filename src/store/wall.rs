@@ -114,7 +114,7 @@ async fn found(db: &impl ConnectionTrait) -> Result<Vec<Table>> {
         r#"SELECT "relname"::text, "relrowsecurity" AND "relforcerowsecurity", ARRAY(
             SELECT "polname"::text FROM "pg_policy" WHERE "polrelid" = "c"."oid" AND starts_with("polname", '{OURS}')
             ORDER BY "polname"
-        ) FROM "pg_class" AS "c" WHERE "relname" IN ({names}) AND "relkind" IN ('r', 'p') AND pg_table_is_visible("oid")"#
+        ) FROM "pg_class" AS "c" WHERE "relnamespace" = to_regnamespace(current_schema()) AND "relname" IN ({names})"#
     );
     let read = |row: &QueryResult| {
         let (name, is_forced) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);

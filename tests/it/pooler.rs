@@ -8,13 +8,14 @@ use serde_json::json;
 
 use crate::support::{TestDatabase, World, has_row_level_security, skip};
 
-async fn behind_pooler(pooler: &str, database: TestDatabase) -> World {
-    let settings = [
+/// A world whose requests go through the pooler, with these settings changed.
+pub async fn behind_pooler(pooler: &str, database: TestDatabase, settings: &[(&str, &str)]) -> World {
+    let reached = [
         ("database.url", &*database.by_way_of(pooler)),
         ("database.migration_url", &*database.url()),
         ("database.transaction_pooler", "true"),
     ];
-    World::builder().set(&settings).on(database).await
+    World::builder().set(&reached).set(settings).on(database).await
 }
 
 #[tokio::test]
@@ -23,7 +24,7 @@ async fn installs_and_lists_in_parallel_over_few_server_connections() {
         skip("TEST_POOLER_URL names no pooler; scripts/test starts one");
         return;
     };
-    let world = behind_pooler(&pooler, TestDatabase::whole(&server, has_row_level_security()).await).await;
+    let world = behind_pooler(&pooler, TestDatabase::whole(&server, has_row_level_security()).await, &[]).await;
     let work = (0..60).map(|n| {
         let client = world.account(&format!("account-{}", n % 20));
         async move {
