@@ -204,6 +204,35 @@ async fn a_step_of_the_schema_changes_the_rows_of_every_account_behind_the_wall(
     });
 }
 
+#[tokio::test]
+async fn the_role_that_serves_need_not_own_the_tables() {
+    if !has_server() {
+        return;
+    }
+    let server = std::env::var("TEST_DATABASE_URL").expect("asked before");
+    let database = TestDatabase::schema(&server, true).await;
+    let (url, owner) = (database.url(), database.admin_url());
+    let granted =
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA {} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO patchbay_app";
+    let (_, schema) = owner.rsplit_once("%3D").expect("a search path");
+    let admin = Database::connect(&owner).await.expect("connected");
+    admin.execute_unprepared(&granted.replace("{}", schema)).await.expect("granted");
+    let world = World::builder().set(&[("database.migration_url", &owner)]).on(database).await;
+    furnish(&world).await;
+    assert_eq!(texts(&world, UNWALLED).await, set(&[]));
+    for account in ["acme", "globex"] {
+        assert_eq!(world.account(account).get(STRIPE).await.ok()["params"]["whose"], account);
+    }
+    let off = ["migrate", "--database-url", &url, "--set", "database.row_level_security=false"];
+    let refused = Process::run(&off);
+    let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && complaint.contains("name that role in database.migration_url"), "{complaint}");
+    assert_eq!(texts(&world, UNWALLED).await, set(&[]));
+    let owner = format!("database.migration_url={owner}");
+    assert!(Process::run(&[&off[..], &["--set", &owner]].concat()).status.success());
+    assert_eq!(texts(&world, UNWALLED).await, set(&TENANT));
+}
+
 #[test]
 fn where_it_would_do_nothing_the_start_is_refused_with_a_way_out() {
     let refused = |arguments: &[&str]| {
