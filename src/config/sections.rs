@@ -216,6 +216,7 @@ fn database(resolved: &Resolved, data_dir: &std::path::Path) -> StoreSettings {
         acquire_timeout: millis("database.acquire_timeout_ms"),
         statement_timeout: millis("database.statement_timeout_ms"),
         transaction_pooler: resolved.switch("database.transaction_pooler"),
+        row_level_security: resolved.switch("database.row_level_security"),
         sqlite_synchronous_full: resolved.text("database.sqlite_synchronous") == "full",
         account_cache_bytes: resolved.number("database.account_cache_bytes"),
     }

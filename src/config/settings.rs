@@ -183,7 +183,7 @@ pub const SETTINGS: &[Setting] = &[
         "database.migration_url",
         Kind::DatabaseUrl,
         "",
-        "A direct PostgreSQL URL for migrations, when database.url goes through a pooler.",
+        "A direct PostgreSQL URL for migrations, when database.url goes through a pooler or its role does not own the tables.",
     ),
     number(
         "database.max_connections",
@@ -205,6 +205,12 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Switch,
         "false",
         "PostgreSQL is behind a pooler in transaction mode, such as PgBouncer: no named statements, no start-up options.",
+    ),
+    setting(
+        "database.row_level_security",
+        Kind::Switch,
+        "false",
+        "PostgreSQL keeps accounts apart by row-level security, too. The same on every replica; not for a superuser.",
     ),
     setting(
         "database.sqlite_synchronous",

@@ -70,7 +70,7 @@ impl Listing {
     /// A part of the list.
     ///
     /// # Errors
-    /// [`Error::BadInput`] for a cursor that does not belong to this account and filter.
+    /// [`BadInput`](crate::error::Error::BadInput) for a cursor that does not belong to this account and filter.
     pub fn page(&self, page: &Page) -> Result<Slice<Integration>> {
         let places = self.places();
         let (limit, after, before) = match page {

@@ -101,7 +101,7 @@ impl ApiKeyStore {
     /// [`Error::Internal`] when the pepper on record is another one by now; those of the database.
     pub async fn add(&self, key: StoredKey, fingerprint: String, room: Room, event: Event) -> Result<bool> {
         let log = self.log_of(&key.key);
-        self.store.transaction(Add { key, fingerprint, room, log, event }).await
+        log.store.clone().transaction(Add { key, fingerprint, room, log, event }).await
     }
 
     /// Ends a key; one that is revoked already stays as it is.
@@ -109,7 +109,8 @@ impl ApiKeyStore {
     /// # Errors
     /// Those of the database.
     pub async fn revoke(&self, key: &ApiKey, at: DateTime<Utc>, by: String, event: Event) -> Result<()> {
-        self.store.transaction(Revoke { id: key.id, at, by, log: self.log_of(key), event }).await
+        let log = self.log_of(key);
+        log.store.clone().transaction(Revoke { id: key.id, at, by, log, event }).await
     }
 
     /// Where the events of a key belong: with its account, or with the operator when it has several or all.

@@ -9,12 +9,12 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
 use super::lines::Lines;
 use super::marks::Marks;
-use super::pool::Pool;
+use super::pool::{Enclosed, Pool};
 use super::revisions::Revisions;
 use super::state::StateCache;
 use super::writer::Writer;
-use super::{StatementObserver, Store, StoreSettings, Target};
-use crate::error::Result;
+use super::{StatementObserver, Store, StoreSettings, Target, wall};
+use crate::error::{Error, Result};
 
 /// How long an SQLite writer waits for another process, and a request for its turn at the one writing connection.
 const SQLITE_WAIT: Duration = Duration::from_secs(5);
@@ -30,6 +30,12 @@ const PING_AFTER_IDLE: Duration = Duration::from_secs(5);
 
 pub(super) async fn connect(settings: &StoreSettings, observer: Option<StatementObserver>) -> Result<Store> {
     match &settings.target {
+        Target::Sqlite(_) if settings.row_level_security => Err(Error::Database {
+            cause:
+                "database.row_level_security is on, and SQLite has none: turn it off, or name a PostgreSQL server in \
+                    database.url"
+                    .to_owned(),
+        }),
         Target::Sqlite(path) => {
             // The writer first: it makes the file that the readers open.
             let write = Pool::Direct(observed(connect_to_file(settings, path).await?, observer.as_ref()));
@@ -39,29 +45,35 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
             let lines = Lines::new(read.get_sqlite_connection_pool().clone(), most, observer.clone());
             let read = Pool::Sqlite(observed(read, observer.as_ref()), lines);
             let writer = Some(Writer::start(write.clone()));
-            Ok(assembled(settings, read, write, writer, Marks::of_sqlite(path)))
+            Ok(Store { writer, ..assembled(settings, read, write, Marks::of_sqlite(path)) })
         }
         Target::Postgres { url, .. } => {
             let pool = Database::connect(postgres(settings, url)).await?;
+            let driver = pool.get_postgres_connection_pool().clone();
+            let enclosed = Enclosed::new(driver, observer.clone(), !settings.transaction_pooler);
+            let walled = settings.row_level_security.then(|| enclosed.clone());
             let pool = if settings.transaction_pooler {
-                Pool::Pooled(pool.get_postgres_connection_pool().clone(), observer)
-            } else if settings.max_connections == 1 {
-                // Kept at hand it would be missing for transactions.
+                Pool::Enclosed(enclosed)
+            } else if settings.max_connections == 1 || settings.row_level_security {
+                // Kept at hand they would be missing for transactions.
                 Pool::Direct(observed(pool, observer.as_ref()))
             } else {
                 let most = settings.max_connections - settings.max_connections.div_ceil(4);
                 let lines = Lines::new(pool.get_postgres_connection_pool().clone(), most as usize, observer.clone());
                 Pool::Postgres(observed(pool, observer.as_ref()), lines)
             };
-            Ok(assembled(settings, pool.clone(), pool, None, Marks::default()))
+            if settings.row_level_security {
+                wall::check_role(&pool).await?;
+            }
+            Ok(Store { walled, ..assembled(settings, pool.clone(), pool, Marks::default()) })
         }
     }
 }
 
-fn assembled(settings: &StoreSettings, read: Pool, write: Pool, writer: Option<Writer>, marks: Marks) -> Store {
+fn assembled(settings: &StoreSettings, read: Pool, write: Pool, marks: Marks) -> Store {
     let revisions = Revisions::new(read.clone());
     let states = Arc::new(StateCache::new(settings.account_cache_bytes));
-    Store { read, write, writer, revisions, marks: Arc::new(marks), states }
+    Store { read, write, writer: None, walled: None, revisions, marks: Arc::new(marks), states }
 }
 
 /// The one writing connection of a file.
@@ -72,7 +84,10 @@ pub(super) async fn connect_to_file(settings: &StoreSettings, path: &Path) -> Re
 /// A small pool for migrations: one connection holds the lock, another works; statements may take their time.
 pub(super) async fn connect_for_migration(settings: &StoreSettings, url: &str) -> Result<DatabaseConnection> {
     let mut options = postgres(&StoreSettings { transaction_pooler: false, ..settings.clone() }, url);
-    options.max_connections(2).statement_timeout(Duration::ZERO);
+    options.max_connections(2).statement_timeout(Duration::ZERO).map_sqlx_postgres_opts(|postgres| {
+        // For the whole session, which nobody else ever gets.
+        postgres.application_name("patchbay").options([(wall::SETTING, wall::MIGRATION)])
+    });
     Ok(Database::connect(options).await?)
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Statement, TransactionTrait};
 
-use super::{Store, StoreSettings, Target, connect};
+use super::{Store, StoreSettings, Target, connect, wall};
 use crate::error::{Error, Result};
 
 /// The advisory lock that migrating processes queue on; any number that nothing else in the database uses.
@@ -18,7 +18,8 @@ const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// Applies what is pending and returns the names of the steps applied.
 pub(super) async fn migrate(store: &Store, settings: &StoreSettings) -> Result<Vec<String>> {
-    if pending(&store.write).await?.is_empty() {
+    let is_walled = settings.row_level_security;
+    if pending(&store.write).await?.is_empty() && wall::stands(&store.write, is_walled).await? {
         return Ok(Vec::new());
     }
     match &settings.target {
@@ -32,7 +33,7 @@ pub(super) async fn migrate(store: &Store, settings: &StoreSettings) -> Result<V
         Target::Postgres { url, migration_url } => {
             let direct = connect::connect_for_migration(settings, migration_url.as_deref().unwrap_or(url)).await?;
             let lock = lock_advisory(&direct).await?;
-            let applied = apply(&direct).await;
+            let applied = apply_and_wall(&direct, is_walled).await;
             lock.commit().await?;
             direct.close().await?;
             applied
@@ -53,6 +54,14 @@ async fn apply(pool: &DatabaseConnection) -> Result<Vec<String>> {
     let steps = pending(pool).await?;
     if !steps.is_empty() {
         Migrator::up(pool, None).await?;
+    }
+    Ok(steps)
+}
+
+async fn apply_and_wall(pool: &DatabaseConnection, is_walled: bool) -> Result<Vec<String>> {
+    let steps = apply(pool).await?;
+    if !wall::stands(pool, is_walled).await? {
+        wall::build(pool, is_walled).await?;
     }
     Ok(steps)
 }

@@ -19,6 +19,7 @@ mod revisions;
 mod scope;
 mod state;
 mod system;
+mod wall;
 mod writer;
 
 use std::path::PathBuf;
@@ -42,7 +43,7 @@ use crate::domain::AccountId;
 use crate::error::{Error, Result};
 use failure::Failed;
 use marks::Marks;
-use pool::{Pool, Transaction};
+use pool::{Enclosed, Pool, Transaction};
 use revisions::Revisions;
 use state::StateCache;
 use writer::Writer;
@@ -60,6 +61,8 @@ pub struct StoreSettings {
     pub statement_timeout: Duration,
     /// PostgreSQL is reached through a pooler that hands out a connection per transaction.
     pub transaction_pooler: bool,
+    /// PostgreSQL itself keeps accounts apart, too. Refused where it cannot: on SQLite, and for a superuser.
+    pub row_level_security: bool,
     /// Commits wait for the disk (`FULL`) or not (`NORMAL`): power loss may then take the last commits.
     pub sqlite_synchronous_full: bool,
     /// Memory for the rows of the accounts asked for most, about; 0 keeps none.
@@ -92,6 +95,8 @@ pub struct Store {
     write: Pool,
     /// Groups the changes of an SQLite file.
     writer: Option<Writer>,
+    /// With row-level security: what the connections of each account are made from.
+    walled: Option<Enclosed>,
     revisions: Revisions,
     marks: Arc<Marks>,
     states: Arc<StateCache>,
@@ -106,7 +111,7 @@ impl Store {
         connect::connect(settings, observer).await
     }
 
-    /// Brings the schema up to date; safe when many processes do it at once.
+    /// Brings the schema and row-level security up to date; safe when many processes do it at once.
     ///
     /// # Errors
     /// [`Error::Database`] when a step fails, or the schema is newer than this binary.
@@ -116,7 +121,7 @@ impl Store {
 
     /// The part of the database that belongs to one account.
     pub fn tenant(&self, account: AccountId) -> TenantStore {
-        TenantStore::new(self.clone(), account)
+        TenantStore::new(self.seen_by(account.as_str()), account)
     }
 
     /// The part that belongs to no account: catalog, key checks.
@@ -127,6 +132,19 @@ impl Store {
     /// The API keys, which belong to no account either.
     pub fn api_keys(&self) -> ApiKeyStore {
         ApiKeyStore::new(self.clone())
+    }
+
+    /// The same store for whoever this is. With row-level security its transactions tell PostgreSQL, and it asks for
+    /// revisions by itself: a statement for several accounts would see the rows of one.
+    fn seen_by(&self, whose: &str) -> Self {
+        let mut store = self.clone();
+        if let Some(walled) = &self.walled {
+            let pool = Pool::Enclosed(walled.beginning(wall::begin(whose)));
+            store.revisions = Revisions::new(pool.clone());
+            store.write = pool.clone();
+            store.read = pool;
+        }
+        store
     }
 
     /// Whether the database answers and its schema is the one this binary knows.

@@ -1,10 +1,12 @@
-//! How statements reach the database: straight through the ORM's pool, or behind a transaction pooler.
+//! How statements reach the database: straight through the ORM's pool, or each enclosed in a transaction.
 //!
+//! That is for row-level security (see `wall`), where a transaction says first whose rows it is for, and for poolers.
 //! A transaction pooler such as PgBouncer hands out another server connection for each transaction. The ORM's driver
 //! prepares statements under names, in a round trip of their own, and a name made on one server connection is unknown (or
-//! taken) on the next. Here every statement runs inside a transaction, unnamed, so that both round trips meet the same
+//! taken) on the next. Behind one every statement runs inside a transaction, unnamed, so that both round trips meet the same
 //! server connection. It costs two round trips more for a single statement, and works with every pooler.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -30,16 +32,27 @@ pub(super) enum Pool {
     Postgres(DatabaseConnection, Lines<Postgres>),
     /// The same for those that read an SQLite file.
     Sqlite(DatabaseConnection, Lines<Sqlite>),
-    /// Behind a transaction pooler.
-    Pooled(PgPool, Option<StatementObserver>),
+    /// PostgreSQL, each statement in a transaction of its own.
+    Enclosed(Enclosed),
+}
+
+/// What such transactions are made from. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Enclosed {
+    pool: PgPool,
+    observer: Option<StatementObserver>,
+    /// Not behind a pooler: what was prepared on a connection is found there again.
+    is_named: bool,
+    /// Begins a transaction, where that is more than a plain BEGIN.
+    begin: Option<Arc<str>>,
 }
 
 /// A transaction of such a pool; rolled back when dropped.
 pub(super) enum Transaction {
     /// Of the ORM.
     Direct(DatabaseTransaction),
-    /// Behind a transaction pooler.
-    Pooled(PooledTransaction),
+    /// Of an enclosing pool.
+    Enclosed(EnclosedTransaction),
 }
 
 impl Pool {
@@ -56,9 +69,7 @@ impl Pool {
                 };
                 pool.begin_with_options(options).await.map(Transaction::Direct)
             }
-            Self::Pooled(pool, observer) => {
-                PooledTransaction::begin(pool, observer.clone()).await.map(Transaction::Pooled)
-            }
+            Self::Enclosed(enclosed) => enclosed.begin().await.map(Transaction::Enclosed),
         }
     }
 
@@ -69,8 +80,8 @@ impl Pool {
             // Once it is closing nothing is kept any more, and what is kept is given back; it waits for that.
             Self::Postgres(pool, lines) => tokio::join!(pool.close_by_ref(), async { lines.clear() }).0,
             Self::Sqlite(pool, lines) => tokio::join!(pool.close_by_ref(), async { lines.clear() }).0,
-            Self::Pooled(pool, _) => {
-                pool.close().await;
+            Self::Enclosed(enclosed) => {
+                enclosed.pool.close().await;
                 Ok(())
             }
         }
@@ -81,34 +92,50 @@ impl Transaction {
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         match self {
             Self::Direct(transaction) => transaction.commit().await,
-            Self::Pooled(transaction) => transaction.inner.into_inner().commit().await.map_err(exec_error),
+            Self::Enclosed(transaction) => transaction.inner.into_inner().commit().await.map_err(exec_error),
         }
     }
 
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
         match self {
             Self::Direct(transaction) => transaction.rollback().await,
-            Self::Pooled(transaction) => transaction.inner.into_inner().rollback().await.map_err(exec_error),
+            Self::Enclosed(transaction) => transaction.inner.into_inner().rollback().await.map_err(exec_error),
         }
     }
 }
 
-/// A transaction behind a pooler.
-pub(super) struct PooledTransaction {
-    inner: Mutex<sqlx::Transaction<'static, Postgres>>,
-    observer: Option<StatementObserver>,
-}
-
-impl PooledTransaction {
-    async fn begin(pool: &PgPool, observer: Option<StatementObserver>) -> Result<Self, DbErr> {
-        let inner = pool.begin().await.map_err(|e| DbErr::Conn(of_driver(e)))?;
-        Ok(Self { inner: Mutex::new(inner), observer })
+impl Enclosed {
+    pub(super) fn new(pool: PgPool, observer: Option<StatementObserver>, is_named: bool) -> Self {
+        Self { pool, observer, is_named, begin: None }
     }
 
+    /// The same with transactions that this begins.
+    pub(super) fn beginning(&self, begin: String) -> Self {
+        Self { begin: Some(begin.into()), ..self.clone() }
+    }
+
+    async fn begin(&self) -> Result<EnclosedTransaction, DbErr> {
+        let begun = match &self.begin {
+            Some(begin) => self.pool.begin_with(sqlx::AssertSqlSafe(&**begin)).await,
+            None => self.pool.begin().await,
+        };
+        let inner = Mutex::new(begun.map_err(|e| DbErr::Conn(of_driver(e)))?);
+        Ok(EnclosedTransaction { inner, observer: self.observer.clone(), is_named: self.is_named })
+    }
+}
+
+/// A transaction of an enclosing pool.
+pub(super) struct EnclosedTransaction {
+    inner: Mutex<sqlx::Transaction<'static, Postgres>>,
+    observer: Option<StatementObserver>,
+    is_named: bool,
+}
+
+impl EnclosedTransaction {
     async fn execute(&self, statement: &Statement) -> Result<ExecResult, DbErr> {
         let mut inner = self.inner.lock().await;
         let started = Instant::now();
-        let done = unnamed(statement).execute(&mut **inner).await;
+        let done = self.prepared(statement).execute(&mut **inner).await;
         self.observe(statement, started, done.is_err());
         done.map(Into::into).map_err(exec_error)
     }
@@ -116,9 +143,14 @@ impl PooledTransaction {
     async fn query(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut inner = self.inner.lock().await;
         let started = Instant::now();
-        let rows = unnamed(statement).fetch_all(&mut **inner).await;
+        let rows = self.prepared(statement).fetch_all(&mut **inner).await;
         self.observe(statement, started, rows.is_err());
         rows.map(|rows| rows.into_iter().map(Into::into).collect()).map_err(|e| DbErr::Query(of_driver(e)))
+    }
+
+    fn prepared<'a>(&self, statement: &'a Statement) -> sqlx::query::Query<'a, Postgres, SqlxValues> {
+        let values = statement.values.clone().unwrap_or_else(|| Values(Vec::new()));
+        sqlx::query_with(sqlx::AssertSqlSafe(statement.sql.as_str()), SqlxValues(values)).persistent(self.is_named)
     }
 
     fn observe(&self, statement: &Statement, started: Instant, failed: bool) {
@@ -126,11 +158,6 @@ impl PooledTransaction {
             observer(&statement.sql, started.elapsed(), failed);
         }
     }
-}
-
-fn unnamed(statement: &Statement) -> sqlx::query::Query<'_, Postgres, SqlxValues> {
-    let values = statement.values.clone().unwrap_or_else(|| Values(Vec::new()));
-    sqlx::query_with(sqlx::AssertSqlSafe(statement.sql.as_str()), SqlxValues(values)).persistent(false)
 }
 
 /// In a task of its own: a request that is dropped in between would leave a transaction open on its connection, and with
@@ -152,14 +179,14 @@ impl ConnectionTrait for Pool {
     fn get_database_backend(&self) -> DbBackend {
         match self {
             Self::Direct(pool) | Self::Postgres(pool, _) | Self::Sqlite(pool, _) => pool.get_database_backend(),
-            Self::Pooled(..) => DbBackend::Postgres,
+            Self::Enclosed(..) => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         match self {
             Self::Direct(pool) | Self::Postgres(pool, _) | Self::Sqlite(pool, _) => pool.execute_raw(statement).await,
-            Self::Pooled(..) => {
+            Self::Enclosed(..) => {
                 let pool = self.clone();
                 to_its_end(async move {
                     let transaction = pool.begin().await?;
@@ -179,7 +206,7 @@ impl ConnectionTrait for Pool {
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match self {
             Self::Direct(pool) => pool.query_one_raw(statement).await,
-            Self::Postgres(..) | Self::Sqlite(..) | Self::Pooled(..) => {
+            Self::Postgres(..) | Self::Sqlite(..) | Self::Enclosed(..) => {
                 Ok(self.query_all_raw(statement).await?.into_iter().next())
             }
         }
@@ -190,7 +217,7 @@ impl ConnectionTrait for Pool {
             Self::Direct(pool) => pool.query_all_raw(statement).await,
             Self::Postgres(_, lines) => lines.query(statement).await,
             Self::Sqlite(_, lines) => lines.query(statement).await,
-            Self::Pooled(..) => {
+            Self::Enclosed(..) => {
                 let pool = self.clone();
                 to_its_end(async move {
                     let transaction = pool.begin().await?;
@@ -210,14 +237,14 @@ impl ConnectionTrait for Transaction {
     fn get_database_backend(&self) -> DbBackend {
         match self {
             Self::Direct(transaction) => transaction.get_database_backend(),
-            Self::Pooled(_) => DbBackend::Postgres,
+            Self::Enclosed(_) => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         match self {
             Self::Direct(transaction) => transaction.execute_raw(statement).await,
-            Self::Pooled(transaction) => transaction.execute(&statement).await,
+            Self::Enclosed(transaction) => transaction.execute(&statement).await,
         }
     }
 
@@ -228,14 +255,14 @@ impl ConnectionTrait for Transaction {
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match self {
             Self::Direct(transaction) => transaction.query_one_raw(statement).await,
-            Self::Pooled(transaction) => Ok(transaction.query(&statement).await?.into_iter().next()),
+            Self::Enclosed(transaction) => Ok(transaction.query(&statement).await?.into_iter().next()),
         }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match self {
             Self::Direct(transaction) => transaction.query_all_raw(statement).await,
-            Self::Pooled(transaction) => transaction.query(&statement).await,
+            Self::Enclosed(transaction) => transaction.query(&statement).await,
         }
     }
 }

@@ -22,8 +22,8 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, DeleteMany, EntityTrait, Insert, InsertMany,
-    QueryFilter, QueryResult, Select, Statement, Value,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, DeleteMany, EntityName, EntityTrait, Insert,
+    InsertMany, QueryFilter, QueryResult, Select, Statement, Value,
 };
 
 use super::Store;
@@ -43,7 +43,13 @@ macro_rules! tenant_owned {
         impl TenantOwned for ::entity::$table::Entity {
             const ACCOUNT: Self::Column = ::entity::$table::Column::AccountId;
         }
-    )+};
+    )+
+
+        /// The names of all of them.
+        pub(super) fn tenant_tables() -> Vec<&'static str> {
+            vec![$(::entity::$table::Entity.table_name()),+]
+        }
+    };
 }
 
 tenant_owned!(account_revision, installation, installation_secret, account_key, audit_event);

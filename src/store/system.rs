@@ -6,7 +6,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Insert, Set, Statement};
 
 use super::api_keys::PEPPER;
-use super::{Store, now};
+use super::{Store, now, wall};
 use crate::domain::{AccountId, EventId};
 use crate::error::Result;
 
@@ -69,7 +69,7 @@ impl SystemStore {
     /// # Errors
     /// Those of the database.
     pub async fn audited_after(&self, account: Option<&AccountId>) -> Result<Option<(AccountId, EventId)>> {
-        let (db, account) = (&self.store.read, account.map_or("", AccountId::as_str));
+        let (db, account) = (self.store.seen_by(wall::WALK).read, account.map_or("", AccountId::as_str));
         let next = Statement::from_sql_and_values(db.get_database_backend(), NEXT_AUDITED, [account.into()]);
         let Some(row) = db.query_one_raw(next).await? else { return Ok(None) };
         let found = AccountId::stored(&row.try_get_by_index::<String>(0)?);

@@ -3,22 +3,19 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sea_orm::{ConnectionTrait, Database, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::json;
 
-use crate::support::{self, World, eventually};
+use crate::support::{TestDatabase, World, eventually, has_row_level_security};
 
 const INSTALL: &str = "/api/v1/integrations/stripe/install";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_requests_leave_no_transaction_open() {
-    let server = std::env::var("TEST_DATABASE_URL").ok();
-    let database = match &server {
-        Some(server) => Some(support::fresh_database(server).await),
-        None => None,
+    let world = match std::env::var("TEST_DATABASE_URL") {
+        Ok(server) => World::builder().on(TestDatabase::whole(&server, has_row_level_security()).await).await,
+        Err(_) => World::start().await,
     };
-    let settings: Vec<_> = database.iter().map(|url| ("database.url", url.as_str())).collect();
-    let world = World::with(&settings).await;
     for round in 0..20_u64 {
         let dropped = (0..10_u64).map(|n| {
             let client = world.account(&format!("account-{n}"));
@@ -30,11 +27,10 @@ async fn dropped_requests_leave_no_transaction_open() {
         });
         join_all(dropped).await;
     }
-    if let Some(database) = &database {
-        let (_, name) = database.rsplit_once('/').expect("a URL that ends in a database name");
-        let admin = Database::connect(database).await.expect("connected");
+    if world.database.is_postgres() {
+        let admin = world.connect().await;
         eventually("no session is idle in a transaction", Duration::from_secs(5), async || {
-            open_transactions(&admin, name).await == 0
+            open_transactions(&admin).await == 0
         })
         .await;
     }
@@ -46,9 +42,10 @@ async fn dropped_requests_leave_no_transaction_open() {
     }
 }
 
-async fn open_transactions(admin: &sea_orm::DatabaseConnection, database: &str) -> i64 {
-    let sql = "SELECT count(*) AS open FROM pg_stat_activity WHERE datname = $1 AND state LIKE 'idle in transaction%'";
-    let statement = Statement::from_sql_and_values(admin.get_database_backend(), sql, [database.into()]);
+async fn open_transactions(admin: &DatabaseConnection) -> i64 {
+    let sql = "SELECT count(*) AS open FROM pg_stat_activity \
+               WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    let statement = Statement::from_string(admin.get_database_backend(), sql);
     let row = admin.query_one_raw(statement).await.expect("asked").expect("a row");
     row.try_get("", "open").expect("a number")
 }

@@ -20,6 +20,7 @@ mod pooler;
 mod readme;
 mod rest;
 mod revisions;
+mod row_level_security;
 mod schema_rules;
 mod secrets;
 mod smoke;

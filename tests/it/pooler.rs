@@ -6,7 +6,17 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::support::{self, World, skip};
+use crate::support::{TestDatabase, World, has_row_level_security, skip};
+
+/// A world whose requests go through the pooler, with these settings changed.
+pub async fn behind_pooler(pooler: &str, database: TestDatabase, settings: &[(&str, &str)]) -> World {
+    let reached = [
+        ("database.url", &*database.by_way_of(pooler)),
+        ("database.migration_url", &*database.url()),
+        ("database.transaction_pooler", "true"),
+    ];
+    World::builder().set(&reached).set(settings).on(database).await
+}
 
 #[tokio::test]
 async fn installs_and_lists_in_parallel_over_few_server_connections() {
@@ -14,14 +24,7 @@ async fn installs_and_lists_in_parallel_over_few_server_connections() {
         skip("TEST_POOLER_URL names no pooler; scripts/test starts one");
         return;
     };
-    let database = support::fresh_database(&server).await;
-    let (_, name) = database.rsplit_once('/').expect("a URL that ends in a database name");
-    let world = World::with(&[
-        ("database.url", &support::on_database(&pooler, name)),
-        ("database.migration_url", &database),
-        ("database.transaction_pooler", "true"),
-    ])
-    .await;
+    let world = behind_pooler(&pooler, TestDatabase::whole(&server, has_row_level_security()).await, &[]).await;
     let work = (0..60).map(|n| {
         let client = world.account(&format!("account-{}", n % 20));
         async move {

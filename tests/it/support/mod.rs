@@ -3,12 +3,14 @@
 #![allow(dead_code, unused_imports, reason = "shared by test modules that come and go")]
 
 mod client;
+mod database;
 mod process;
 mod rows;
 mod wire;
 mod witness;
 
 pub use client::{Answer, Client};
+pub use database::{TestDatabase, has_row_level_security, has_server};
 pub use process::{Process, command};
 pub use rows::{account_id, call, open, wrapped};
 pub use wire::{Wire, exchange};
@@ -20,7 +22,7 @@ use std::time::Duration;
 use axum::Router;
 use patchbay::app::App;
 use patchbay::config::{Config, Resolved, Sources};
-use sea_orm::{ConnectionTrait, Database};
+use sea_orm::Database;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -38,13 +40,6 @@ pub struct World {
 pub struct Builder {
     settings: Vec<(String, String)>,
     has_keys: bool,
-}
-
-/// Where a world keeps its rows.
-#[derive(Clone)]
-pub enum TestDatabase {
-    Sqlite(String),
-    Postgres(String),
 }
 
 impl World {
@@ -96,7 +91,7 @@ impl World {
 
     /// The database, for looking and meddling behind the server's back.
     pub async fn connect(&self) -> sea_orm::DatabaseConnection {
-        Database::connect(self.database.url()).await.expect("connected")
+        Database::connect(self.database.admin_url()).await.expect("connected")
     }
 }
 
@@ -115,17 +110,22 @@ impl Builder {
     pub async fn start(self) -> World {
         let folder = new_folder();
         let database = TestDatabase::create(&folder).await;
-        self.start_on(folder, database).await
+        self.start_in(folder, database).await
+    }
+
+    /// On this database.
+    pub async fn on(self, database: TestDatabase) -> World {
+        self.start_in(new_folder(), database).await
     }
 
     /// A second replica, on the database of another world.
     pub async fn beside(self, other: &World) -> World {
         let folder = new_folder();
         std::fs::copy(other.folder.path().join("keyring.json"), folder.path().join("keyring.json")).expect("key ring");
-        self.start_on(folder, other.database.clone()).await
+        self.start_in(folder, other.database.clone()).await
     }
 
-    async fn start_on(self, folder: TempDir, database: TestDatabase) -> World {
+    async fn start_in(self, folder: TempDir, database: TestDatabase) -> World {
         let keyring = folder.path().join("keyring.json");
         if self.has_keys && !keyring.exists() {
             patchbay::vault::Keyring::create(&keyring).expect("key ring");
@@ -138,6 +138,7 @@ impl Builder {
             ("server.listen".to_owned(), "127.0.0.1:0".to_owned()),
             ("server.data_dir".to_owned(), folder.path().display().to_string()),
             ("database.url".to_owned(), database.url()),
+            ("database.row_level_security".to_owned(), database.is_walled().to_string()),
             ("database.sqlite_synchronous".to_owned(), "normal".to_owned()),
         ];
         if self.has_keys {
@@ -161,41 +162,6 @@ fn new_folder() -> TempDir {
         None => builder.tempdir(),
     }
     .expect("folder")
-}
-
-impl TestDatabase {
-    /// An empty database, in this folder or as a schema of its own.
-    pub async fn create(folder: &TempDir) -> Self {
-        let Ok(server) = std::env::var("TEST_DATABASE_URL") else {
-            return Self::Sqlite(format!("sqlite://{}", folder.path().join("test.db").display()));
-        };
-        let schema = format!("t_{}", uuid::Uuid::new_v4().simple());
-        let admin = Database::connect(&server).await.expect("PostgreSQL of TEST_DATABASE_URL");
-        admin.execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.expect("schema");
-        admin.close().await.expect("closed");
-        let separator = if server.contains('?') { '&' } else { '?' };
-        Self::Postgres(format!("{server}{separator}options=-csearch_path%3D{schema}"))
-    }
-
-    pub fn url(&self) -> String {
-        match self {
-            Self::Sqlite(url) | Self::Postgres(url) => url.clone(),
-        }
-    }
-
-    pub fn is_postgres(&self) -> bool {
-        matches!(self, Self::Postgres(_))
-    }
-}
-
-/// Whether the suite runs on a database server; says so where a test needs one and there is none.
-#[expect(clippy::print_stderr, reason = "a test that is skipped must say so")]
-pub fn has_server() -> bool {
-    let has = std::env::var_os("TEST_DATABASE_URL").is_some();
-    if !has {
-        eprintln!("skipped: TEST_DATABASE_URL is not set");
-    }
-    has
 }
 
 /// A server on a socket.
@@ -251,19 +217,4 @@ pub async fn eventually(claim: &str, deadline: Duration, mut check: impl AsyncFn
 #[expect(clippy::print_stderr, reason = "the test runner shows it")]
 pub fn skip(reason: &str) {
     eprintln!("skipped: {reason}");
-}
-
-/// A database that nobody else uses, on the PostgreSQL of this URL; for tests that look at the server's own tables.
-pub async fn fresh_database(server: &str) -> String {
-    let name = format!("d_{}", uuid::Uuid::new_v4().simple());
-    let admin = Database::connect(server).await.expect("PostgreSQL of TEST_DATABASE_URL");
-    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("database");
-    admin.close().await.expect("closed");
-    on_database(server, &name)
-}
-
-/// The URL with another database at its end.
-pub fn on_database(url: &str, name: &str) -> String {
-    let (server, _) = url.rsplit_once('/').expect("a URL that ends in a database name");
-    format!("{server}/{name}")
 }

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::has_row_level_security;
+
 /// A running `patchbay`.
 pub struct Process {
     child: Child,
@@ -138,6 +140,9 @@ pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_patchbay"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PATCHBAY_")) {
         command.env_remove(name);
+    }
+    if has_row_level_security() && arguments.iter().any(|argument| argument.starts_with("postgres")) {
+        command.env("PATCHBAY_DATABASE__ROW_LEVEL_SECURITY", "true");
     }
     command.args(arguments).current_dir(std::env::temp_dir()).stdin(Stdio::null()).stderr(Stdio::piped());
     command
