@@ -1,15 +1,13 @@
 //! Tokens of identity providers: who is let in with one, over both transports.
 
 mod keys;
-mod provider;
 mod refused;
-mod signer;
 mod taken;
 
 use serde_json::{Value, json};
 
+use crate::support::provider::Provider;
 use crate::support::{Answer, World};
-use provider::Provider;
 
 const QUERY: &str = "{ integrations(first: 1) { totalCount } }";
 const LIST: &str = "/api/v1/integrations";
