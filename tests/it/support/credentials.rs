@@ -24,7 +24,7 @@ pub enum Mode {
     Open,
     Gateway,
     ApiKey,
-    Jwt { provider: Provider, signer: Signer },
+    Jwt { provider: Provider, signer: Box<Signer> },
 }
 
 impl Mode {
@@ -34,7 +34,7 @@ impl Mode {
             Ok("gateway") => Self::Gateway,
             Ok("api_key") => Self::ApiKey,
             Ok("jwt") => {
-                let signer = Signer::new("usual", "EdDSA");
+                let signer = Box::new(Signer::new("usual", "EdDSA"));
                 Self::Jwt { provider: Provider::start(&[&signer]).await, signer }
             }
             Ok(other) => panic!("TEST_AUTH_MODE={other}: allowed are open, gateway, api_key and jwt"),
