@@ -112,6 +112,25 @@ async fn a_cached_answer_ends_with_ones_own_write_and_not_with_anothers() {
     assert_eq!(acme.header("if-none-match", &tag).get(path).await.ok()["status"], "installed");
 }
 
+/// Whoever wrote knows the rows from memory; only a cold replica reads what the account has.
+#[tokio::test]
+async fn a_replica_that_remembers_nothing_shows_each_account_its_own() {
+    let world = World::start().await;
+    furnish(&world).await;
+    let own = json!({"params": {"mine": true}});
+    world.account("stranger").post("/api/v1/integrations/github/install", &own).await.ok();
+    let cold = World::builder().beside(&world).await;
+    let document = "{ integrations(first: 200) { nodes { name status installedAt params secretNames } } }";
+    for account in ["stranger", "acme"] {
+        let [warm, cold] = [&world, &cold].map(|world| world.account(account));
+        let seen = cold.get("/api/v1/integrations").await;
+        assert_eq!(seen.ok(), warm.get("/api/v1/integrations").await.ok(), "{account}");
+        assert_eq!(seen.text().contains(MARK), account == "acme");
+        let seen = cold.graphql(document, json!({})).await.data();
+        assert_eq!(seen, warm.graphql(document, json!({})).await.data(), "{account}");
+    }
+}
+
 #[tokio::test]
 async fn a_cursor_of_another_account_is_refused_like_one_that_never_was() {
     let world = World::with(&[("auth.pepper", PEPPER)]).await;
