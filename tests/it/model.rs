@@ -1,7 +1,8 @@
-//! Random sequences of install and uninstall by two accounts, over REST and GraphQL, against a model of two maps.
+//! Random sequences of installs, uninstalls, purges and reads of secrets by two accounts, over REST and GraphQL, against
+//! a model of two maps. Where a credential is good for one account alone, some steps try the other's name with it.
 //!
-//! 64 sequences of 25 steps, or 10,000 with `LONG_TESTS=1`. After each step the acting account sees what the model says,
-//! and the other account sees, byte for byte, what it saw before.
+//! 64 sequences of 25 steps, 24 in another mode than `open`, or 10,000 with `LONG_TESTS=1`. After each step the acting account sees what the model says,
+//! its audit log included, and the other account sees, byte for byte, what it saw before.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Map, Value, json};
 
-use crate::support::{Client, World};
+use crate::support::{Answer, Client, Mode, World};
 
 const STEPS: usize = 25;
 /// Names, with what each requires.
@@ -26,6 +27,8 @@ struct Step {
     over_graphql: bool,
     integration: usize,
     by_id: bool,
+    /// One time in six, where that is to be refused.
+    names_the_other: bool,
     action: Action,
 }
 
@@ -33,15 +36,20 @@ struct Step {
 enum Action {
     Install { params: Option<Map<String, Value>>, secrets: Option<Map<String, Value>> },
     Uninstall,
+    Purge,
+    ReadSecrets,
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (0..2usize, any::<bool>(), 0..INTEGRATIONS.len(), any::<bool>(), action()).prop_map(
-        |(account, over_graphql, integration, by_id, action)| Step {
+    let names_the_other = proptest::bool::weighted(1.0 / 6.0);
+    (0..2usize, any::<bool>(), 0..INTEGRATIONS.len(), any::<bool>(), names_the_other, action()).prop_map(
+        |(account, over_graphql, integration, by_id, names_the_other, action)| Step {
             account,
-            over_graphql,
+            // Secrets are read back over REST alone.
+            over_graphql: over_graphql && !matches!(action, Action::ReadSecrets),
             integration,
             by_id,
+            names_the_other,
             action,
         },
     )
@@ -50,7 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn action() -> impl Strategy<Value = Action> {
     let install = (proptest::option::of(params()), proptest::option::of(secrets()))
         .prop_map(|(params, secrets)| Action::Install { params, secrets });
-    prop_oneof![3 => install, 1 => Just(Action::Uninstall)]
+    prop_oneof![6 => install, 2 => Just(Action::Uninstall), 1 => Just(Action::Purge), 1 => Just(Action::ReadSecrets)]
 }
 
 /// Known and unknown params, now and then one that breaks the entry's schema.
@@ -90,9 +98,13 @@ fn object(pairs: Vec<(&'static str, Value)>) -> Map<String, Value> {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// What one account stored, by integration.
+/// What one account has.
 #[derive(Default)]
-struct Model(BTreeMap<&'static str, Stored>);
+struct Model {
+    stored: BTreeMap<&'static str, Stored>,
+    /// Its log, oldest first: what was done to which integration.
+    events: Vec<(&'static str, &'static str)>,
+}
 
 #[derive(Default)]
 struct Stored {
@@ -106,23 +118,32 @@ struct Stored {
 enum Expected {
     Changed(bool),
     Invalid,
+    Secrets(BTreeMap<String, Value>),
+    NotInstalled,
 }
 
 impl Model {
     fn apply(&mut self, step: &Step) -> Expected {
         let (name, _) = INTEGRATIONS[step.integration];
-        match &step.action {
+        let stored = self.stored.entry(name).or_default();
+        let was_installed = stored.installed_at.is_some();
+        let (expected, event) = match &step.action {
             Action::Uninstall => {
-                let was = self.0.get_mut(name).and_then(|stored| stored.installed_at.take());
-                Expected::Changed(was.is_some())
+                stored.installed_at = None;
+                (Expected::Changed(was_installed), "installation.uninstalled")
+            }
+            Action::Purge => {
+                let had_something = was_installed || !stored.params.is_empty() || !stored.secrets.is_empty();
+                *stored = Stored::default();
+                (Expected::Changed(had_something), "installation.purged")
+            }
+            Action::ReadSecrets if was_installed => (Expected::Secrets(stored.secrets.clone()), "secrets.read"),
+            Action::ReadSecrets => (Expected::NotInstalled, ""),
+            Action::Install { params, secrets } if breaks_schema(name, params.as_ref(), secrets.as_ref()) => {
+                (Expected::Invalid, "")
             }
             Action::Install { params, secrets } => {
-                if breaks_schema(name, params.as_ref(), secrets.as_ref()) {
-                    return Expected::Invalid;
-                }
-                let stored = self.0.entry(name).or_default();
                 let supplied = params.is_some() || secrets.as_ref().is_some_and(|s| !s.is_empty());
-                let changed = supplied || stored.installed_at.is_none();
                 if let Some(params) = params {
                     stored.params = params.clone();
                 }
@@ -134,19 +155,32 @@ impl Model {
                 }
                 // The moment is the server's; which one it is, is learnt from the first answer.
                 stored.installed_at.get_or_insert(Value::Null);
-                Expected::Changed(changed)
+                let event = if was_installed { "installation.updated" } else { "installation.installed" };
+                (Expected::Changed(supplied || !was_installed), event)
             }
+        };
+        if matches!(expected, Expected::Changed(true) | Expected::Secrets(_)) {
+            self.events.push((event, name));
         }
+        expected
     }
 
-    /// Compares what REST shows in its list.
-    fn check(&mut self, list: &Value) -> Result<(), TestCaseError> {
+    /// Compares what REST shows in its lists.
+    fn check(&mut self, view: &View) -> Result<(), TestCaseError> {
+        let [list, log] = view.each_ref().map(|body| serde_json::from_slice::<Value>(body).expect("JSON"));
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        // The key that lets an account in is on its log as well.
+        let of_keys = |event: &&Value| event["integration_name"].is_null();
+        let shown = log["events"].as_array().into_iter().flatten().rev().filter(|event| !of_keys(event));
+        let shown: Vec<_> = shown.map(|event| (text(&event["action"]), text(&event["integration_name"]))).collect();
+        let events = self.events.iter().map(|(action, name)| ((*action).to_owned(), (*name).to_owned()));
+        prop_assert_eq!(shown, events.collect::<Vec<_>>());
         let mut installed = 0;
         for (name, required) in INTEGRATIONS {
             let shown = list["integrations"].as_array().into_iter().flatten().find(|i| i["name"] == name);
             let shown = shown.ok_or_else(|| TestCaseError::fail(format!("{name} is not listed")))?;
             let nothing = Stored::default();
-            let stored = self.0.get(name).unwrap_or(&nothing);
+            let stored = self.stored.get(name).unwrap_or(&nothing);
             installed += usize::from(stored.installed_at.is_some());
             let status = if stored.installed_at.is_some() { "installed" } else { "available" };
             let names: Vec<_> = stored.secrets.keys().collect();
@@ -155,7 +189,7 @@ impl Model {
             prop_assert_eq!(&shown["params"], &Value::Object(stored.params.clone()));
             prop_assert_eq!(&shown["secret_names"], &json!(names));
             prop_assert_eq!(&shown["missing_fields"], &json!(missing));
-            match self.0.get_mut(name).and_then(|stored| stored.installed_at.as_mut()) {
+            match self.stored.get_mut(name).and_then(|stored| stored.installed_at.as_mut()) {
                 None => prop_assert_eq!(&shown["installed_at"], &Value::Null),
                 Some(unknown) if unknown.is_null() => {
                     prop_assert!(shown["installed_at"].is_string());
@@ -189,8 +223,13 @@ fn breaks_schema(integration: &str, params: Option<&Map<String, Value>>, secrets
 #[test]
 fn random_histories_of_two_accounts_agree_with_the_model_and_never_touch_each_other() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
-    let world = runtime.block_on(World::start());
-    let sequences = if std::env::var_os("LONG_TESTS").is_some() { 10_000 } else { 64 };
+    let world = runtime.block_on(World::with(&[("secrets.read_back", "true")]));
+    let sequences = match (std::env::var_os("LONG_TESTS"), world.mode()) {
+        (Some(_), _) => 10_000,
+        (None, Mode::Open) => 64,
+        // The same rows again, behind another door.
+        (None, _) => 24,
+    };
     let config = Config { cases: sequences, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let next = AtomicU32::new(0);
     let mut runner = TestRunner::new(config);
@@ -206,20 +245,27 @@ fn random_histories_of_two_accounts_agree_with_the_model_and_never_touch_each_ot
 async fn play(world: &World, run: u32, steps: &[Step]) -> Result<(), TestCaseError> {
     let accounts = [format!("a-{run}"), format!("b-{run}")];
     let clients = accounts.each_ref().map(|account| world.account(account));
+    let intruders = [world.holder_for(&accounts[0], &accounts[1]), world.holder_for(&accounts[1], &accounts[0])];
     let mut models = [Model::default(), Model::default()];
     let mut views = [view(&clients[0]).await, view(&clients[1]).await];
     for step in steps {
-        let expected = models[step.account].apply(step);
-        prop_assert_eq!(act(&clients[step.account], step).await, expected, "{:?}", step);
-        views[step.account] = view(&clients[step.account]).await;
-        let list = serde_json::from_slice(&views[step.account]).expect("JSON");
-        models[step.account].check(&list)?;
-        let other = 1 - step.account;
+        let (own, other) = (step.account, 1 - step.account);
+        if step.names_the_other && world.mode().binds() {
+            let refused = send(&intruders[own], step).await;
+            prop_assert_eq!(refused.status.as_u16(), 403, "{:?}: {}", step, refused.text());
+            prop_assert!(refused.text().contains("The credentials are not for this account"), "{}", refused.text());
+            prop_assert!(view(&clients[own]).await == views[own], "something changed after {:?}", step);
+        } else {
+            let expected = models[own].apply(step);
+            prop_assert_eq!(told(step, &send(&clients[own], step).await), expected, "{:?}", step);
+            views[own] = view(&clients[own]).await;
+            models[own].check(&views[own])?;
+        }
         prop_assert!(view(&clients[other]).await == views[other], "the other account sees a change after {:?}", step);
     }
     for (account, model) in accounts.iter().zip(models) {
         let opened = world.open_secrets_of(account).await;
-        let expected = model.0.into_iter().flat_map(|(name, stored)| {
+        let expected = model.stored.into_iter().flat_map(|(name, stored)| {
             stored.secrets.into_iter().map(move |(secret, value)| ((id_of(name), secret), value))
         });
         prop_assert_eq!(opened, expected.collect::<BTreeMap<_, _>>());
@@ -227,48 +273,65 @@ async fn play(world: &World, run: u32, steps: &[Step]) -> Result<(), TestCaseErr
     Ok(())
 }
 
-async fn view(client: &Client) -> Vec<u8> {
-    let answer = client.get("/api/v1/integrations").await;
-    answer.ok();
-    answer.body
+/// What an account sees of its installations and of its log, byte for byte.
+type View = [Vec<u8>; 2];
+
+async fn view(client: &Client) -> View {
+    let (list, log) = tokio::join!(client.get("/api/v1/integrations"), client.get("/api/v1/events?limit=200"));
+    for answer in [&list, &log] {
+        answer.ok();
+    }
+    [list.body, log.body]
 }
 
-async fn act(client: &Client, step: &Step) -> Expected {
+async fn send(client: &Client, step: &Step) -> Answer {
     let (name, _) = INTEGRATIONS[step.integration];
     let id = if step.by_id { id_of(name) } else { name.to_owned() };
     if step.over_graphql { over_graphql(client, step, &id).await } else { over_rest(client, step, &id).await }
 }
 
-async fn over_rest(client: &Client, step: &Step, id: &str) -> Expected {
-    let answer = match &step.action {
-        Action::Install { params, secrets } => {
-            let body = json!({"params": params, "secrets": secrets});
-            client.post(&format!("/api/v1/integrations/{id}/install"), &body).await
-        }
-        Action::Uninstall => client.post(&format!("/api/v1/integrations/{id}/uninstall"), &Value::Null).await,
+async fn over_rest(client: &Client, step: &Step, id: &str) -> Answer {
+    let (verb, body) = match &step.action {
+        Action::Install { params, secrets } => ("install", json!({"params": params, "secrets": secrets})),
+        Action::Uninstall => ("uninstall", Value::Null),
+        Action::Purge => ("purge", Value::Null),
+        Action::ReadSecrets => ("secrets/read", Value::Null),
     };
-    if answer.status.as_u16() == 422 {
-        return Expected::Invalid;
-    }
-    Expected::Changed(answer.ok()["changed"].as_bool().expect("changed"))
+    client.post(&format!("/api/v1/integrations/{id}/{verb}"), &body).await
 }
 
-async fn over_graphql(client: &Client, step: &Step, id: &str) -> Expected {
+async fn over_graphql(client: &Client, step: &Step, id: &str) -> Answer {
     let reference = if step.by_id { json!({ "id": id }) } else { json!({ "name": id }) };
-    let (field, kind, input) = match &step.action {
-        Action::Install { params, secrets } => (
-            "installIntegration",
-            "InstallIntegrationInput",
-            json!({"integration": reference, "params": params, "secrets": secrets}),
-        ),
-        Action::Uninstall => ("uninstallIntegration", "UninstallIntegrationInput", json!({ "integration": reference })),
+    let mut input = json!({ "integration": reference });
+    let (field, kind) = match &step.action {
+        Action::Install { params, secrets } => {
+            (input["params"], input["secrets"]) = (json!(params), json!(secrets));
+            ("installIntegration", "InstallIntegrationInput")
+        }
+        Action::Uninstall => ("uninstallIntegration", "UninstallIntegrationInput"),
+        Action::Purge => ("purgeInstallationData", "PurgeInstallationDataInput"),
+        Action::ReadSecrets => unreachable!("over REST alone"),
     };
     let document =
         format!("mutation($input: {kind}!) {{ answer: {field}(input: $input) {{ changed userErrors {{ code }} }} }}");
-    let data = client.graphql(&document, json!({ "input": input })).await.data();
-    match data["answer"]["userErrors"].as_array().expect("list").as_slice() {
-        [] => Expected::Changed(data["answer"]["changed"].as_bool().expect("changed")),
-        _ => Expected::Invalid,
+    client.graphql(&document, json!({ "input": input })).await
+}
+
+fn told(step: &Step, answer: &Answer) -> Expected {
+    if step.over_graphql {
+        let payload = answer.data()["answer"].take();
+        return match payload["userErrors"].as_array().expect("list").as_slice() {
+            [] => Expected::Changed(payload["changed"].as_bool().expect("changed")),
+            _ => Expected::Invalid,
+        };
+    }
+    match (answer.status.as_u16(), &step.action) {
+        (422, _) => Expected::Invalid,
+        (409, Action::ReadSecrets) => Expected::NotInstalled,
+        (_, Action::ReadSecrets) => {
+            Expected::Secrets(serde_json::from_value(answer.ok()["secrets"].take()).expect("secrets"))
+        }
+        _ => Expected::Changed(answer.ok()["changed"].as_bool().expect("changed")),
     }
 }
 

@@ -38,9 +38,10 @@ await run('docs', async ({ page, base, check, screenshot }) => {
     await page.locator('.auth-wrapper .authorize').click();
     const dialog = page.locator('.dialog-ux');
     includes(await dialog.innerText(), 'X-Account-ID', 'the dialog');
-    await dialog.locator('input').fill('docs');
+    const account = dialog.locator('.auth-container').filter({ has: page.locator('#api_key_value') });
+    await account.locator('input').fill('docs');
     await screenshot('authorize.png');
-    await dialog.getByRole('button', { name: 'Apply credentials' }).click();
+    await account.getByRole('button', { name: 'Apply credentials' }).click();
     await dialog.getByRole('button', { name: 'Close' }).last().click();
   });
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::samples::verdict;
 use crate::support::{Wire, World};
 
-pub(super) const TOKEN: &str = "CANARY_gateway_token_of_32_characters";
+pub(super) use crate::support::GATEWAY_TOKEN as TOKEN;
 
 /// Mode `gateway` alone, with a token and these scopes.
 pub(super) fn settings(scopes: &str) -> [(&'static str, &str); 6] {

@@ -10,10 +10,10 @@ use patchbay::domain::{Operation, Reference, Scope, Supplied};
 use serde_json::json;
 
 use super::samples::{Sample, verdict};
-use super::tokens::provider::Provider;
-use super::tokens::signer::Signer;
 use super::{PEPPER, gateway, key};
 use crate::graphql::socket::{PROTOCOL, Said, Socket};
+use crate::support::provider::Provider;
+use crate::support::signer::Signer;
 use crate::support::{Client, Served, World, account_id, call};
 
 const DOCUMENT: &str = "docs/access.md";

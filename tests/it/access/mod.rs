@@ -18,12 +18,10 @@ mod sockets;
 mod tokens;
 
 use chrono::{DateTime, Utc};
-use patchbay::domain::{ActorKind, ApiKeyWish, Call, WishedAccounts};
 use patchbay::service::MadeKey;
 
-use crate::support::{Builder, Client, World};
-
-pub const PEPPER: &str = "test-pepper-test-pepper-test-pepper";
+pub use crate::support::PEPPER;
+use crate::support::{Builder, Client, World, make_key};
 
 /// A world that lets in who holds an API key, and nobody else.
 pub async fn world() -> World {
@@ -47,12 +45,7 @@ pub async fn key_until(
     accounts: &[&str],
     expires_at: Option<DateTime<Utc>>,
 ) -> MadeKey {
-    let texts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let accounts = if accounts.is_empty() { WishedAccounts::All } else { WishedAccounts::Only(texts(accounts)) };
-    let wish = ApiKeyWish { name: "CANARY_name".into(), scopes: texts(scopes), accounts, expires_at };
-    let operator = Call::trusted(ActorKind::Operator, "");
-    let made = world.app.services().api_keys().create(&operator, None, wish).await;
-    made.unwrap_or_else(|error| panic!("{error:?}"))
+    make_key(&world.app, scopes, accounts, expires_at).await
 }
 
 /// A client that holds this key, and names an account or none.

@@ -37,8 +37,19 @@ pub struct NotUpgraded {
 }
 
 impl Socket {
+    /// Holds what is good for several accounts, where that has to be proven.
     pub async fn open(served: &Served, headers: &[(&'static str, &str)]) -> Result<Self, NotUpgraded> {
-        Self::open_at(&served.address.to_string(), headers).await
+        Self::open_for(served, None, headers).await
+    }
+
+    async fn open_for(
+        served: &Served,
+        account: Option<&str>,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, NotUpgraded> {
+        let proof = served.credentials.of(account).await;
+        let proof = proof.iter().map(|(name, value)| (*name, value.as_str()));
+        Self::open_at(&served.address.to_string(), &headers.iter().copied().chain(proof).collect::<Vec<_>>()).await
     }
 
     /// `address` is `ADDRESS:PORT`.
@@ -59,7 +70,7 @@ impl Socket {
 
     /// A connection that acts for the account.
     pub async fn of(served: &Served, account: &str) -> Self {
-        let mut socket = Self::open(served, &[PROTOCOL]).await.expect("upgraded");
+        let mut socket = Self::open_for(served, Some(account), &[PROTOCOL]).await.expect("upgraded");
         socket.init(json!({"X-Account-ID": account})).await;
         socket
     }

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
 
 use super::LIST;
-use crate::support::{Wire, World, eventually};
+use crate::support::{World, eventually};
 
 /// Gives every entry this description, as one revision of the catalog.
 async fn describe_all(world: &World, text: &str) {
@@ -31,7 +31,7 @@ fn descriptions(items: &Value) -> BTreeSet<String> {
 async fn another_replica_sees_a_change_within_two_seconds_and_never_half_of_it() {
     let world = World::start().await;
     let served = world.serve().await;
-    let wire = Wire::new(&served.address.to_string(), "acme");
+    let wire = served.wire("acme").await;
     let document = "{ a: integrations(first: 200) { nodes { description } } b: integration(by: {name: \"stripe\"}) \
                     { description } c: integrations(last: 10) { nodes { description } } }";
     for round in 0..3 {

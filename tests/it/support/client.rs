@@ -1,5 +1,7 @@
 //! Requests through the real router, without a socket.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
@@ -7,11 +9,15 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use super::Credentials;
+
 /// Acts for one account, or for none.
 #[derive(Clone)]
 pub struct Client {
     router: Router,
     headers: Vec<(String, Vec<u8>)>,
+    /// What it proves itself with, and for which account.
+    proof: Option<(Arc<Credentials>, Option<String>)>,
 }
 
 /// What came back.
@@ -25,7 +31,12 @@ pub struct Answer {
 impl Client {
     pub fn new(router: Router, account: Option<&str>) -> Self {
         let headers = account.map(|account| ("x-account-id".to_owned(), account.into())).into_iter().collect();
-        Self { router, headers }
+        Self { router, headers, proof: None }
+    }
+
+    /// The same client, which proves that it may act for this account, or for several.
+    pub fn proving(self, credentials: &Arc<Credentials>, account: Option<&str>) -> Self {
+        Self { proof: Some((credentials.clone(), account.map(str::to_owned))), ..self }
     }
 
     /// The same client with one more header; a repeated one is sent twice.
@@ -57,6 +68,11 @@ impl Client {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in &self.headers {
             request = request.header(name, value.as_slice());
+        }
+        if let Some((credentials, account)) = &self.proof
+            && let Some((name, value)) = credentials.of(account.as_deref()).await
+        {
+            request = request.header(name, value);
         }
         let request = request.body(body).expect("request");
         let response = self.router.clone().oneshot(request).await.expect("infallible");

@@ -3,13 +3,17 @@
 #![allow(dead_code, unused_imports, reason = "shared by test modules that come and go")]
 
 mod client;
+mod credentials;
 mod database;
 mod process;
+pub mod provider;
 mod rows;
+pub mod signer;
 mod wire;
 mod witness;
 
 pub use client::{Answer, Client};
+pub use credentials::{Credentials, GATEWAY_TOKEN, Mode, PEPPER, make_key};
 pub use database::{TestDatabase, has_row_level_security, has_server};
 pub use process::{Process, command};
 pub use rows::{account_id, call, open, wrapped};
@@ -17,6 +21,7 @@ pub use wire::{Wire, exchange};
 
 use std::fs::File;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -33,6 +38,7 @@ pub struct World {
     pub app: App,
     pub folder: TempDir,
     pub database: TestDatabase,
+    credentials: Arc<Credentials>,
     witness: Witness,
 }
 
@@ -57,14 +63,29 @@ impl World {
         Builder { settings: Vec::new(), has_keys: true }
     }
 
-    /// A client that names this account.
+    /// A client that names this account, and may act for it alone where that has to be proven.
     pub fn account(&self, account: &str) -> Client {
-        Client::new(self.router(), Some(account))
+        self.holder_for(account, account)
     }
 
-    /// A client that names no account.
+    /// A client that names no account. What it holds is good for several, so that it has to name one.
     pub fn nobody(&self) -> Client {
-        Client::new(self.router(), None)
+        Client::new(self.router(), None).proving(&self.credentials, None)
+    }
+
+    /// A client that names no account and holds what is good for this one.
+    pub fn holder(&self, account: &str) -> Client {
+        Client::new(self.router(), None).proving(&self.credentials, Some(account))
+    }
+
+    /// A client that holds what is good for one account, and names another.
+    pub fn holder_for(&self, own: &str, named: &str) -> Client {
+        Client::new(self.router(), Some(named)).proving(&self.credentials, Some(own))
+    }
+
+    /// How a test that does not care lets its clients in.
+    pub fn mode(&self) -> &Mode {
+        self.credentials.mode()
     }
 
     pub fn router(&self) -> Router {
@@ -79,7 +100,7 @@ impl World {
         let stopping = stop.clone();
         let app = self.app.clone();
         let running = tokio::spawn(async move { app.run(listener, stopping.cancelled_owned()).await });
-        Served { address, stop, running: Some(running) }
+        Served { address, stop, running: Some(running), credentials: self.credentials.clone() }
     }
 
     /// What a piece of work has the database do, statement by statement.
@@ -144,12 +165,16 @@ impl Builder {
         if self.has_keys {
             settings.push(("keys.keyring_file".to_owned(), keyring.display().to_string()));
         }
+        let has_mode = self.settings.iter().any(|(key, _)| key == "auth.mode");
+        let mode = if has_mode { Mode::Open } else { Mode::of_environment().await };
+        settings.extend(mode.settings());
         settings.extend(self.settings);
         let flags = settings.into_iter().map(|(key, value)| (key, "test".to_owned(), value)).collect();
         let resolved = Resolved::read(&Sources { flags, ..Sources::default() }).expect("settings");
         let witness = Witness::default();
         let app = App::prepare(Config::from(&resolved), Some(witness.observer())).await.expect("prepared");
-        World { app, folder, database, witness }
+        let credentials = Arc::new(Credentials::new(mode, app.clone()));
+        World { app, folder, database, credentials, witness }
     }
 }
 
@@ -167,6 +192,7 @@ fn new_folder() -> TempDir {
 /// A server on a socket.
 pub struct Served {
     pub address: SocketAddr,
+    pub credentials: Arc<Credentials>,
     stop: CancellationToken,
     running: Option<tokio::task::JoinHandle<()>>,
 }
@@ -174,6 +200,15 @@ pub struct Served {
 impl Served {
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Real connections of this account.
+    pub async fn wire(&self, account: &str) -> Wire {
+        let wire = Wire::new(&self.address.to_string(), account);
+        match self.credentials.of(Some(account)).await {
+            Some((name, value)) => wire.header(name, &value),
+            None => wire,
+        }
     }
 
     /// Asks it to stop, and waits until it has.

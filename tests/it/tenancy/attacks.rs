@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{MARK, furnish};
-use crate::support::World;
+use crate::support::{Answer, PEPPER, World};
 
 const STRIPE: &str = "c5c44806-6981-5408-a812-edbd36c0eef2";
 
@@ -79,10 +79,17 @@ async fn requests_at_once_on_one_schema_never_share_a_loader() {
 
 #[tokio::test]
 async fn an_etag_of_another_account_is_no_key_to_its_answer() {
-    let world = World::start().await;
+    // With keys to list, which a pepper is needed for: two empty lists are the same to the byte.
+    let world = World::with(&[("auth.pepper", PEPPER)]).await;
     furnish(&world).await;
     let (acme, stranger) = (world.account("acme"), world.account("stranger"));
-    for path in ["/api/v1/integrations/stripe", "/api/v1/integrations", "/api/v1/integrations?status=installed"] {
+    for path in [
+        "/api/v1/integrations/stripe",
+        "/api/v1/integrations",
+        "/api/v1/integrations?status=installed",
+        "/api/v1/events",
+        "/api/v1/api-keys",
+    ] {
         let own = stranger.get(path).await;
         let of_acme = acme.get(path).await;
         let tag = of_acme.header("etag").expect("tag").to_owned();
@@ -106,26 +113,76 @@ async fn a_cached_answer_ends_with_ones_own_write_and_not_with_anothers() {
     assert_eq!(acme.header("if-none-match", &tag).get(path).await.ok()["status"], "installed");
 }
 
+/// Whoever wrote knows the rows from memory; only a cold replica reads what the account has.
+#[tokio::test]
+async fn a_replica_that_remembers_nothing_shows_each_account_its_own() {
+    let world = World::start().await;
+    furnish(&world).await;
+    let own = json!({"params": {"mine": true}});
+    world.account("stranger").post("/api/v1/integrations/github/install", &own).await.ok();
+    let cold = World::builder().beside(&world).await;
+    let document = "{ integrations(first: 200) { nodes { name status installedAt params secretNames } } }";
+    for account in ["stranger", "acme"] {
+        let [warm, cold] = [&world, &cold].map(|world| world.account(account));
+        let seen = cold.get("/api/v1/integrations").await;
+        assert_eq!(seen.ok(), warm.get("/api/v1/integrations").await.ok(), "{account}");
+        assert_eq!(seen.text().contains(MARK), account == "acme");
+        let seen = cold.graphql(document, json!({})).await.data();
+        assert_eq!(seen, warm.graphql(document, json!({})).await.data(), "{account}");
+    }
+}
+
 #[tokio::test]
 async fn a_cursor_of_another_account_is_refused_like_one_that_never_was() {
-    let world = World::start().await;
+    let world = World::with(&[("auth.pepper", PEPPER)]).await;
+    // Two keys and more than two events, so that each list has a second page.
+    furnish(&world).await;
+    furnish(&world).await;
     let (acme, stranger) = (world.account("acme"), world.account("stranger"));
-    let page = acme.get("/api/v1/integrations?limit=3").await.ok();
-    let foreign = page["next_cursor"].as_str().expect("cursor");
-    let path = |cursor: &str| format!("/api/v1/integrations?limit=3&cursor={cursor}");
-    acme.get(&path(foreign)).await.ok();
-    let refused = stranger.get(&path(foreign)).await;
-    let absent = stranger.get(&path("bm9ib2R5")).await;
-    assert_eq!((refused.status.as_u16(), refused.error_code()), (400, "bad_user_input"));
-    assert_eq!((refused.text(), refused.status), (absent.text(), absent.status));
-    let document = "query($after: String) { integrations(first: 3, after: $after) { nodes { name } } }";
-    let told = |answer: &crate::support::Answer| {
-        let error = answer.json()["errors"][0].clone();
-        (error["message"].clone(), error["extensions"]["code"].clone())
-    };
-    let refused = told(&stranger.graphql(document, json!({"after": foreign})).await);
-    assert_eq!(refused.1, "BAD_USER_INPUT");
-    assert_eq!(refused, told(&stranger.graphql(document, json!({"after": "bm9ib2R5"})).await));
+    for (list, field) in [("integrations", "integrations"), ("events", "installationEvents"), ("api-keys", "apiKeys")] {
+        let page = acme.get(&format!("/api/v1/{list}?limit=1")).await.ok();
+        let foreign = page["next_cursor"].as_str().expect("cursor");
+        let path = |cursor: &str| format!("/api/v1/{list}?limit=1&cursor={cursor}");
+        acme.get(&path(foreign)).await.ok();
+        let refused = stranger.get(&path(foreign)).await;
+        let absent = stranger.get(&path("bm9ib2R5")).await;
+        assert_eq!((refused.status.as_u16(), refused.error_code()), (400, "bad_user_input"), "{list}");
+        assert_eq!((refused.text(), refused.status), (absent.text(), absent.status), "{list}");
+        let document = format!("query($after: String) {{ {field}(first: 1, after: $after) {{ nodes {{ id }} }} }}");
+        acme.graphql(&document, json!({"after": foreign})).await.data();
+        let refused = told(&stranger.graphql(&document, json!({"after": foreign})).await);
+        assert_eq!(refused.1, "BAD_USER_INPUT", "{field}");
+        assert_eq!(refused, told(&stranger.graphql(&document, json!({"after": "bm9ib2R5"})).await), "{field}");
+    }
+}
+
+/// Sentence and code of a GraphQL error.
+fn told(answer: &Answer) -> (Value, Value) {
+    let error = answer.json()["errors"][0].clone();
+    (error["message"].clone(), error["extensions"]["code"].clone())
+}
+
+#[tokio::test]
+async fn a_key_of_another_account_is_revoked_like_one_that_never_was() {
+    let world = World::with(&[("auth.pepper", PEPPER)]).await;
+    let (acme, stranger) = (world.account("acme"), world.account("stranger"));
+    let made = acme.post("/api/v1/api-keys", &json!({"name": MARK, "scopes": ["admin"]})).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let ids = made.json()["api_key"].clone();
+    for id in [&ids["id"], &ids["public_id"]].map(|id| id.as_str().expect("id")) {
+        let path = |id: &str| format!("/api/v1/api-keys/{id}/revoke");
+        let refused = stranger.post(&path(id), &Value::Null).await;
+        let absent = stranger.post(&path("nokeyyet"), &Value::Null).await;
+        refused.assert_refused(404, "api_key_not_found", "API key not found");
+        assert_eq!((refused.status, refused.text()), (absent.status, absent.text()));
+        let document = "mutation($id: String!) {
+            revokeApiKey(input: {id: $id}) { apiKey { id } userErrors { message field code } } }";
+        let refused = stranger.graphql(document, json!({"id": id})).await.data();
+        assert_eq!(refused, stranger.graphql(document, json!({"id": "nokeyyet"})).await.data());
+    }
+    let kept = acme.get("/api/v1/api-keys").await.ok();
+    let key = kept["api_keys"].as_array().into_iter().flatten().find(|key| key["id"] == ids["id"]);
+    assert_eq!(key.expect("the key")["revoked_at"], Value::Null);
 }
 
 #[tokio::test]

@@ -4,12 +4,12 @@ use entity::{account_key, installation_secret};
 use sea_orm::{ActiveModelTrait, IntoActiveModel, Set};
 use serde_json::json;
 
-use super::furnish;
+use super::{MARK, furnish};
 use crate::support::{World, account_id, open, wrapped};
 
 #[tokio::test]
 async fn a_sealed_row_copied_to_another_account_does_not_open() {
-    let world = World::start().await;
+    let world = World::with(&[("secrets.read_back", "true")]).await;
     furnish(&world).await;
     let stranger = world.account("stranger");
     let own = json!({"secrets": {"token": "CANARY_own"}});
@@ -28,6 +28,12 @@ async fn a_sealed_row_copied_to_another_account_does_not_open() {
     assert!(open(&of_acme, row("api_key")).is_none(), "not even with the key it was sealed with");
     assert_eq!(open(&of_stranger, row("token")), Some(json!("CANARY_own")), "only that row is an error");
     stranger.get("/api/v1/integrations/stripe").await.ok();
+    let read = stranger.post_text("/api/v1/integrations/stripe/secrets/read", "").await;
+    read.assert_refused(500, "internal", "Internal error");
+    assert!(!read.text().contains(MARK), "{}", read.text());
+    let own = json!({"names": ["token"]});
+    let read = stranger.post("/api/v1/integrations/stripe/secrets/read", &own).await.ok();
+    assert_eq!(read["secrets"], json!({"token": "CANARY_own"}));
 }
 
 #[tokio::test]

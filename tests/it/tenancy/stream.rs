@@ -73,6 +73,9 @@ async fn connect(served: &Served, account: &str) -> Socket {
     let mut request = format!("ws://{}/graphql/ws", served.address).into_client_request().expect("request");
     request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("value"));
     request.headers_mut().insert("x-account-id", account.parse().expect("value"));
+    if let Some((name, value)) = served.credentials.of(Some(account)).await {
+        request.headers_mut().insert(name, value.parse().expect("value"));
+    }
     connect_async(request).await.expect("connected").0
 }
 

@@ -7,10 +7,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 
-use super::provider::{Answer, Provider};
-use super::signer::Signer;
 use super::{INVALID, UNAVAILABLE, assert_refused, assert_taken, rest, world, world_of};
 use crate::support::eventually;
+use crate::support::provider::{Answer, Provider};
+use crate::support::signer::Signer;
 
 const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/tls.pem");
 

@@ -1,22 +1,21 @@
 //! Tokens of identity providers: who is let in with one, over both transports.
 
 mod keys;
-pub mod provider;
 mod refused;
-pub mod signer;
 mod taken;
 
 use serde_json::{Value, json};
 
+use crate::support::provider::Provider;
 use crate::support::{Answer, World};
-use provider::Provider;
 
 const QUERY: &str = "{ integrations(first: 1) { totalCount } }";
 const LIST: &str = "/api/v1/integrations";
 
 /// A world that takes tokens of these providers.
 async fn world(issuers: &[Value]) -> World {
-    World::with(&[("auth.mode", "jwt"), ("limits.rate", "false"), ("auth.issuers", &json!(issuers).to_string())]).await
+    let issuers = json!(issuers).to_string();
+    World::with(&[("auth.mode", "jwt"), ("auth.issuers", &issuers), ("limits.rate", "false")]).await
 }
 
 /// A world that takes tokens of this provider, which is asked for its keys directly.

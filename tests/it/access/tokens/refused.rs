@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::provider::Provider;
-use super::signer::{Signer, encoded};
 use super::{EXPIRED, INVALID, NO_ACCOUNT, assert_refused, assert_taken, world, world_of};
+use crate::support::provider::Provider;
+use crate::support::signer::{Signer, encoded};
 
 #[tokio::test]
 async fn claims_that_do_not_fit_are_refused() {

@@ -6,11 +6,11 @@ use patchbay::config::{Config, Resolved, Sources};
 use patchbay::domain::{ActorKind, Scope};
 use serde_json::json;
 
-use super::provider::Provider;
-use super::signer::{ALGORITHMS, Signer};
 use super::{EXPIRED, QUERY, assert_refused, assert_taken, graphql, rest, world, world_of};
 use crate::graphql::socket::{PROTOCOL, Said, Socket};
 use crate::support::eventually;
+use crate::support::provider::Provider;
+use crate::support::signer::{ALGORITHMS, Signer};
 
 #[tokio::test]
 async fn every_algorithm_on_the_list_is_taken() {

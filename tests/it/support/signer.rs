@@ -10,7 +10,7 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 
-const RSA: &[u8] = include_bytes!("../../../vectors/rsa_2048.der");
+const RSA: &[u8] = include_bytes!("../../vectors/rsa_2048.der");
 
 /// Every algorithm that may be allowed.
 pub const ALGORITHMS: [&str; 9] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
