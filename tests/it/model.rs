@@ -1,8 +1,9 @@
 //! Random sequences of installs, uninstalls, purges and reads of secrets by two accounts, over REST and GraphQL, against
 //! a model of two maps. Where a credential is good for one account alone, some steps try the other's name with it.
 //!
-//! 64 sequences of 25 steps, 24 in another mode than `open`, or 10,000 with `LONG_TESTS=1`. After each step the acting account sees what the model says,
-//! its audit log included, and the other account sees, byte for byte, what it saw before.
+//! 64 sequences of 25 steps, 24 in another mode than `open`, or 10,000 with `LONG_TESTS=1`. After each step the acting
+//! account sees what the model says, its audit log included, and the other account sees, byte for byte, what it saw
+//! before.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
