@@ -13,6 +13,7 @@ pub mod principal;
 pub mod reference;
 pub mod scope;
 pub mod secret;
+mod words;
 
 pub use account::AccountId;
 pub use api_key::{ApiKey, ApiKeyRef, ApiKeySecret, ApiKeyWish, NewApiKey, PublicId, WishedAccounts};

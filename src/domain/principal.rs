@@ -4,45 +4,25 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::words::words;
 use super::{AccountId, Scopes};
 use crate::error::{CredentialFault, Error, Result};
 
-/// On whose word a request acts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ActorKind {
-    /// Nobody was asked for proof (mode `open`).
-    Anonymous,
-    /// The gateway in front vouches for the request.
-    Gateway,
-    /// An API key.
-    ApiKey,
-    /// A token of an identity provider.
-    Token,
-    /// A person at the server's command line.
-    Operator,
-    /// The server itself.
-    System,
-}
-
-impl ActorKind {
-    /// Every kind.
-    pub const ALL: &[Self] = &[Self::Anonymous, Self::Gateway, Self::ApiKey, Self::Token, Self::Operator, Self::System];
-
-    /// The word that is stored and shown.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Anonymous => "anonymous",
-            Self::Gateway => "gateway",
-            Self::ApiKey => "api_key",
-            Self::Token => "token",
-            Self::Operator => "operator",
-            Self::System => "system",
-        }
-    }
-
-    /// The kind with this word.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
+words! {
+    /// On whose word a request acts.
+    ActorKind {
+        /// Nobody was asked for proof (mode `open`).
+        Anonymous = "anonymous",
+        /// The gateway in front vouches for the request.
+        Gateway = "gateway",
+        /// An API key.
+        ApiKey = "api_key",
+        /// A token of an identity provider.
+        Token = "token",
+        /// A person at the server's command line.
+        Operator = "operator",
+        /// The server itself.
+        System = "system",
     }
 }
 

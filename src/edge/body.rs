@@ -24,6 +24,15 @@ pub async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<
     }
 }
 
+/// Reads a whole body that may be left out; one that is there must be JSON.
+///
+/// # Errors
+/// Those of [`read_body`]; [`Failure::MediaType`].
+pub async fn read_optional_json(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
+    let bytes = read_body(headers, body, limit).await?;
+    if bytes.is_empty() || is_json(headers) { Ok(bytes) } else { Err(Failure::MediaType) }
+}
+
 /// Whether the content type, if there is one, says JSON.
 pub fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };

@@ -12,7 +12,7 @@ mod request_id;
 mod visitor;
 
 pub use allowance::{Allowances, Left, Places, Standing};
-pub use body::{is_json, read_body};
+pub use body::{is_json, read_body, read_optional_json};
 pub use failure::Failure;
 pub use gate::{ACTOR_HEADER, GATEWAY_TOKEN_HEADER, Gate, Gateway, Peer};
 pub use moment::Moment;

@@ -8,8 +8,9 @@ use axum::response::Response;
 use super::query::{self, ListQuery};
 use super::respond::{self, Tag};
 use super::{RestState, body, json};
-use crate::domain::{Operation, Page, Reference, Supplied};
-use crate::edge::{Failure, Visitor, is_json, read_body};
+use crate::domain::{Operation, Page, Reference};
+use crate::edge::{Failure, Visitor, read_body, read_optional_json};
+use crate::service::{Outcome, TenantServices};
 
 type Answer = Result<Response, Failure>;
 
@@ -106,17 +107,9 @@ pub(super) async fn install(
     body: Body,
 ) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::Install)?;
-    let bytes = read_body(&headers, body, state.edge.max_body_bytes).await?;
-    let supplied = if bytes.is_empty() {
-        Supplied::default()
-    } else if is_json(&headers) {
-        json::supplied(&bytes)?
-    } else {
-        return Err(Failure::MediaType);
-    };
-    let outcome = tenant.install(&path.0, supplied).await?;
-    let rendered = state.fragments.of(tenant.catalog())?;
-    Ok(respond::json(rendered.changed(&outcome.integration, outcome.changed)?))
+    let bytes = read_optional_json(&headers, body, state.edge.max_body_bytes).await?;
+    let outcome = tenant.install(&path.0, json::supplied(&bytes)?).await?;
+    changed(&state, &tenant, &outcome)
 }
 
 /// Uninstall an integration
@@ -141,8 +134,7 @@ pub(super) async fn uninstall(
     let tenant = state.edge.enter(&visitor, Operation::Uninstall)?;
     read_body(&headers, body, state.edge.max_body_bytes).await?;
     let outcome = tenant.uninstall(&path.0).await?;
-    let rendered = state.fragments.of(tenant.catalog())?;
-    Ok(respond::json(rendered.changed(&outcome.integration, outcome.changed)?))
+    changed(&state, &tenant, &outcome)
 }
 
 /// Purge an integration's data
@@ -167,6 +159,11 @@ pub(super) async fn purge(
     let tenant = state.edge.enter(&visitor, Operation::Purge)?;
     read_body(&headers, body, state.edge.max_body_bytes).await?;
     let outcome = tenant.purge(&path.0).await?;
+    changed(&state, &tenant, &outcome)
+}
+
+/// What came of a change.
+fn changed(state: &RestState, tenant: &TenantServices, outcome: &Outcome) -> Answer {
     let rendered = state.fragments.of(tenant.catalog())?;
     Ok(respond::json(rendered.changed(&outcome.integration, outcome.changed)?))
 }

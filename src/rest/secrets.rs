@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::integrations::Id;
 use super::{RestState, body, json};
 use crate::domain::Operation;
-use crate::edge::{Failure, Visitor, is_json, read_body};
+use crate::edge::{Failure, Visitor, read_optional_json};
 use crate::error::{Error, Result};
 use crate::service::Opened;
 
@@ -38,10 +38,7 @@ pub(super) async fn read(
     body: Body,
 ) -> std::result::Result<Response, Failure> {
     let tenant = state.edge.enter(&visitor, Operation::ReadSecrets)?;
-    let bytes = read_body(&headers, body, state.edge.max_body_bytes).await?;
-    if !bytes.is_empty() && !is_json(&headers) {
-        return Err(Failure::MediaType);
-    }
+    let bytes = read_optional_json(&headers, body, state.edge.max_body_bytes).await?;
     let opened = tenant.read_secrets(&path.0, json::names(&bytes)?.as_deref()).await?;
     let mut response = ([(header::CONTENT_TYPE, "application/json")], written(&opened)?).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
