@@ -1,8 +1,12 @@
 //! Sealing and opening one value, and making an account's data key.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use patchbay::domain::{AccountId, CONNECTION, IntegrationId, Plain, SecretName};
-use patchbay::vault::{Keyring, SecretPlace, Vault};
+use patchbay::vault::{CacheSettings, Keyring, LOCAL, Local, SecretPlace, Vault};
+use tokio::runtime::Runtime;
 
 const BYTES: usize = 64;
 
@@ -10,7 +14,11 @@ fn sealing(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("keyring.json");
     Keyring::create(&file).expect("key ring");
-    let vault = Vault::new(Some(Keyring::read(&file).expect("key ring")));
+    let ring = Keyring::read(&file).expect("key ring");
+    let cache = CacheSettings { entries: 100, ttl: Duration::from_secs(300) };
+    let vault = Vault::new(vec![Arc::new(Local::new(ring))], cache);
+    vault.trust(LOCAL);
+    let runtime = Runtime::new().expect("runtime");
     let account = AccountId::parse("acme").expect("account");
     let name = SecretName::parse("api_key").expect("name");
     let place = SecretPlace {
@@ -19,13 +27,17 @@ fn sealing(criterion: &mut Criterion) {
         connection: CONNECTION,
         name: &name,
     };
-    let (key, wrapped) = vault.create_key(&account, 1).expect("data key");
+    let (key, wrapped) = runtime.block_on(vault.create_key(&account, 1)).expect("data key");
     let plain = Plain::new(vec![b'x'; BYTES]);
     let sealed = key.seal(&place, &plain).expect("sealed").bytes;
 
     let mut group = criterion.benchmark_group("sealing");
-    group.bench_function("create a data key", |b| b.iter(|| vault.create_key(&account, 1).expect("data key")));
-    group.bench_function("unwrap a data key", |b| b.iter(|| vault.unwrap_key(&account, &wrapped).expect("data key")));
+    group.bench_function("create a data key", |b| {
+        b.to_async(&runtime).iter(async || vault.create_key(&account, 1).await.expect("data key"));
+    });
+    group.bench_function("get a data key that is kept", |b| {
+        b.to_async(&runtime).iter(async || vault.data_key(&account, &wrapped).await.expect("data key"));
+    });
     group.bench_function("seal 64 bytes", |b| b.iter(|| key.seal(&place, &plain).expect("sealed")));
     group.bench_function("open 64 bytes", |b| b.iter(|| key.open(&place, &sealed).expect("opened")));
     group.finish();

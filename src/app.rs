@@ -1,9 +1,10 @@
 //! Configuration sections become parts, parts become a running server; and the order in which it stops.
 
+mod keys;
 mod pepper;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,6 @@ use crate::server::{self, Server};
 use crate::service::{ApiKeys, MadeKey, Services};
 use crate::store::{StatementObserver, Store};
 use crate::telemetry::Metrics;
-use crate::vault::{Keyring, Vault};
 
 /// A server that is ready to listen. Cheap to clone.
 #[derive(Clone)]
@@ -39,10 +39,7 @@ impl App {
         let gate = config.auth.gate()?;
         let tokens = config.auth.tokens()?;
         let metrics = Arc::new(Metrics::default());
-        let vault = Vault::new(keyring(&config)?);
-        if !vault.is_usable() {
-            tracing::warn!("no key ring is configured: secrets cannot be stored until PATCHBAY_KEYRING_FILE names one");
-        }
+        let vault = keys::vault(&config)?;
         let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
         let pepper = pepper::pepper(&config, &store, config.auth.api_key).await?;
         let api_keys = ApiKeys::start(&store, pepper, config.auth.api_key).await?;
@@ -159,7 +156,7 @@ impl App {
 pub async fn open_api_keys(config: &Config, to_make: bool) -> Result<(Store, ApiKeys), String> {
     if config.embedded_database().is_some_and(|path| !path.exists()) {
         // The very first run of all: a server that finds a database later would make no key ring.
-        keyring(config)?;
+        keys::keyring(config)?;
     }
     let store = open(config, None).await?;
     let pepper = if to_make { pepper::pepper(config, &store, true).await? } else { None };
@@ -205,46 +202,6 @@ fn make_folder_of(file: &Path) -> Result<(), String> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(|e| format!("cannot make the data directory {}: {e}", folder.display()))
-}
-
-/// The key ring in force; made on the very first run with the embedded database, and never otherwise.
-fn keyring(config: &Config) -> Result<Option<Keyring>, String> {
-    if !config.keys.keyring.is_empty() {
-        return Keyring::parse(&config.keys.keyring).map(Some).map_err(|e| format!("keys.keyring: {e}"));
-    }
-    if let Some(path) = &config.keys.keyring_file {
-        return Keyring::read(path).map(Some).map_err(|e| e.to_string());
-    }
-    let Some(database) = config.embedded_database() else { return Ok(None) };
-    let path = default_keyring(config);
-    // Asked in this order, because a first run makes the key ring before the database: another process on its first
-    // run at the same moment can then never be taken for a database whose key ring is gone.
-    let has_database = database.exists();
-    if !path.exists() {
-        if has_database {
-            // Secrets may have been sealed with a key that is gone: a new one would only hide that.
-            return Ok(None);
-        }
-        create_keyring(&path)?;
-    }
-    Keyring::read_new(&path).map(Some).map_err(|e| e.to_string())
-}
-
-fn default_keyring(config: &Config) -> PathBuf {
-    config.server.data_dir.join("keyring.json")
-}
-
-fn create_keyring(path: &Path) -> Result<(), String> {
-    make_folder_of(path)?;
-    match Keyring::create(path) {
-        Ok(()) => {
-            tracing::info!(file = %path.display(), key = 1, "made a key ring: keep a copy, secrets cannot be read without it");
-            Ok(())
-        }
-        // Another process on its first run was faster.
-        Err(_) if path.exists() => Ok(()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 fn refuse_open_address(config: &Config) -> Result<(), String> {

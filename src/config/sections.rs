@@ -10,6 +10,7 @@ use crate::domain::limits::{InstallLimits, RequestLimits, Window};
 use crate::graphql::DocumentLimits;
 use crate::service::ServiceSettings;
 use crate::store::{StoreSettings, Target};
+use crate::vault::CacheSettings;
 
 /// SQLite readers beyond this only contend for two cores' worth of work.
 const SQLITE_READERS: u32 = 4;
@@ -81,6 +82,8 @@ pub struct KeysSection {
     pub keyring_file: Option<PathBuf>,
     /// The document itself; empty when not given.
     pub keyring: String,
+    /// Unwrapped data keys in memory.
+    pub cache: CacheSettings,
 }
 
 /// Logs.
@@ -152,6 +155,7 @@ impl From<&Resolved> for Config {
             keys: KeysSection {
                 keyring_file: resolved.path("keys.keyring_file"),
                 keyring: resolved.text("keys.keyring").to_owned(),
+                cache: CacheSettings { entries: size("keys.cache_entries"), ttl: millis("keys.cache_ttl_ms") },
             },
             services: ServiceSettings {
                 read_back: resolved.switch("secrets.read_back"),

@@ -199,15 +199,15 @@ impl TenantServices {
     }
 
     /// The account's active data key, made at the first need.
-    async fn data_key(&self, state: &AccountState) -> Result<DataKey> {
+    async fn data_key(&self, state: &AccountState) -> Result<Arc<DataKey>> {
         let vault = &self.inner().vault;
         if let Some(stored) = self.tenant.active_key(state).await? {
-            return vault.unwrap_key(self.account(), &wrapped(stored));
+            return vault.data_key(self.account(), &wrapped(stored)).await;
         }
-        let (_, fresh) = vault.create_key(self.account(), FIRST_KEY)?;
+        let (_, fresh) = vault.create_key(self.account(), FIRST_KEY).await?;
         // Another request may have been faster: then its key is the account's, and ours is forgotten.
         let stored = self.tenant.insert_key_if_absent(state, &stored(fresh)).await?;
-        vault.unwrap_key(self.account(), &wrapped(stored))
+        vault.data_key(self.account(), &wrapped(stored)).await
     }
 }
 

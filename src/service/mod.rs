@@ -88,7 +88,7 @@ impl Services {
         tokens: Tokens,
         settings: ServiceSettings,
     ) -> std::result::Result<Self, String> {
-        startup::record_key_checks(&store, &vault).await?;
+        startup::check_keys(&store, &vault).await?;
         startup::load_catalog(&store).await?;
         let catalog = CatalogCache::load(&store).await.map_err(startup::sentence)?;
         let changes = Changes::new(settings.max_subscriptions_per_account, settings.subscription_poll);

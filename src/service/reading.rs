@@ -51,11 +51,11 @@ impl TenantServices {
     }
 
     async fn open(&self, entry: &Entry, stored: Vec<StoredSecret>) -> Result<Vec<(SecretName, Plain)>> {
-        let mut keys: HashMap<u32, DataKey> = HashMap::new();
+        let mut keys: HashMap<u32, Arc<DataKey>> = HashMap::new();
         let mut opened = Vec::with_capacity(stored.len());
         for StoredSecret { name, sealed } in stored {
-            let key = match keys.remove(&sealed.key_id) {
-                Some(key) => key,
+            let key = match keys.get(&sealed.key_id) {
+                Some(key) => key.clone(),
                 None => self.key(sealed.key_id).await?,
             };
             let place =
@@ -68,10 +68,10 @@ impl TenantServices {
     }
 
     /// The account's data key of this generation.
-    async fn key(&self, id: u32) -> Result<DataKey> {
+    async fn key(&self, id: u32) -> Result<Arc<DataKey>> {
         let stored = self.tenant.key(id).await?;
         let stored = stored.ok_or_else(|| Error::Internal { cause: format!("data key {id} is not there") })?;
-        self.inner().vault.unwrap_key(self.account(), &wrapped(stored))
+        self.inner().vault.data_key(self.account(), &wrapped(stored)).await
     }
 }
 

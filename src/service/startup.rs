@@ -4,19 +4,52 @@ use crate::catalog;
 use crate::domain::IntegrationId;
 use crate::error::Error;
 use crate::store::{BuiltinRow, KeyCheckRow, Store};
-use crate::vault::{KeyCheck, Vault};
+use crate::vault::{Fault, KeyCheck, Vault};
 
-/// Refuses a missing or wrong key, and records the primary key when it is new.
-pub(super) async fn record_key_checks(store: &Store, vault: &Vault) -> Result<(), String> {
-    let system = store.system();
-    let recorded = system.key_checks().await.map_err(sentence)?;
-    let recorded: Vec<_> = recorded.into_iter().map(from_row).collect();
-    for check in vault.verify(&recorded)? {
-        system.insert_key_check(to_row(check)).await.map_err(sentence)?;
+/// Refuses a missing or wrong key, and records current keys that are new. A provider that is away is told of, and is not
+/// used until its keys were checked.
+pub(super) async fn check_keys(store: &Store, vault: &Vault) -> Result<(), String> {
+    vault.refuse_absent_providers(&recorded(store).await.map_err(sentence)?)?;
+    for provider in vault.providers() {
+        match check_provider(store, vault, provider).await.map_err(sentence)? {
+            Ok(()) => {}
+            Err(Fault::Corrupt(refusal)) => return Err(refusal),
+            Err(fault) => {
+                tracing::error!(
+                    provider,
+                    cause = fault.cause(),
+                    "secrets cannot be stored until the key service answers"
+                );
+            }
+        }
     }
-    // Two processes with different keys may both have found no record: one of them must not go on.
-    let recorded: Vec<_> = system.key_checks().await.map_err(sentence)?.into_iter().map(from_row).collect();
-    vault.verify(&recorded).map(drop)
+    Ok(())
+}
+
+/// Opens the recorded checks with the provider's keys, and records the current key if it is new.
+pub(super) async fn check_provider(
+    store: &Store,
+    vault: &Vault,
+    provider: &'static str,
+) -> crate::error::Result<Result<(), Fault>> {
+    let system = store.system();
+    match vault.check(provider, &recorded(store).await?).await {
+        Ok(None) => {}
+        Ok(Some(fresh)) => {
+            system.insert_key_check(to_row(fresh)).await?;
+            // Two processes with different keys may both have found no record: one of them must not go on.
+            if let Err(fault) = vault.check(provider, &recorded(store).await?).await {
+                return Ok(Err(fault));
+            }
+        }
+        Err(fault) => return Ok(Err(fault)),
+    }
+    vault.trust(provider);
+    Ok(Ok(()))
+}
+
+async fn recorded(store: &Store) -> crate::error::Result<Vec<KeyCheck>> {
+    Ok(store.system().key_checks().await?.into_iter().map(from_row).collect())
 }
 
 pub(super) async fn load_catalog(store: &Store) -> Result<(), String> {

@@ -20,9 +20,8 @@ use aes_gcm::{Aes256Gcm, Key, KeyInit, Nonce};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::unavailable;
+use super::provider::KeyBytes;
 use crate::domain::{AccountId, IntegrationId, SecretName};
-use crate::error::Result;
 
 const MAGIC: u8 = 0xB1;
 const VERSION: u8 = 1;
@@ -100,20 +99,36 @@ impl fmt::Display for Malformed {
     }
 }
 
+/// Why nothing is sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The operating system gave no randomness.
+    Randomness,
+    /// The cipher does not take a value of this length.
+    Length,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Randomness => "the operating system gave no randomness",
+            Self::Length => "the cipher does not take a value of this length",
+        })
+    }
+}
+
 /// A fresh 256-bit key.
-pub(super) fn random_key() -> Result<Zeroizing<[u8; 32]>> {
-    Key::<Aes256Gcm>::try_generate()
-        .map(|key| Zeroizing::new(key.into()))
-        .map_err(|_| unavailable("the operating system gave no randomness"))
+pub(super) fn random_key() -> Result<KeyBytes, Refusal> {
+    Key::<Aes256Gcm>::try_generate().map(|key| Zeroizing::new(key.into())).map_err(|_| Refusal::Randomness)
 }
 
 /// Seals under a random nonce.
-pub(super) fn seal(key_id: u32, key: &[u8; 32], context: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
-    let nonce = <[u8; 12]>::try_generate().map_err(|_| unavailable("the operating system gave no randomness"))?;
+pub(super) fn seal(key_id: u32, key: &[u8; 32], context: &[u8], plain: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let nonce = <[u8; 12]>::try_generate().map_err(|_| Refusal::Randomness)?;
     seal_with(key_id, key, &nonce, context, plain)
 }
 
-fn seal_with(key_id: u32, key: &[u8; 32], nonce: &[u8; 12], context: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
+fn seal_with(key_id: u32, key: &[u8; 32], nonce: &[u8; 12], context: &[u8], plain: &[u8]) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::with_capacity(HEADER + plain.len() + TAG);
     bytes.extend_from_slice(&[MAGIC, VERSION, AES_256_GCM, 0]);
     bytes.extend_from_slice(&key_id.to_be_bytes());
@@ -121,13 +136,13 @@ fn seal_with(key_id: u32, key: &[u8; 32], nonce: &[u8; 12], context: &[u8], plai
     let aad = [&bytes, context].concat();
     let ciphertext = Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key))
         .encrypt(&Nonce::from(*nonce), Payload { msg: plain, aad: &aad })
-        .map_err(|_| unavailable("the cipher refused the value"))?;
+        .map_err(|_| Refusal::Length)?;
     bytes.extend_from_slice(&ciphertext);
     Ok(bytes)
 }
 
 /// The key id in the header of well-formed bytes.
-pub(super) fn key_id(bytes: &[u8]) -> std::result::Result<u32, Malformed> {
+pub(super) fn key_id(bytes: &[u8]) -> Result<u32, Malformed> {
     if bytes.len() < HEADER + TAG {
         return Err(Malformed::Truncated);
     }
@@ -146,7 +161,7 @@ pub(super) fn open(
     key: &[u8; 32],
     context: &[u8],
     bytes: &[u8],
-) -> std::result::Result<Zeroizing<Vec<u8>>, Malformed> {
+) -> Result<Zeroizing<Vec<u8>>, Malformed> {
     if key_id(bytes)? != expected_key_id {
         return Err(Malformed::KeyId);
     }

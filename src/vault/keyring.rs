@@ -130,7 +130,7 @@ impl Keyring {
     /// # Errors
     /// When the operating system gives no randomness.
     pub fn generate() -> Result<Zeroizing<String>, KeyringError> {
-        let key = envelope::random_key().map_err(|_| KeyringError("the operating system gave no randomness".into()))?;
+        let key = envelope::random_key().map_err(|refusal| KeyringError(refusal.to_string()))?;
         let item = Item { id: 1, key: Zeroizing::new(STANDARD.encode(key.as_slice())), state: KeyState::Active };
         serde_json::to_string_pretty(&Document { primary: 1, keys: vec![item] })
             .map(|text| Zeroizing::new(text + "\n"))

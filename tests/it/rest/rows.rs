@@ -1,8 +1,6 @@
 //! The rows behind the server's back: what proves that nothing was written, and entries to test with.
 
 use entity::{account_key, account_revision, catalog_revision, installation, installation_secret, integration};
-use patchbay::domain::{AccountId, IntegrationId, SecretName};
-use patchbay::vault::{Keyring, SecretPlace, Vault, WrappedKey};
 use sea_orm::{ActiveModelTrait, DatabaseConnection, EntityTrait, IntoActiveModel, QueryOrder, Set};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -56,28 +54,9 @@ impl Rows {
 
 /// Opens a stored secret of Stripe with the key ring of this world: its JSON text.
 pub async fn opened(world: &World, account: &str, name: &str) -> String {
-    let database = world.connect().await;
-    let rows = Rows::read(&database).await;
-    let key = rows.keys.iter().find(|key| key.account_id == account).expect("a data key");
-    let row = rows.secrets.iter().find(|row| row.account_id == account && row.name == name).expect("a secret");
-    let keyring = Keyring::read(&world.folder.path().join("keyring.json")).expect("key ring");
-    let account = AccountId::parse(account).expect("account");
-    let wrapped = WrappedKey {
-        key_id: u32::try_from(key.key_id).expect("key id"),
-        provider: key.provider.clone(),
-        kek_ref: key.kek_ref.clone(),
-        bytes: key.wrapped.clone(),
-    };
-    let key = Vault::new(Some(keyring)).unwrap_key(&account, &wrapped).expect("unwrapped");
-    let name = SecretName::parse(name).expect("name");
-    let place = SecretPlace {
-        account: &account,
-        integration: IntegrationId(row.integration_id),
-        connection: &row.connection,
-        name: &name,
-    };
-    let plain = key.open(&place, &row.sealed).unwrap_or_else(|_| panic!("{name:?} does not open"));
-    String::from_utf8(plain.expose().to_vec()).expect("UTF-8")
+    let mut secrets = world.open_secrets_of(account).await.into_iter();
+    let (_, value) = secrets.find(|((_, stored), _)| stored == name).unwrap_or_else(|| panic!("no {name}"));
+    value.to_string()
 }
 
 /// Adds entries like Stripe's, each with these keys changed, and lets the server see them.

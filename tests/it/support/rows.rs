@@ -1,10 +1,12 @@
 //! Looking at the rows, and at what is sealed in them, behind the server's back.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use entity::{account_key, account_revision, installation, installation_secret, integration};
 use patchbay::domain::{AccountId, ActorKind, Call, IntegrationId, SecretName};
-use patchbay::vault::{DataKey, Keyring, SecretPlace, Vault, WrappedKey};
+use patchbay::vault::{CacheSettings, DataKey, Keyring, LOCAL, Local, SecretPlace, Vault, WrappedKey};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::Value;
 
@@ -70,14 +72,14 @@ impl World {
 
     /// A vault over the key ring of this world.
     pub fn vault(&self) -> Vault {
-        Vault::new(Some(Keyring::read(&self.folder.path().join("keyring.json")).expect("key ring")))
+        vault(Keyring::read(&self.folder.path().join("keyring.json")).expect("key ring"))
     }
 
     /// The account's only data key, unwrapped.
-    pub async fn data_key_of(&self, account: &str) -> DataKey {
+    pub async fn data_key_of(&self, account: &str) -> Arc<DataKey> {
         let keys = self.keys_of(account).await;
         assert_eq!(keys.len(), 1, "one data key of {account}");
-        self.vault().unwrap_key(&account_id(account), &wrapped(&keys[0])).expect("unwrapped")
+        self.vault().data_key(&account_id(account), &wrapped(&keys[0])).await.expect("unwrapped")
     }
 
     /// Every secret of the account, opened, by the integration's id and the secret's name.
@@ -93,6 +95,13 @@ impl World {
         };
         rows.iter().map(open).collect()
     }
+}
+
+/// A vault over a key ring that is known to be the right one.
+pub fn vault(ring: Keyring) -> Vault {
+    let vault = Vault::new(vec![Arc::new(Local::new(ring))], CacheSettings { entries: 0, ttl: Duration::ZERO });
+    vault.trust(LOCAL);
+    vault
 }
 
 /// The value of a row at the place that the row names; `None` when it does not open there.

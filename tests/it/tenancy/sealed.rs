@@ -45,7 +45,7 @@ async fn a_data_key_copied_to_another_account_does_not_open() {
     copy.account_id = Set("stranger".into());
     let copy: account_key::Model = ActiveModelTrait::insert(copy, &db).await.expect("copied");
     db.close().await.expect("closed");
-    assert!(world.vault().unwrap_key(&account_id("stranger"), &wrapped(&copy)).is_err());
+    assert!(world.vault().data_key(&account_id("stranger"), &wrapped(&copy)).await.is_err());
     // The account whose key is not its own cannot store a secret, and is told so instead of being given a weaker place.
     let install = json!({"params": {"kept": false}, "secrets": {"api_key": "sk_CANARY"}});
     let before = world.rows_of("stranger").await;

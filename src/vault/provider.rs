@@ -1,0 +1,82 @@
+//! What a key service must be able to do, whichever it is.
+
+use async_trait::async_trait;
+use zeroize::Zeroizing;
+
+use super::{KeyCheck, WrappedKey};
+use crate::domain::AccountId;
+
+/// The bytes of a data key. Wiped when dropped.
+pub type KeyBytes = Zeroizing<[u8; 32]>;
+
+/// What a wrapped data key is bound to: it unwraps for this account and generation alone.
+#[derive(Clone, Copy)]
+pub struct KeyPlace<'a> {
+    /// The tenant.
+    pub account: &'a AccountId,
+    /// The generation within the account, from 1.
+    pub key_id: u32,
+}
+
+/// Holds provider keys, which it never hands out, and wraps data keys with them.
+#[async_trait]
+pub trait Provider: Send + Sync + 'static {
+    /// As rows and settings name it.
+    fn name(&self) -> &'static str;
+
+    /// Wraps a data key with the provider key that is current.
+    async fn wrap(&self, place: KeyPlace<'_>, key: &KeyBytes) -> Result<WrappedKey, Fault>;
+
+    /// The data key in a wrapped one of this provider.
+    async fn unwrap(&self, place: KeyPlace<'_>, wrapped: &WrappedKey) -> Result<KeyBytes, Fault>;
+
+    /// The same data key under the provider key that is current. A service that can do it by itself never shows the
+    /// data key to us.
+    async fn rewrap(&self, place: KeyPlace<'_>, wrapped: &WrappedKey) -> Result<WrappedKey, Fault> {
+        let key = self.unwrap(place, wrapped).await?;
+        self.wrap(place, &key).await
+    }
+
+    /// A known text sealed under the provider key that is current.
+    async fn check(&self) -> Result<KeyCheck, Fault>;
+
+    /// Opens a known text that was sealed before.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupt`] with a sentence for the operator when the key is not there or is another one.
+    async fn verify(&self, check: &KeyCheck) -> Result<(), Fault>;
+
+    /// Destroys the provider key of one account, where each account has its own; false where it has none.
+    async fn destroy_key_of(&self, _account: &AccountId) -> Result<bool, Fault> {
+        Ok(false)
+    }
+}
+
+/// Why a provider did not do what it was asked. The text is for the operator, free of secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It cannot be reached, or cannot work at present.
+    Unavailable(String),
+    /// It answers, and does not let us.
+    Denied(String),
+    /// What was wrapped does not unwrap: it was changed, moved, or wrapped with another key.
+    Corrupt(String),
+}
+
+impl Fault {
+    /// The text.
+    pub fn cause(&self) -> &str {
+        match self {
+            Self::Unavailable(cause) | Self::Denied(cause) | Self::Corrupt(cause) => cause,
+        }
+    }
+
+    /// The same with this in front.
+    pub fn of(self, what: &str) -> Self {
+        match self {
+            Self::Unavailable(cause) => Self::Unavailable(format!("{what}: {cause}")),
+            Self::Denied(cause) => Self::Denied(format!("{what}: {cause}")),
+            Self::Corrupt(cause) => Self::Corrupt(format!("{what}: {cause}")),
+        }
+    }
+}
