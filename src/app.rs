@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::error::Error;
 use crate::server::{self, Server};
-use crate::service::{ApiKeys, MadeKey, Services};
+use crate::service::{ApiKeys, KeyKeeper, MadeKey, Services};
 use crate::store::{StatementObserver, Store};
 use crate::telemetry::Metrics;
 
@@ -41,9 +41,10 @@ impl App {
         let metrics = Arc::new(Metrics::default());
         let vault = keys::vault(&config)?;
         let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
+        let keys = KeyKeeper::new(store.clone(), vault, config.keys.policy);
         let pepper = pepper::pepper(&config, &store, config.auth.api_key).await?;
         let api_keys = ApiKeys::start(&store, pepper, config.auth.api_key).await?;
-        let services = Services::start(store.clone(), vault, api_keys, tokens, config.services).await?;
+        let services = Services::start(store.clone(), keys, api_keys, tokens, config.services).await?;
         let server = Server::new(services.clone(), metrics);
         let router = server.router(&config, gate);
         Ok(Self { config, store, server, router, services })
@@ -90,7 +91,8 @@ impl App {
 
     /// Serves until `stop` resolves, then drains: requests under way have until the deadline.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let tasks = [self.follow_catalog(), self.erase_old_events(), self.follow_identity_providers()];
+        let tasks =
+            [self.follow_catalog(), self.erase_old_events(), self.follow_identity_providers(), self.follow_keys()];
         let accepting = server::serve(self.server.clone(), listener, self.router.clone(), &self.config.server);
         tokio::pin!(accepting);
         tokio::select! {
@@ -116,6 +118,12 @@ impl App {
     fn follow_identity_providers(&self) -> JoinHandle<()> {
         let services = self.services.clone();
         tokio::spawn(async move { services.follow_identity_providers().await })
+    }
+
+    /// Sees which data keys others retire, and seals anew what they sealed.
+    fn follow_keys(&self) -> JoinHandle<()> {
+        let (services, every) = (self.services.clone(), self.config.catalog_poll);
+        tokio::spawn(async move { services.keys().follow(every).await })
     }
 
     /// Sees what other replicas change in the catalog.
@@ -161,6 +169,16 @@ pub async fn open_api_keys(config: &Config, to_make: bool) -> Result<(Store, Api
     let store = open(config, None).await?;
     let pepper = if to_make { pepper::pepper(config, &store, true).await? } else { None };
     let keys = ApiKeys::start(&store, pepper, false).await?;
+    Ok((store, keys))
+}
+
+/// The keys of a database that is there, for the command line. They are still to be checked.
+///
+/// # Errors
+/// A sentence for the operator.
+pub async fn open_keys(config: &Config) -> Result<(Store, KeyKeeper), String> {
+    let store = open_existing(config).await?;
+    let keys = KeyKeeper::new(store.clone(), keys::vault(config)?, config.keys.policy);
     Ok((store, keys))
 }
 

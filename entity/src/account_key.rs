@@ -16,12 +16,14 @@ pub struct Model {
     pub provider: String,
     /// Which of the provider's keys, for instance `local:1`.
     pub kek_ref: String,
-    /// The wrapped key.
+    /// The wrapped key; empty when destroyed.
     pub wrapped: Vec<u8>,
     /// `active`, `decrypt_only` or `destroyed`.
     pub state: String,
     /// When it was made.
     pub created_at: DateTimeUtc,
+    /// `account_revisions.seals` when it was made: what was counted since is the most that this key sealed.
+    pub seals_before: i64,
 }
 
 /// No relations.

@@ -12,6 +12,8 @@ pub struct Model {
     pub account_id: String,
     /// Microseconds since 1970 at the last change, or the number before plus one where that is larger: never used twice.
     pub revision: i64,
+    /// Values sealed since data keys are counted, whichever key sealed them.
+    pub seals: i64,
 }
 
 /// No relations.

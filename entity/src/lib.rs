@@ -11,3 +11,4 @@ pub mod installation;
 pub mod installation_secret;
 pub mod integration;
 pub mod key_check;
+pub mod key_mark;

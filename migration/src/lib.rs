@@ -13,6 +13,7 @@ mod m20261124_000003_keys;
 mod m20261124_000004_writes;
 mod m20261124_000005_audit;
 mod m20261124_000006_api_keys;
+mod m20261124_000007_generations;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000004_writes::Migration),
             Box::new(m20261124_000005_audit::Migration),
             Box::new(m20261124_000006_api_keys::Migration),
+            Box::new(m20261124_000007_generations::Migration),
         ]
     }
 

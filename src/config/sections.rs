@@ -8,7 +8,7 @@ use super::settings::items;
 use super::{AuthSection, Resolved};
 use crate::domain::limits::{InstallLimits, RequestLimits, Window};
 use crate::graphql::DocumentLimits;
-use crate::service::ServiceSettings;
+use crate::service::{KeyPolicy, ServiceSettings};
 use crate::store::{StoreSettings, Target};
 use crate::vault::CacheSettings;
 
@@ -84,6 +84,8 @@ pub struct KeysSection {
     pub keyring: String,
     /// Unwrapped data keys in memory.
     pub cache: CacheSettings,
+    /// When a data key is due.
+    pub policy: KeyPolicy,
 }
 
 /// Logs.
@@ -120,6 +122,10 @@ impl From<&Resolved> for Config {
     fn from(resolved: &Resolved) -> Self {
         let millis = |key: &str| Duration::from_millis(resolved.number(key));
         let size = |key: &str| usize::try_from(resolved.number(key)).unwrap_or(usize::MAX);
+        let days = |key: &str| {
+            let days = Some(resolved.number(key)).filter(|days| *days > 0);
+            days.map(|days| Duration::from_secs(days * 86_400))
+        };
         let data_dir = resolved.path("server.data_dir").unwrap_or_else(|| ".".into());
         let listen: SocketAddr =
             resolved.text("server.listen").parse().unwrap_or_else(|_| ([127, 0, 0, 1], 8080).into());
@@ -156,6 +162,10 @@ impl From<&Resolved> for Config {
                 keyring_file: resolved.path("keys.keyring_file"),
                 keyring: resolved.text("keys.keyring").to_owned(),
                 cache: CacheSettings { entries: size("keys.cache_entries"), ttl: millis("keys.cache_ttl_ms") },
+                policy: KeyPolicy {
+                    max_age: days("keys.data_key_max_age_days"),
+                    max_seals: i64::try_from(resolved.number("keys.data_key_max_seals")).unwrap_or(i64::MAX),
+                },
             },
             services: ServiceSettings {
                 read_back: resolved.switch("secrets.read_back"),
@@ -175,9 +185,7 @@ impl From<&Resolved> for Config {
                 introspection: resolved.switch("graphql.introspection"),
             },
             catalog_poll: millis("catalog.poll_ms"),
-            audit_kept: Some(resolved.number("audit.retention_days"))
-                .filter(|days| *days > 0)
-                .map(|days| Duration::from_secs(days * 86_400)),
+            audit_kept: days("audit.retention_days"),
             log: LogSection {
                 level: resolved.text("log.level").to_owned(),
                 format: match resolved.text("log.format") {

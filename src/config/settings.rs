@@ -246,6 +246,20 @@ pub const SETTINGS: &[Setting] = &[
         "Most accounts whose data keys are kept in memory, unwrapped; 0 keeps none.",
     ),
     number("keys.cache_ttl_ms", 0, 3_600_000, "300000", "How long an unwrapped data key is kept in memory."),
+    number(
+        "keys.data_key_max_age_days",
+        0,
+        36_500,
+        "90",
+        "Age at which an account's data key is replaced, by the next secret it stores; 0 is never.",
+    ),
+    number(
+        "keys.data_key_max_seals",
+        1,
+        4_294_967_295,
+        "2147483648",
+        "Values that a data key seals before it is replaced; 4294967296 is the most that is safe.",
+    ),
     setting(
         "secrets.read_back",
         Kind::Switch,

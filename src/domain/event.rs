@@ -133,6 +133,10 @@ words! {
         Purged = "installation.purged",
         /// Secret values were handed out.
         SecretsRead = "secrets.read",
+        /// The data key of the account was replaced by a new one.
+        DataKeyRotated = "data_key.rotated",
+        /// The account's data keys were destroyed, and what it stored was deleted.
+        AccountShredded = "account.shredded",
         /// An API key was made.
         ApiKeyCreated = "api_key.created",
         /// An API key was revoked.
@@ -150,7 +154,8 @@ words! {
     }
 }
 
-/// The names of what was changed or read, `secrets.api_key`, `params.region` or `api_keys.8Fq2LmZx` style. At most 200, each of at most 128
+/// The names of what was changed or read, `secrets.api_key`, `params.region`, `api_key.8Fq2LmZx` or
+/// `data_key.2` style. At most 200, each of at most 128
 /// characters behind its part. Secrets come first, so that a flood of params never crowds them out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldNames(Vec<String>);
@@ -172,6 +177,11 @@ impl FieldNames {
     /// This API key, by the id that it shows: `api_key.3fK9aB2x` style.
     pub fn of_api_key(public_id: &str) -> Self {
         Self(vec![format!("api_key.{}", cut(public_id, NAME_LENGTH))])
+    }
+
+    /// This generation of the account's data key: `data_key.2` style.
+    pub fn of_data_key(key_id: u32) -> Self {
+        Self(vec![format!("data_key.{key_id}")])
     }
 
     /// As they were stored.

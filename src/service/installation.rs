@@ -16,11 +16,9 @@ use crate::domain::{
     SecretName, Supplied,
 };
 use crate::error::{Error, FieldProblem, Result};
-use crate::store::{self, AccountKey, AccountState, Change};
-use crate::vault::{DataKey, SecretPlace, WrappedKey};
+use crate::store::{self, AccountState, Change};
+use crate::vault::SecretPlace;
 
-/// The generation of an account's first data key.
-const FIRST_KEY: u32 = 1;
 /// How often a change is worked out before other replicas, which each time were faster, have the better of it.
 const ATTEMPTS: u32 = 12;
 
@@ -182,8 +180,10 @@ impl TenantServices {
         entry: &Arc<Entry>,
         secrets: &[SecretChange<Plain>],
     ) -> Result<Vec<SecretChange<Sealed>>> {
-        let needs_key = secrets.iter().any(|secret| secret.value.is_some());
-        let key = if needs_key { Some(self.data_key(state).await?) } else { None };
+        let key = match secrets.iter().filter(|secret| secret.value.is_some()).count() {
+            0 => None,
+            values => Some(self.inner().keys.sealing_key(&self.tenant, state, values).await?),
+        };
         let seal = |secret: &SecretChange<Plain>| {
             let place = SecretPlace {
                 account: self.account(),
@@ -196,18 +196,6 @@ impl TenantServices {
             Ok(SecretChange { name: secret.name.clone(), value })
         };
         secrets.iter().map(seal).collect()
-    }
-
-    /// The account's active data key, made at the first need.
-    async fn data_key(&self, state: &AccountState) -> Result<Arc<DataKey>> {
-        let vault = &self.inner().vault;
-        if let Some(stored) = self.tenant.active_key(state).await? {
-            return vault.data_key(self.account(), &wrapped(stored)).await;
-        }
-        let (_, fresh) = vault.create_key(self.account(), FIRST_KEY).await?;
-        // Another request may have been faster: then its key is the account's, and ours is forgotten.
-        let stored = self.tenant.insert_key_if_absent(state, &stored(fresh)).await?;
-        vault.data_key(self.account(), &wrapped(stored)).await
     }
 }
 
@@ -247,12 +235,4 @@ fn too_many(secrets: &Map<String, Value>) -> Option<FieldProblem> {
 
 fn json_len(value: &impl serde::Serialize) -> usize {
     serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
-}
-
-pub(super) fn wrapped(key: AccountKey) -> WrappedKey {
-    WrappedKey { key_id: key.key_id, provider: key.provider, kek_ref: key.kek_ref, bytes: key.wrapped }
-}
-
-fn stored(key: WrappedKey) -> AccountKey {
-    AccountKey { key_id: key.key_id, provider: key.provider, kek_ref: key.kek_ref, wrapped: key.bytes }
 }

@@ -6,6 +6,7 @@ mod changes;
 mod cursor;
 mod events;
 mod installation;
+mod keys;
 mod listing;
 mod reading;
 mod snapshot;
@@ -22,6 +23,7 @@ pub use api_keys::{ApiKeyPage, ApiKeys, MadeKey, Pepper};
 pub use changes::{Changes, Subscription};
 pub use events::EventPage;
 pub use installation::Outcome;
+pub use keys::{Broken, KeyKeeper, KeyPolicy, KeyStatus, Pace, ProviderStatus, Resealing, Tally, Verified};
 pub use listing::Listing;
 pub use reading::Opened;
 pub use snapshot::Snapshot;
@@ -31,7 +33,6 @@ use crate::domain::{AccountId, Call, Principal, api_key};
 use crate::error::Result;
 use crate::store::{Store, TenantStore};
 use crate::tokens::Tokens;
-use crate::vault::Vault;
 use snapshot::CatalogCache;
 use turns::Turns;
 
@@ -43,7 +44,7 @@ pub struct Services {
 
 struct Inner {
     store: Store,
-    vault: Vault,
+    keys: KeyKeeper,
     tokens: Tokens,
     catalog: CatalogCache,
     changes: Changes,
@@ -83,19 +84,19 @@ impl Services {
     /// A sentence for the operator: the database fails, or the keys at hand are not the ones it was sealed with.
     pub async fn start(
         store: Store,
-        vault: Vault,
+        keys: KeyKeeper,
         api_keys: ApiKeys,
         tokens: Tokens,
         settings: ServiceSettings,
     ) -> std::result::Result<Self, String> {
-        startup::check_keys(&store, &vault).await?;
+        keys.check().await?;
         startup::load_catalog(&store).await?;
         let catalog = CatalogCache::load(&store).await.map_err(startup::sentence)?;
         let changes = Changes::new(settings.max_subscriptions_per_account, settings.subscription_poll);
         let ServiceSettings { limits, read_back, .. } = settings;
         let turns = Turns::default();
         Ok(Self {
-            inner: Arc::new(Inner { store, vault, catalog, changes, turns, limits, read_back, api_keys, tokens }),
+            inner: Arc::new(Inner { store, keys, catalog, changes, turns, limits, read_back, api_keys, tokens }),
         })
     }
 
@@ -158,7 +159,12 @@ impl Services {
 
     /// Whether secrets can be stored.
     pub fn can_seal(&self) -> bool {
-        self.inner.vault.is_usable()
+        self.inner.keys.is_usable()
+    }
+
+    /// The data keys.
+    pub fn keys(&self) -> &KeyKeeper {
+        &self.inner.keys
     }
 
     /// Ends all subscriptions.

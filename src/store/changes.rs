@@ -29,7 +29,7 @@ pub struct Change {
 /// Advances the revision of an account that has one.
 macro_rules! next_turn {
     () => {
-        r#"UPDATE "account_revisions" SET "revision" = $2
+        r#"UPDATE "account_revisions" SET "revision" = $2, "seals" = "seals" + cardinality($10)
             WHERE "account_id" = $1 AND "revision" = $3 RETURNING "account_id""#
     };
 }
@@ -37,7 +37,8 @@ macro_rules! next_turn {
 /// The first change of an account.
 macro_rules! first_turn {
     () => {
-        r#"INSERT INTO "account_revisions" ("account_id", "revision") SELECT $1, $2 WHERE $3::bigint = 0
+        r#"INSERT INTO "account_revisions" ("account_id", "revision", "seals")
+            SELECT $1, $2, cardinality($10) WHERE $3::bigint = 0
             ON CONFLICT ("account_id") DO NOTHING RETURNING "account_id""#
     };
 }
@@ -81,7 +82,7 @@ impl TenantStore {
     /// # Errors
     /// Those of the database.
     pub async fn write(&self, state: &AccountState, change: Change) -> Result<bool> {
-        let installation = change.installation.clone();
+        let (installation, seals) = (change.installation.clone(), change.seals());
         let written = match &self.store.writer {
             Some(writer) => writer.write(self.clone(), state.revision(), change).await?,
             None if change.removes() => {
@@ -91,7 +92,7 @@ impl TenantStore {
             None => self.write_at_once(state.revision(), &change).await?,
         };
         match written {
-            true => self.keep_state(&Arc::new(state.with(installation))),
+            true => self.keep_state(&Arc::new(state.with(installation, seals))),
             false => self.store.states.forget(self.account()),
         }
         Ok(written)
@@ -133,6 +134,11 @@ impl Change {
     /// Names and values that are stored anew.
     pub(super) fn stored(&self) -> impl Iterator<Item = (&str, &Sealed)> {
         self.secrets.iter().filter_map(|secret| Some((secret.name.as_str(), secret.value.as_ref()?)))
+    }
+
+    /// How many values were sealed for it.
+    pub(super) fn seals(&self) -> i64 {
+        i64::try_from(self.stored().count()).unwrap_or(i64::MAX)
     }
 
     pub(super) fn removes(&self) -> bool {

@@ -1,13 +1,20 @@
-//! The account's wrapped data keys.
+//! The account's wrapped data keys, generation by generation, and what is sealed under each.
 
-use ::entity::account_key;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, Set};
+use ::entity::{account_key, account_revision, installation, installation_secret};
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, QueryFilter, QueryOrder, QuerySelect, Set};
+use uuid::Uuid;
 
-use super::{AccountState, TenantStore, now};
+use super::failure::{self, Failed};
+use super::pool::Transaction;
+use super::{AccountState, Outcome, TenantStore, Work, now};
+use crate::domain::{Event, Sealed};
 use crate::error::{Error, Result};
 
 const ACTIVE: &str = "active";
+const DECRYPT_ONLY: &str = "decrypt_only";
+const DESTROYED: &str = "destroyed";
 
 /// A data key at rest, as the vault wrapped it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +27,45 @@ pub struct AccountKey {
     pub kek_ref: String,
     /// The wrapped key.
     pub wrapped: Vec<u8>,
+    /// New values are sealed with it; with others, values are only opened.
+    pub is_active: bool,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// [`AccountState::seals`] when it was made.
+    pub seals_before: i64,
+}
+
+/// A sealed value with its place within the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedSecret {
+    /// The catalog entry.
+    pub integration: Uuid,
+    /// The connection.
+    pub connection: String,
+    /// The secret's name.
+    pub name: String,
+    /// The value.
+    pub sealed: Sealed,
+}
+
+/// A value that is to replace another, if that is still there.
+#[derive(Clone)]
+pub struct Resealed {
+    /// The value as it was read.
+    pub before: PlacedSecret,
+    /// The same, sealed under another key.
+    pub after: Sealed,
+}
+
+/// What was destroyed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shredded {
+    /// Data keys.
+    pub keys: u64,
+    /// Sealed values.
+    pub secrets: u64,
+    /// Installations.
+    pub installations: u64,
 }
 
 impl TenantStore {
@@ -36,40 +82,44 @@ impl TenantStore {
         Ok(found.map(|key| state.known_key().get_or_init(|| key).clone()))
     }
 
-    /// The data key of this generation, active or not.
+    /// The data key of this generation, active or not; none when it was destroyed.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn key(&self, id: u32) -> Result<Option<AccountKey>> {
         use account_key::{Column, Entity};
-        let row = self.select::<Entity>().filter(Column::KeyId.eq(i64::from(id))).one(&self.store.read).await?;
-        row.map(read).transpose()
+        let key = self.select::<Entity>().filter(Column::KeyId.eq(i64::from(id))).filter(Column::State.ne(DESTROYED));
+        key.one(&self.store.read).await?.map(read).transpose()
     }
 
-    async fn find_active_key(&self) -> Result<Option<AccountKey>> {
+    /// All data keys that were not destroyed, oldest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn keys(&self) -> Result<Vec<AccountKey>> {
         use account_key::{Column, Entity};
-        let row = self
-            .select::<Entity>()
-            .filter(Column::State.eq(ACTIVE))
-            .order_by_desc(Column::KeyId)
-            .one(&self.store.read)
-            .await?;
-        row.map(read).transpose()
+        let keys = self.select::<Entity>().filter(Column::State.ne(DESTROYED)).order_by_asc(Column::KeyId);
+        keys.all(&self.store.read).await?.into_iter().map(read).collect()
     }
 
-    /// Stores a first data key unless another request was faster, and returns the one that is stored now.
+    /// The generation that comes next: none is ever used twice.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn next_generation(&self) -> Result<u32> {
+        use account_key::{Column, Entity};
+        let last = self.select::<Entity>().order_by_desc(Column::KeyId).one(&self.store.read).await?;
+        let next = u32::try_from(last.map_or(0, |key| key.key_id) + 1);
+        next.map_err(|_| Error::Internal { cause: "account_keys.key_id is out of range".into() })
+    }
+
+    /// Stores a first data key unless another request was faster, and returns the one that is active now.
+    ///
+    /// # Errors
+    /// Those of the database.
     pub async fn insert_key_if_absent(&self, state: &AccountState, key: &AccountKey) -> Result<AccountKey> {
-        use account_key::{ActiveModel, Column};
-        let row = ActiveModel {
-            key_id: Set(i64::from(key.key_id)),
-            provider: Set(key.provider.clone()),
-            kek_ref: Set(key.kek_ref.clone()),
-            wrapped: Set(key.wrapped.clone()),
-            state: Set(ACTIVE.to_owned()),
-            created_at: Set(now()),
-            ..Default::default()
-        };
-        self.insert(row)
+        use account_key::Column;
+        self.insert(row(key))
             .on_conflict(OnConflict::columns([Column::AccountId, Column::KeyId]).do_nothing().to_owned())
             .exec_without_returning(&self.store.write)
             .await?;
@@ -77,10 +127,293 @@ impl TenantStore {
             .await?
             .ok_or_else(|| Error::Internal { cause: "the data key just stored is not active".into() })
     }
+
+    /// Makes `key` the active one in place of `old`, which only opens from now on; false when that is not active any more.
+    /// Whatever is under way for the account with the old one is refused.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn begin_generation(&self, old: u32, key: AccountKey, event: Event) -> Result<bool> {
+        self.store.transaction(BeginGeneration { tenant: self.clone(), old, key, event }).await
+    }
+
+    /// Values that are sealed under this key, in the order of their places, after the one given.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sealed_under(&self, key: u32, after: Option<&PlacedSecret>, limit: u64) -> Result<Vec<PlacedSecret>> {
+        use installation_secret::Column;
+        self.placed(after, limit, Column::KeyId.eq(i64::from(key))).await
+    }
+
+    /// All sealed values, in the order of their places, after the one given.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sealed(&self, after: Option<&PlacedSecret>, limit: u64) -> Result<Vec<PlacedSecret>> {
+        self.placed(after, limit, Expr::value(true)).await
+    }
+
+    async fn placed(
+        &self,
+        after: Option<&PlacedSecret>,
+        limit: u64,
+        which: sea_orm::sea_query::SimpleExpr,
+    ) -> Result<Vec<PlacedSecret>> {
+        use installation_secret::{Column, Entity};
+        let mut rows = self.select::<Entity>().filter(which);
+        if let Some(PlacedSecret { integration, connection, name, .. }) = after {
+            let place = Expr::tuple([Column::IntegrationId, Column::Connection, Column::Name].map(Expr::col));
+            let last = [(*integration).into(), connection.as_str().into(), name.as_str().into()];
+            rows = rows.filter(place.gt(Expr::tuple(last.map(|value: sea_orm::Value| Expr::value(value)))));
+        }
+        for column in [Column::IntegrationId, Column::Connection, Column::Name] {
+            rows = rows.order_by_asc(column);
+        }
+        rows.limit(limit).all(&self.store.read).await?.into_iter().map(placed).collect()
+    }
+
+    /// Replaces each value by one sealed under this key, if it is still the one that was read, so that a client's write
+    /// wins; how many were replaced. None if the key is not the active one any more.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn replace_sealed(&self, key: u32, values: Vec<Resealed>) -> Result<u64> {
+        self.store.transaction(ReplaceSealed { tenant: self.clone(), key, values }).await
+    }
+
+    /// Destroys a data key that only opens, if nothing is sealed under it any more; whether it did.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn end_generation(&self, key: u32) -> Result<bool> {
+        use account_key::{Column, Entity};
+        let end = async || {
+            let sealed = Query::select()
+                .expr(Expr::value(1))
+                .from(installation_secret::Entity)
+                .and_where(installation_secret::Column::AccountId.eq(self.account().as_str()))
+                .and_where(installation_secret::Column::KeyId.eq(i64::from(key)))
+                .to_owned();
+            let ended = self
+                .update::<Entity>()
+                .col_expr(Column::State, Expr::value(DESTROYED))
+                .col_expr(Column::Wrapped, Expr::value(Vec::<u8>::new()))
+                .filter(Column::KeyId.eq(i64::from(key)))
+                .filter(Column::State.eq(DECRYPT_ONLY))
+                .filter(Expr::exists(sealed).not())
+                .exec(&self.store.write)
+                .await?;
+            Ok::<_, Failed>(ended.rows_affected > 0)
+        };
+        failure::until_won(end).await
+    }
+
+    /// Replaces the wrapped form of a data key if it is still the one that was read; whether it did.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn replace_wrapped(&self, before: AccountKey, after: AccountKey) -> Result<bool> {
+        self.store.transaction(ReplaceWrapped { tenant: self.clone(), before, after }).await
+    }
+
+    /// Destroys the account's data keys and deletes its installations with everything sealed. The log stays.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn shred(&self, event: Event) -> Result<Shredded> {
+        self.store.transaction(Shred { tenant: self.clone(), event }).await
+    }
+
+    /// Refuses whatever is under way for the account, on every replica.
+    async fn advance_revision(&self, t: &Transaction) -> std::result::Result<(), sea_orm::DbErr> {
+        use account_revision::{ActiveModel, Column, Entity};
+        let larger = if t.get_database_backend() == DbBackend::Sqlite { "MAX" } else { "GREATEST" };
+        let next = Expr::col((Entity, Column::Revision)).add(1);
+        let next = sea_orm::sea_query::Func::cust(larger).args([next, Expr::col(("excluded", Column::Revision))]);
+        let row = ActiveModel { revision: Set(now().timestamp_micros()), seals: Set(0), ..Default::default() };
+        let advanced = OnConflict::column(Column::AccountId).value(Column::Revision, next).to_owned();
+        self.insert(row).on_conflict(advanced).exec_without_returning(t).await.map(drop)
+    }
+}
+
+struct BeginGeneration {
+    tenant: TenantStore,
+    old: u32,
+    key: AccountKey,
+    event: Event,
+}
+
+impl Work for BeginGeneration {
+    type Value = bool;
+
+    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<bool>, Failed> {
+        use account_key::{Column, Entity};
+        // The revision row is the lock: of two at once, one finds the old key retired.
+        self.tenant.advance_revision(t).await?;
+        let retired = self
+            .tenant
+            .update::<Entity>()
+            .col_expr(Column::State, Expr::value(DECRYPT_ONLY))
+            .filter(Column::KeyId.eq(i64::from(self.old)))
+            .filter(Column::State.eq(ACTIVE))
+            .exec(t)
+            .await?;
+        if retired.rows_affected == 0 {
+            return Ok(Outcome::Nothing(false));
+        }
+        let revision = self.tenant.select::<account_revision::Entity>().one(t).await?;
+        let key = AccountKey { seals_before: revision.map_or(0, |row| row.seals), ..self.key.clone() };
+        self.tenant.insert(row(&key)).exec_without_returning(t).await?;
+        self.tenant.insert_event(&self.event, t).await?;
+        Ok(Outcome::Commit(true))
+    }
+}
+
+struct ReplaceSealed {
+    tenant: TenantStore,
+    key: u32,
+    values: Vec<Resealed>,
+}
+
+impl Work for ReplaceSealed {
+    type Value = u64;
+
+    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<u64>, Failed> {
+        use installation_secret::{Column, Entity};
+        let sealed = i64::try_from(self.values.len()).unwrap_or(i64::MAX);
+        let seals = account_revision::Column::Seals;
+        let counted = self.tenant.update::<account_revision::Entity>().col_expr(seals, Expr::col(seals).add(sealed));
+        // The revision row is the lock: the key stays active until what is sealed under it can be seen.
+        counted.exec(t).await?;
+        let active = self
+            .tenant
+            .select::<account_key::Entity>()
+            .filter(account_key::Column::KeyId.eq(i64::from(self.key)))
+            .filter(account_key::Column::State.eq(ACTIVE));
+        if active.one(t).await?.is_none() {
+            return Ok(Outcome::Nothing(0));
+        }
+        let mut replaced = 0;
+        for Resealed { before, after } in &self.values {
+            let done = self
+                .tenant
+                .update::<Entity>()
+                .col_expr(Column::Sealed, Expr::value(after.bytes.clone()))
+                .col_expr(Column::KeyId, Expr::value(i64::from(after.key_id)))
+                .filter(Column::IntegrationId.eq(before.integration))
+                .filter(Column::Connection.eq(&before.connection))
+                .filter(Column::Name.eq(&before.name))
+                .filter(Column::Sealed.eq(before.sealed.bytes.clone()))
+                .exec(t)
+                .await?;
+            replaced += done.rows_affected;
+        }
+        Ok(Outcome::Commit(replaced))
+    }
+}
+
+struct ReplaceWrapped {
+    tenant: TenantStore,
+    before: AccountKey,
+    after: AccountKey,
+}
+
+impl Work for ReplaceWrapped {
+    type Value = bool;
+
+    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<bool>, Failed> {
+        use account_key::{Column, Entity};
+        let Self { tenant, before, after } = self;
+        // What replicas keep of the old form is not used any more.
+        tenant.advance_revision(t).await?;
+        let replaced = tenant
+            .update::<Entity>()
+            .col_expr(Column::Provider, Expr::value(after.provider.as_str()))
+            .col_expr(Column::KekRef, Expr::value(after.kek_ref.as_str()))
+            .col_expr(Column::Wrapped, Expr::value(after.wrapped.clone()))
+            .filter(Column::KeyId.eq(i64::from(before.key_id)))
+            .filter(Column::Wrapped.eq(before.wrapped.clone()))
+            .filter(Column::State.ne(DESTROYED))
+            .exec(t)
+            .await?;
+        Ok(if replaced.rows_affected > 0 { Outcome::Commit(true) } else { Outcome::Nothing(false) })
+    }
+}
+
+struct Shred {
+    tenant: TenantStore,
+    event: Event,
+}
+
+impl Work for Shred {
+    type Value = Shredded;
+
+    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<Shredded>, Failed> {
+        use account_key::{Column, Entity};
+        let tenant = &self.tenant;
+        tenant.advance_revision(t).await?;
+        let keys = tenant
+            .update::<Entity>()
+            .col_expr(Column::State, Expr::value(DESTROYED))
+            .col_expr(Column::Wrapped, Expr::value(Vec::<u8>::new()))
+            .filter(Column::State.ne(DESTROYED))
+            .exec(t)
+            .await?
+            .rows_affected;
+        let secrets = tenant.delete::<installation_secret::Entity>().exec(t).await?.rows_affected;
+        let installations = tenant.delete::<installation::Entity>().exec(t).await?.rows_affected;
+        let shredded = Shredded { keys, secrets, installations };
+        if shredded == Shredded::default() {
+            return Ok(Outcome::Nothing(shredded));
+        }
+        tenant.insert_event(&self.event, t).await?;
+        Ok(Outcome::Commit(shredded))
+    }
+}
+
+impl TenantStore {
+    async fn find_active_key(&self) -> Result<Option<AccountKey>> {
+        use account_key::{Column, Entity};
+        let keys = self.select::<Entity>().filter(Column::State.eq(ACTIVE)).order_by_desc(Column::KeyId);
+        keys.one(&self.store.read).await?.map(read).transpose()
+    }
+}
+
+fn row(key: &AccountKey) -> account_key::ActiveModel {
+    account_key::ActiveModel {
+        key_id: Set(i64::from(key.key_id)),
+        provider: Set(key.provider.clone()),
+        kek_ref: Set(key.kek_ref.clone()),
+        wrapped: Set(key.wrapped.clone()),
+        state: Set(ACTIVE.to_owned()),
+        created_at: Set(key.created_at),
+        seals_before: Set(key.seals_before),
+        ..Default::default()
+    }
 }
 
 fn read(row: account_key::Model) -> Result<AccountKey> {
     let key_id = u32::try_from(row.key_id)
         .map_err(|_| Error::Internal { cause: "account_keys.key_id is out of range".into() })?;
-    Ok(AccountKey { key_id, provider: row.provider, kek_ref: row.kek_ref, wrapped: row.wrapped })
+    Ok(AccountKey {
+        key_id,
+        provider: row.provider,
+        kek_ref: row.kek_ref,
+        wrapped: row.wrapped,
+        is_active: row.state == ACTIVE,
+        created_at: row.created_at,
+        seals_before: row.seals_before,
+    })
+}
+
+fn placed(row: installation_secret::Model) -> Result<PlacedSecret> {
+    let key_id = u32::try_from(row.key_id)
+        .map_err(|_| Error::Internal { cause: "installation_secrets.key_id is out of range".into() })?;
+    Ok(PlacedSecret {
+        integration: row.integration_id,
+        connection: row.connection,
+        name: row.name,
+        sealed: Sealed { key_id, bytes: row.sealed },
+    })
 }

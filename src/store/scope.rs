@@ -23,7 +23,7 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, DeleteMany, EntityName, EntityTrait, Insert,
-    InsertMany, QueryFilter, QueryResult, Select, Statement, Value,
+    InsertMany, QueryFilter, QueryResult, Select, Statement, UpdateMany, Value,
 };
 
 use super::Store;
@@ -37,6 +37,9 @@ pub(super) trait TenantOwned: EntityTrait {
 
 /// A tenant table whose rows may be deleted by whom they belong to. The audit log is none.
 pub(super) trait Erasable: TenantOwned {}
+
+/// A tenant table of which single columns are changed. The audit log is none.
+pub(super) trait Amendable: TenantOwned {}
 
 macro_rules! tenant_owned {
     ($($table:ident),+) => {$(
@@ -54,6 +57,11 @@ macro_rules! tenant_owned {
 
 tenant_owned!(account_revision, installation, installation_secret, account_key, audit_event);
 
+impl Amendable for ::entity::account_key::Entity {}
+impl Amendable for ::entity::account_revision::Entity {}
+impl Amendable for ::entity::installation_secret::Entity {}
+
+impl Erasable for ::entity::installation::Entity {}
 impl Erasable for ::entity::installation_secret::Entity {}
 
 /// One account's part of the database.
@@ -84,6 +92,10 @@ impl TenantStore {
         A::Entity: TenantOwned,
     {
         Insert::one(self.owned(row))
+    }
+
+    pub(super) fn update<E: Amendable>(&self) -> UpdateMany<E> {
+        E::update_many().filter(E::ACCOUNT.eq(self.account.as_str()))
     }
 
     pub(super) fn delete<E: Erasable>(&self) -> DeleteMany<E> {

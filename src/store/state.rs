@@ -25,6 +25,8 @@ use crate::error::Result;
 #[derive(Debug, Default)]
 pub struct AccountState {
     revision: i64,
+    /// Values sealed, whichever data key sealed them.
+    seals: i64,
     /// Sorted by integration.
     installations: Vec<Arc<Installation>>,
     /// The active data key, wrapped; read at the first need.
@@ -37,6 +39,11 @@ impl AccountState {
     /// The account's revision; 0 before its first change.
     pub fn revision(&self) -> i64 {
         self.revision
+    }
+
+    /// How many values were sealed for the account since data keys are counted.
+    pub fn seals(&self) -> i64 {
+        self.seals
     }
 
     /// The revision that a change of this state at this moment gives the account.
@@ -71,15 +78,16 @@ impl AccountState {
         &self.key
     }
 
-    /// The state after this installation was written at its revision.
-    pub fn with(&self, installation: Arc<Installation>) -> Self {
+    /// The state after this installation was written at its revision, with so many values sealed for it.
+    pub fn with(&self, installation: Arc<Installation>, seals: i64) -> Self {
         let mut installations = self.installations.clone();
         let revision = installation.revision;
         match self.position(installation.integration_id) {
             Ok(at) => installations[at] = installation,
             Err(at) => installations.insert(at, installation),
         }
-        Self { revision, installations, key: self.key.clone(), ..Self::default() }
+        let seals = self.seals + seals;
+        Self { revision, seals, installations, key: self.key.clone(), ..Self::default() }
     }
 
     fn position(&self, id: IntegrationId) -> std::result::Result<usize, usize> {
@@ -135,7 +143,7 @@ fn row_bytes(row: &Installation) -> usize {
 
 /// The account's revision and all of its rows, in one statement: never the rows of another revision.
 const STATE: &str = r#"SELECT "r"."revision", "i"."integration_id", "i"."params", "i"."secret_names",
-    "i"."installed_at", "i"."revision", "i"."updated_at"
+    "i"."installed_at", "i"."revision", "i"."updated_at", "r"."seals"
 FROM "account_revisions" AS "r" LEFT JOIN "installations" AS "i" ON "i"."account_id" = "r"."account_id"
 WHERE "r"."account_id" = $1"#;
 
@@ -144,7 +152,7 @@ const STATE_OF_SQLITE: &str = r#"SELECT "revision", (
     SELECT json_group_array(json_array(hex("integration_id"), "params", "secret_names", "installed_at", "revision",
         "updated_at"))
     FROM "installations" WHERE "account_id" = "r"."account_id"
-) FROM "account_revisions" AS "r" WHERE "account_id" = $1"#;
+), "seals" FROM "account_revisions" AS "r" WHERE "account_id" = $1"#;
 
 /// The same columns of one row.
 const ROW: &str = r#"SELECT 0, "integration_id", "params", "secret_names", "installed_at", "revision", "updated_at"
@@ -235,12 +243,14 @@ impl TenantStore {
         let mark = self.store.marks.now();
         let is_sqlite = self.store.read.get_database_backend() == DbBackend::Sqlite;
         let rows = self.query(&self.store.read, if is_sqlite { STATE_OF_SQLITE } else { STATE }, []).await?;
-        let revision = rows.first().map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(0);
+        let number =
+            |at: usize| Ok::<i64, DbErr>(rows.first().map(|row| row.try_get_by_index(at)).transpose()?.unwrap_or(0));
+        let (revision, seals) = (number(0)?, number(if is_sqlite { 2 } else { 7 })?);
         let mut installations = if is_sqlite { read_json(&rows)? } else { read_rows(&rows)? };
         installations.sort_unstable_by_key(|installation| installation.integration_id);
         // It may stand in the memory of what it was made from.
         installations.shrink_to_fit();
-        let state = Arc::new(AccountState { revision, installations, ..AccountState::default() });
+        let state = Arc::new(AccountState { revision, seals, installations, ..AccountState::default() });
         state.confirm(mark);
         self.keep_state(&state);
         Ok(state)
@@ -342,8 +352,8 @@ mod tests {
         let changed = Installation { revision: 2, ..Installation::clone(&before.installations()[7]) };
         let new =
             Installation { revision: 3, ..Installation::new(IntegrationId::of_builtin("new"), DateTime::UNIX_EPOCH) };
-        let after = before.with(Arc::new(changed.clone())).with(Arc::new(new.clone()));
-        assert_eq!((after.revision(), after.installations().len()), (3, 21));
+        let after = before.with(Arc::new(changed.clone()), 2).with(Arc::new(new.clone()), 1);
+        assert_eq!((after.revision(), after.seals(), after.installations().len()), (3, 3, 21));
         assert_eq!(after.find(changed.integration_id).map(|row| row.revision), Some(2));
         assert_eq!(after.find(new.integration_id).map(|row| row.revision), Some(3));
         assert!(after.installations().is_sorted_by_key(|row| row.integration_id));

@@ -3,7 +3,7 @@
 
 use ::entity::key_check;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Insert, Set, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Insert, QueryFilter, Set, Statement};
 
 use super::api_keys::PEPPER;
 use super::{Store, now, wall};
@@ -38,6 +38,16 @@ impl SystemStore {
         let rows = key_check::Entity::find().all(&self.store.read).await?;
         // Not in the statement: no index serves "all but one", and PostgreSQL would compile code for such a scan.
         Ok(rows.into_iter().filter(|row| row.provider != PEPPER).map(read).collect())
+    }
+
+    /// Forgets the check of a provider key that is not used any more; whether there was one.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn delete_key_check(&self, kek_ref: &str) -> Result<bool> {
+        use key_check::{Column, Entity};
+        let check = Entity::delete_many().filter(Column::KekRef.eq(kek_ref)).filter(Column::Provider.ne(PEPPER));
+        Ok(check.exec(&self.store.write).await?.rows_affected > 0)
     }
 
     /// Records a check unless another process was faster.

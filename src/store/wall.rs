@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 
 /// What a transaction sets. Each policy compares it.
 pub(super) const SETTING: &str = "app.account_id";
-/// Set by what goes from account to account: it reads the audit log, and nothing else. No account has such an id.
+/// Set by what goes from account to account: it reads which accounts there are, their audit log and their wrapped data
+/// keys, and nothing else. No account has such an id.
 pub(super) const WALK: &str = "*walk";
 /// Set by the steps of the schema, on connections of their own: they may read and write every row.
 pub(super) const MIGRATION: &str = "*migration";
@@ -102,10 +103,16 @@ fn policies(table: &str) -> Vec<(&'static str, String)> {
         ("patchbay_account", rule(&format!(r#""account_id" = current_setting('{SETTING}')"#))),
         ("patchbay_migration", rule(&format!("current_setting('{SETTING}') = '{MIGRATION}'"))),
     ];
-    if table == ::entity::audit_event::Entity.table_name() {
+    if walked().contains(&table) {
         policies.push(("patchbay_walk", format!("FOR SELECT USING (current_setting('{SETTING}') = '{WALK}')")));
     }
     policies
+}
+
+/// The tables that are read from account to account.
+fn walked() -> [&'static str; 3] {
+    use ::entity::{account_key, account_revision, audit_event};
+    [account_key::Entity.table_name(), account_revision::Entity.table_name(), audit_event::Entity.table_name()]
 }
 
 async fn found(db: &impl ConnectionTrait) -> Result<Vec<Table>> {

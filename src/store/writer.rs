@@ -6,7 +6,7 @@
 
 use ::entity::{account_revision, installation, installation_secret};
 use sea_orm::Set;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr};
 use tokio::sync::{mpsc, oneshot};
 
 use super::changes::Change;
@@ -144,6 +144,7 @@ async fn write_changes(t: &Transaction, changes: &[(&TenantStore, &Change)]) -> 
         .on_conflict(
             OnConflict::column(account_revision::Column::AccountId)
                 .update_column(account_revision::Column::Revision)
+                .value(account_revision::Column::Seals, more_seals())
                 .to_owned(),
         )
         .exec_without_returning(t)
@@ -178,7 +179,17 @@ impl Content {
 }
 
 fn revision(change: &Change) -> account_revision::ActiveModel {
-    account_revision::ActiveModel { revision: Set(change.installation.revision), ..Default::default() }
+    account_revision::ActiveModel {
+        revision: Set(change.installation.revision),
+        seals: Set(change.seals()),
+        ..Default::default()
+    }
+}
+
+/// What is counted already, and what is added.
+fn more_seals() -> SimpleExpr {
+    use account_revision::{Column::Seals, Entity};
+    Expr::col((Entity, Seals)).add(Expr::col(("excluded", Seals)))
 }
 
 fn row(change: &Change) -> installation::ActiveModel {

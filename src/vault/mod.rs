@@ -155,12 +155,34 @@ impl Vault {
         to.wrap(place, &key).await
     }
 
+    /// The data key inside a wrapped one, from the provider itself.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn unwrap_anew(
+        &self,
+        account: &AccountId,
+        wrapped: &WrappedKey,
+    ) -> std::result::Result<Arc<DataKey>, Fault> {
+        let place = KeyPlace { account, key_id: wrapped.key_id };
+        let key = self.usable(&wrapped.provider)?.unwrap(place, wrapped).await?;
+        Ok(Arc::new(DataKey::new(wrapped.key_id, key)))
+    }
+
     /// The provider key that wraps new data keys.
     ///
     /// # Errors
     /// Those of the provider.
     pub async fn current_kek_ref(&self) -> std::result::Result<String, Fault> {
         Ok(self.first()?.check().await?.kek_ref)
+    }
+
+    /// The provider key that this provider would wrap with; asked also of one whose keys were not checked.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn current_key_of(&self, provider: &str) -> std::result::Result<String, Fault> {
+        Ok(self.member(provider)?.provider.check().await?.kek_ref)
     }
 
     /// Destroys the provider keys that belong to the account alone; the names of those that were.

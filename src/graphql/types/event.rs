@@ -56,6 +56,10 @@ pub(in crate::graphql) enum AuditAction {
     Purged,
     /// Secret values were handed out.
     SecretsRead,
+    /// The data key of the account was replaced by a new one.
+    DataKeyRotated,
+    /// The account's data keys were destroyed, and what it stored was deleted.
+    AccountShredded,
     /// An API key was made.
     ApiKeyCreated,
     /// An API key was revoked.

@@ -1,0 +1,143 @@
+//! A new generation of an account's data key: it takes over at once, and what the old one sealed is sealed anew.
+
+use std::sync::PoisonError;
+
+use super::{KeyKeeper, server, stored, wrapped};
+use crate::domain::{AccountId, Action, Call, Event, FieldNames, IntegrationId, Plain, SecretName};
+use crate::error::{Error, Result};
+use crate::store::{AccountKey, PlacedSecret, Resealed, TenantStore};
+use crate::vault::{DataKey, SecretPlace};
+
+/// Values that are sealed anew in one transaction.
+const TOGETHER: u64 = 200;
+
+/// What came of sealing an account's values anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resealing {
+    /// Values that are now sealed under the active key.
+    pub resealed: u64,
+    /// Values that do not open, and stay as they are.
+    pub broken: u64,
+    /// Old generations that nothing is sealed under any more, and that were destroyed.
+    pub ended: u64,
+}
+
+impl KeyKeeper {
+    /// Gives the account a new data key; false when it has none yet, or another process was faster.
+    ///
+    /// # Errors
+    /// [`Error::SecretsUnavailable`] when the provider does not wrap it; those of the database.
+    pub async fn rotate(&self, account: &AccountId, call: &Call) -> Result<bool> {
+        let tenant = self.store.tenant(account.clone());
+        let Some(old) = tenant.keys().await?.into_iter().rfind(|key| key.is_active) else { return Ok(false) };
+        let (_, fresh) = self.vault.create_key(account, tenant.next_generation().await?).await?;
+        let event = Event::new(call, Action::DataKeyRotated).naming(FieldNames::of_data_key(fresh.key_id));
+        // What is counted before is known to the transaction.
+        tenant.begin_generation(old.key_id, stored(fresh, 0), event).await
+    }
+
+    /// Seals anew what old generations sealed, and destroys those that are not needed any more. A client that writes
+    /// meanwhile wins.
+    ///
+    /// # Errors
+    /// [`Error::SecretsUnavailable`] when a key cannot be used; those of the database.
+    pub async fn reseal(&self, account: &AccountId) -> Result<Resealing> {
+        let tenant = self.store.tenant(account.clone());
+        let mut done = Resealing::default();
+        let (active, old): (Vec<_>, Vec<_>) = tenant.keys().await?.into_iter().partition(|key| key.is_active);
+        let Some(active) = active.last() else { return Ok(done) };
+        for old in old {
+            self.reseal_generation(&tenant, &old, active, &mut done).await?;
+            if tenant.end_generation(old.key_id).await? {
+                done.ended += 1;
+            }
+        }
+        self.vault.forget(account, &[active.key_id]);
+        Ok(done)
+    }
+
+    async fn reseal_generation(
+        &self,
+        tenant: &TenantStore,
+        old: &AccountKey,
+        active: &AccountKey,
+        done: &mut Resealing,
+    ) -> Result<()> {
+        let mut last = None;
+        loop {
+            let secrets = tenant.sealed_under(old.key_id, last.as_ref(), TOGETHER).await?;
+            let Some(furthest) = secrets.last().cloned() else { return Ok(()) };
+            last = Some(furthest);
+            let account = tenant.account();
+            let from = self.vault.data_key(account, &wrapped(old.clone())).await?;
+            let to = self.vault.data_key(account, &wrapped(active.clone())).await?;
+            let mut values = Vec::with_capacity(secrets.len());
+            for before in secrets {
+                match open(account, &from, &before) {
+                    Ok((name, plain)) => {
+                        let after = to.seal(&place(account, &before, &name), &plain)?;
+                        values.push(Resealed { before, after });
+                    }
+                    Err(error) => {
+                        tell_of_broken(account, &before, &error);
+                        done.broken += 1;
+                    }
+                }
+            }
+            done.resealed += tenant.replace_sealed(active.key_id, values).await?;
+        }
+    }
+
+    /// Gives the account a new data key in the background, once at a time.
+    pub(super) fn renew_soon(&self, account: &AccountId) {
+        let renewing = || self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !renewing().insert(account.clone()) {
+            return;
+        }
+        let renewal = Renewal { keeper: self.clone(), account: account.clone() };
+        tokio::spawn(async move { renewal.run().await });
+    }
+}
+
+/// A new data key on its way; counted as long as it is.
+struct Renewal {
+    keeper: KeyKeeper,
+    account: AccountId,
+}
+
+impl Renewal {
+    async fn run(&self) {
+        let Self { keeper, account } = self;
+        let renewed = async {
+            keeper.rotate(account, &server()).await?;
+            keeper.reseal(account).await
+        };
+        match renewed.await {
+            Ok(Resealing { resealed, .. }) => tracing::info!(%account, resealed, "renewed a data key that was due"),
+            Err(error) => tracing::warn!(%account, cause = error.cause(), "a data key is due and cannot be renewed"),
+        }
+    }
+}
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.keeper.renewing.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.account);
+    }
+}
+
+/// The value at its place, and its name.
+pub(super) fn open(account: &AccountId, key: &DataKey, secret: &PlacedSecret) -> Result<(SecretName, Plain)> {
+    let malformed = || Error::Internal { cause: "installation_secrets has a malformed name".into() };
+    let name = SecretName::parse(&secret.name).ok_or_else(malformed)?;
+    let plain = key.open(&place(account, secret, &name), &secret.sealed.bytes)?;
+    Ok((name, plain))
+}
+
+fn place<'a>(account: &'a AccountId, secret: &'a PlacedSecret, name: &'a SecretName) -> SecretPlace<'a> {
+    SecretPlace { account, integration: IntegrationId(secret.integration), connection: &secret.connection, name }
+}
+
+fn tell_of_broken(account: &AccountId, secret: &PlacedSecret, error: &Error) {
+    let PlacedSecret { integration, name, .. } = secret;
+    tracing::error!(%account, %integration, name, cause = error.cause(), "a stored secret does not open");
+}

@@ -1,0 +1,142 @@
+//! Keeping the keys: which data key seals, when a new generation takes its place, and how everything stays readable
+//! meanwhile. Works account by account, beside running replicas, and goes on where it was stopped.
+
+mod generations;
+mod reports;
+mod rewrapping;
+mod runs;
+mod shredding;
+mod upkeep;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+pub use generations::Resealing;
+pub use reports::{Broken, KeyStatus, ProviderStatus, Verified};
+pub use runs::{Pace, Tally};
+
+use super::startup;
+use crate::domain::{ActorKind, Call};
+use crate::error::{Error, Result};
+use crate::store::{self, AccountKey, AccountState, Store, TenantStore};
+use crate::vault::{DataKey, Vault, WrappedKey};
+
+/// The generation of an account's first data key.
+const FIRST_KEY: u32 = 1;
+/// The most values that may be sealed under one key with random nonces (NIST SP 800-38D, section 8.3).
+const MOST_SEALS: i64 = 1 << 32;
+/// Seconds a client should wait while a new generation is made.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// When the data key of an account is due for a new generation.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyPolicy {
+    /// At this age; `None` for never.
+    pub max_age: Option<Duration>,
+    /// After so many sealed values.
+    pub max_seals: i64,
+}
+
+/// Knows the data keys of all accounts, and the vault that can use them. Cheap to clone.
+#[derive(Clone)]
+pub struct KeyKeeper {
+    store: Store,
+    vault: Arc<Vault>,
+    policy: KeyPolicy,
+    /// Accounts whose next generation is being made by this process.
+    renewing: Arc<Mutex<HashSet<crate::domain::AccountId>>>,
+}
+
+impl KeyKeeper {
+    /// A keeper over the keys of this database.
+    pub fn new(store: Store, vault: Vault, policy: KeyPolicy) -> Self {
+        Self { store, vault: Arc::new(vault), policy, renewing: Arc::default() }
+    }
+
+    /// Compares the keys at hand with those that the database was sealed with; before, nothing is done with them.
+    ///
+    /// # Errors
+    /// A sentence for the operator when a key is missing or another one.
+    pub async fn check(&self) -> std::result::Result<(), String> {
+        startup::check_keys(&self.store, &self.vault).await
+    }
+
+    /// Whether secrets can be stored, as far as is known.
+    pub fn is_usable(&self) -> bool {
+        self.vault.is_usable()
+    }
+
+    /// The data key that so many values of the account are to be sealed with: made at the first need, renewed in the
+    /// background when it is due.
+    ///
+    /// # Errors
+    /// [`Error::SecretsUnavailable`] when no key can be used; those of the database.
+    pub(super) async fn sealing_key(
+        &self,
+        tenant: &TenantStore,
+        state: &AccountState,
+        values: usize,
+    ) -> Result<Arc<DataKey>> {
+        let key = match tenant.active_key(state).await? {
+            Some(key) => key,
+            None => self.first_key(tenant, state).await?,
+        };
+        let sealed = state.seals() - key.seals_before + i64::try_from(values).unwrap_or(i64::MAX);
+        if self.is_due(&key, sealed) {
+            self.renew_soon(tenant.account());
+        }
+        if sealed > MOST_SEALS {
+            let cause = format!("data key {} of {} has sealed as much as one key may", key.key_id, tenant.account());
+            return Err(Error::SecretsUnavailable { cause, retry_after: RETRY_AFTER_SECONDS });
+        }
+        self.vault.data_key(tenant.account(), &wrapped(key)).await
+    }
+
+    /// The account's data key of this generation; none when it was destroyed.
+    ///
+    /// # Errors
+    /// [`Error::SecretsUnavailable`] when it cannot be unwrapped; those of the database.
+    pub(super) async fn opening_key(&self, tenant: &TenantStore, id: u32) -> Result<Option<Arc<DataKey>>> {
+        let Some(key) = tenant.key(id).await? else { return Ok(None) };
+        self.vault.data_key(tenant.account(), &wrapped(key)).await.map(Some)
+    }
+
+    async fn first_key(&self, tenant: &TenantStore, state: &AccountState) -> Result<AccountKey> {
+        // An account that was shredded had keys before, and no generation comes twice.
+        let key_id = if state.revision() == 0 { FIRST_KEY } else { tenant.next_generation().await? };
+        let (_, fresh) = self.vault.create_key(tenant.account(), key_id).await?;
+        // Another request may have been faster: then its key is the account's, and ours is forgotten.
+        tenant.insert_key_if_absent(state, &stored(fresh, state.seals())).await
+    }
+
+    fn is_due(&self, key: &AccountKey, sealed: i64) -> bool {
+        let KeyPolicy { max_age, max_seals } = self.policy;
+        let age = max_age.and_then(|age| TimeDelta::from_std(age).ok());
+        sealed > max_seals || age.is_some_and(|age| store::now() - key.created_at > age)
+    }
+}
+
+/// On behalf of the server itself.
+fn server() -> Call {
+    Call::trusted(ActorKind::System, "server")
+}
+
+fn wrapped(key: AccountKey) -> WrappedKey {
+    WrappedKey { key_id: key.key_id, provider: key.provider, kek_ref: key.kek_ref, bytes: key.wrapped }
+}
+
+/// A new data key as a row.
+fn stored(key: WrappedKey, seals_before: i64) -> AccountKey {
+    AccountKey {
+        key_id: key.key_id,
+        provider: key.provider,
+        kek_ref: key.kek_ref,
+        wrapped: key.bytes,
+        is_active: true,
+        created_at: store::now(),
+        seals_before,
+    }
+}

@@ -1,0 +1,137 @@
+//! What there is of keys, and whether everything that was sealed opens. Counts and names, never a value.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::rewrapping::unavailable;
+use super::{KeyKeeper, generations, wrapped};
+use crate::domain::AccountId;
+use crate::error::{Error, Result};
+use crate::store::{KeyCount, PlacedSecret, TenantStore};
+use crate::vault::DataKey;
+
+/// Values that are in memory at once.
+const PAGE: u64 = 500;
+/// How often an account is looked at before something that does not open is reported: it may have moved under our eyes.
+const LOOKS: usize = 3;
+
+/// The keys of a database.
+#[derive(Clone, Debug)]
+pub struct KeyStatus {
+    /// The configured providers, the one that wraps first.
+    pub providers: Vec<ProviderStatus>,
+    /// Data keys by provider key and state.
+    pub counts: Vec<KeyCount>,
+    /// Provider keys that the database was sealed with: name and fingerprint.
+    pub checks: Vec<(String, String)>,
+    /// When the rotation of all accounts was begun that has not ended yet.
+    pub unfinished_rotation: Option<DateTime<Utc>>,
+}
+
+/// A configured provider.
+#[derive(Clone, Debug)]
+pub struct ProviderStatus {
+    /// Its name.
+    pub name: &'static str,
+    /// Its current key, or why that cannot be told.
+    pub current: std::result::Result<String, String>,
+}
+
+/// Whether what an account has opens.
+#[derive(Clone, Debug, Default)]
+pub struct Verified {
+    /// Values that open.
+    pub opened: u64,
+    /// Values that do not.
+    pub broken: Vec<Broken>,
+}
+
+/// A value that does not open.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// The catalog entry.
+    pub integration: Uuid,
+    /// The connection.
+    pub connection: String,
+    /// The secret's name.
+    pub name: String,
+    /// Why, in words.
+    pub cause: String,
+}
+
+impl KeyKeeper {
+    /// The keys of the database.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn status(&self) -> Result<KeyStatus> {
+        let system = self.store.system();
+        let mut providers = Vec::new();
+        for name in self.vault.providers() {
+            let current = self.vault.current_key_of(name).await.map_err(|fault| fault.cause().to_owned());
+            providers.push(ProviderStatus { name, current });
+        }
+        Ok(KeyStatus {
+            providers,
+            counts: system.key_counts().await?,
+            checks: system.key_checks().await?.into_iter().map(|check| (check.kek_ref, check.fingerprint)).collect(),
+            unfinished_rotation: system.unfinished_rotation().await?,
+        })
+    }
+
+    /// Opens every value of the account.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn verify(&self, account: &AccountId) -> Result<Verified> {
+        let tenant = self.store.tenant(account.clone());
+        let mut verified = self.look(&tenant).await?;
+        for _ in 1..LOOKS {
+            if verified.broken.is_empty() {
+                break;
+            }
+            verified = self.look(&tenant).await?;
+        }
+        Ok(verified)
+    }
+
+    async fn look(&self, tenant: &TenantStore) -> Result<Verified> {
+        let mut verified = Verified::default();
+        let mut keys: HashMap<u32, std::result::Result<Arc<DataKey>, Error>> = HashMap::new();
+        let mut last: Option<PlacedSecret> = None;
+        loop {
+            let secrets = tenant.sealed(last.as_ref(), PAGE).await?;
+            let Some(furthest) = secrets.last().cloned() else { return Ok(verified) };
+            last = Some(furthest);
+            for secret in secrets {
+                let id = secret.sealed.key_id;
+                if !keys.contains_key(&id) {
+                    keys.insert(id, self.key_for(tenant, id).await);
+                }
+                let opened = match &keys[&id] {
+                    Ok(key) => generations::open(tenant.account(), key, &secret).map(drop),
+                    Err(error) => Err(error.clone()),
+                };
+                match opened {
+                    Ok(()) => verified.opened += 1,
+                    Err(error @ (Error::Database { .. } | Error::DatabaseUnavailable { .. })) => return Err(error),
+                    Err(error) => verified.broken.push(broken(secret, &error)),
+                }
+            }
+        }
+    }
+
+    async fn key_for(&self, tenant: &TenantStore, id: u32) -> Result<Arc<DataKey>> {
+        let absent = || Error::Internal { cause: format!("data key {id} is not there") };
+        let key = tenant.key(id).await?.ok_or_else(absent)?;
+        // Not from memory: it is the wrapped one that must open.
+        self.vault.unwrap_anew(tenant.account(), &wrapped(key)).await.map_err(unavailable)
+    }
+}
+
+fn broken(PlacedSecret { integration, connection, name, .. }: PlacedSecret, error: &Error) -> Broken {
+    Broken { integration, connection, name, cause: error.cause().unwrap_or_default().to_owned() }
+}

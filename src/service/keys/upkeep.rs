@@ -1,0 +1,68 @@
+//! What a running server does for the keys by itself.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::KeyKeeper;
+use super::runs::{Pace, Tally};
+use crate::domain::AccountId;
+use crate::error::Result;
+
+/// How often old generations are looked for that something is sealed under still.
+const SWEEP: Duration = Duration::from_secs(3_600);
+
+impl KeyKeeper {
+    /// Drops data keys from memory that another process retired or destroyed, seals anew what old generations sealed, and
+    /// lets go of keys whose time is up. Never ends.
+    pub async fn follow(&self, every: Duration) {
+        let mut seen = None;
+        let mut swept: Option<Instant> = None;
+        loop {
+            self.vault.forget_expired();
+            match self.drop_if_told(seen).await {
+                Ok(drops) => seen = Some(drops),
+                Err(error) => tracing::warn!(cause = error.cause(), "reading which data keys were retired"),
+            }
+            if self.vault.is_usable() && swept.is_none_or(|last| last.elapsed() > SWEEP) {
+                swept = Some(Instant::now());
+                self.sweep().await;
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    async fn drop_if_told(&self, seen: Option<i64>) -> Result<i64> {
+        let drops = self.store.system().key_drops().await?;
+        if seen.is_some_and(|seen| seen != drops) {
+            let accounts: HashSet<_> = self.vault.kept().into_iter().map(|(account, _)| account).collect();
+            for account in accounts {
+                let keys = self.store.tenant(account.clone()).keys().await?;
+                let active: Vec<_> = keys.iter().filter(|key| key.is_active).map(|key| key.key_id).collect();
+                self.vault.forget(&account, &active);
+            }
+        }
+        Ok(drops)
+    }
+
+    async fn sweep(&self) {
+        let mut tally = Tally::default();
+        match self.reseal_all(&Quiet, &mut tally).await {
+            Ok(()) if tally == Tally::default() => {}
+            Ok(()) => tracing::info!(accounts = tally.accounts, resealed = tally.resealed, "sealed anew"),
+            Err(error) => tracing::warn!(cause = error.cause(), "sealing anew what old data keys sealed"),
+        }
+    }
+}
+
+/// Nobody watches; what fails is in the log.
+struct Quiet;
+
+impl Pace for Quiet {
+    fn begin(&self, _: u64) {}
+
+    fn advance(&self, _: &Tally) {}
+
+    fn fail(&self, account: &AccountId, cause: &str) {
+        tracing::warn!(%account, cause, "sealing anew what old data keys sealed");
+    }
+}

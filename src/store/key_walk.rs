@@ -1,0 +1,198 @@
+//! Going from account to account for the sake of their data keys: which accounts there are, and counts; never a row of
+//! theirs. And what the keepers of the keys tell each other.
+
+use ::entity::key_mark::{ActiveModel, Column, Entity};
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Insert, QueryResult, Set, Statement, Value};
+
+use super::{SystemStore, wall};
+use crate::domain::AccountId;
+use crate::error::Result;
+
+/// Grows when data keys are to be dropped from the memory of every replica.
+const DROPS: &str = "drops";
+/// The moment at which a rotation of all accounts was begun that has not ended yet.
+const ROTATION: &str = "rotation";
+
+/// What accounts are looked for.
+#[derive(Clone, Debug)]
+pub enum Need {
+    /// Every account that ever changed anything.
+    Nothing,
+    /// Those whose active data key is older than this.
+    Rotation(DateTime<Utc>),
+    /// Those with a data key that only opens.
+    Resealing,
+    /// Those with a data key that is wrapped with another provider key than this.
+    Rewrapping(String),
+}
+
+/// Data keys that are wrapped with the same provider key and in the same state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyCount {
+    /// Who holds the provider key.
+    pub provider: String,
+    /// Which one.
+    pub kek_ref: String,
+    /// `active`, `decrypt_only` or `destroyed`.
+    pub state: String,
+    /// How many.
+    pub count: u64,
+    /// When the oldest was made.
+    pub oldest: DateTime<Utc>,
+}
+
+const COUNTS: &str = r#"SELECT "provider", "kek_ref", "state", count(*), min("created_at") FROM "account_keys"
+    GROUP BY "provider", "kek_ref", "state" ORDER BY "provider", "kek_ref", "state""#;
+
+/// How a need is told to the database.
+struct NeedSql {
+    accounts: &'static str,
+    count: &'static str,
+    bound: Option<Value>,
+}
+
+impl Need {
+    fn sql(&self) -> NeedSql {
+        match self {
+            Self::Nothing => NeedSql {
+                accounts: r#"SELECT "account_id" FROM "account_revisions" WHERE "account_id" > $1
+                    ORDER BY "account_id" LIMIT $2"#,
+                count: r#"SELECT count(*) FROM "account_revisions""#,
+                bound: None,
+            },
+            Self::Rotation(before) => NeedSql {
+                accounts: r#"SELECT DISTINCT "account_id" FROM "account_keys" WHERE "account_id" > $1
+                    AND "state" = 'active' AND "created_at" < $3 ORDER BY "account_id" LIMIT $2"#,
+                count: r#"SELECT count(DISTINCT "account_id") FROM "account_keys"
+                    WHERE "state" = 'active' AND "created_at" < $1"#,
+                bound: Some((*before).into()),
+            },
+            Self::Resealing => NeedSql {
+                accounts: r#"SELECT DISTINCT "account_id" FROM "account_keys" WHERE "account_id" > $1
+                    AND "state" = 'decrypt_only' ORDER BY "account_id" LIMIT $2"#,
+                count: r#"SELECT count(DISTINCT "account_id") FROM "account_keys" WHERE "state" = 'decrypt_only'"#,
+                bound: None,
+            },
+            Self::Rewrapping(current) => NeedSql {
+                accounts: r#"SELECT DISTINCT "account_id" FROM "account_keys" WHERE "account_id" > $1
+                    AND "state" <> 'destroyed' AND "kek_ref" <> $3 ORDER BY "account_id" LIMIT $2"#,
+                count: r#"SELECT count(DISTINCT "account_id") FROM "account_keys"
+                    WHERE "state" <> 'destroyed' AND "kek_ref" <> $1"#,
+                bound: Some(current.as_str().into()),
+            },
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "goes from account to account")]
+impl SystemStore {
+    /// The next accounts after this one with this need, at most so many; the first ones without one.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn accounts_after(&self, account: Option<&AccountId>, need: &Need, limit: u64) -> Result<Vec<AccountId>> {
+        let NeedSql { accounts, bound, .. } = need.sql();
+        let first = [account.map_or("", AccountId::as_str).into(), limit.into()];
+        let rows = self.walk(accounts, first.into_iter().chain(bound)).await?;
+        let name = |row: &QueryResult| {
+            let found = AccountId::stored(&row.try_get_by_index::<String>(0)?);
+            found.ok_or_else(|| DbErr::Type("an account_id is malformed".into()))
+        };
+        Ok(rows.iter().map(name).collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// How many accounts have this need.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn count_accounts(&self, need: &Need) -> Result<u64> {
+        let NeedSql { count, bound, .. } = need.sql();
+        let rows = self.walk(count, bound).await?;
+        let count = rows.first().map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
+        Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
+    }
+
+    /// How many data keys there are, by provider key and state.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn key_counts(&self) -> Result<Vec<KeyCount>> {
+        let read = |row: &QueryResult| {
+            Ok::<_, DbErr>(KeyCount {
+                provider: row.try_get_by_index(0)?,
+                kek_ref: row.try_get_by_index(1)?,
+                state: row.try_get_by_index(2)?,
+                count: u64::try_from(row.try_get_by_index::<i64>(3)?).unwrap_or(0),
+                oldest: row.try_get_by_index(4)?,
+            })
+        };
+        Ok(self.walk(COUNTS, []).await?.iter().map(read).collect::<std::result::Result<_, _>>()?)
+    }
+
+    async fn walk(
+        &self,
+        sql: &'static str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> std::result::Result<Vec<QueryResult>, DbErr> {
+        let db = self.store.seen_by(wall::WALK).read;
+        db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await
+    }
+
+    /// How often data keys were dropped; grows.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn key_drops(&self) -> Result<i64> {
+        Ok(self.key_mark(DROPS).await?.unwrap_or(0))
+    }
+
+    /// Tells every replica to drop what data keys are not active any more.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn drop_keys(&self) -> Result<()> {
+        let more = Expr::col((Entity, Column::Value)).add(1);
+        let row = ActiveModel { name: Set(DROPS.to_owned()), value: Set(1) };
+        Insert::one(row)
+            .on_conflict(OnConflict::column(Column::Name).value(Column::Value, more).to_owned())
+            .exec_without_returning(&self.store.write)
+            .await?;
+        Ok(())
+    }
+
+    /// When the rotation of all accounts was begun that has not ended yet.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn unfinished_rotation(&self) -> Result<Option<DateTime<Utc>>> {
+        Ok(self.key_mark(ROTATION).await?.and_then(DateTime::from_timestamp_micros))
+    }
+
+    /// Notes that a rotation of all accounts was begun, unless one is under way; when the one was that is under way now.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn begin_rotation(&self, at: DateTime<Utc>) -> Result<DateTime<Utc>> {
+        let row = ActiveModel { name: Set(ROTATION.to_owned()), value: Set(at.timestamp_micros()) };
+        Insert::one(row)
+            .on_conflict(OnConflict::column(Column::Name).do_nothing().to_owned())
+            .exec_without_returning(&self.store.write)
+            .await?;
+        Ok(self.unfinished_rotation().await?.unwrap_or(at))
+    }
+
+    /// Notes that the rotation of all accounts has ended.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn end_rotation(&self) -> Result<()> {
+        Entity::delete_by_id(ROTATION.to_owned()).exec(&self.store.write).await?;
+        Ok(())
+    }
+
+    async fn key_mark(&self, name: &str) -> Result<Option<i64>> {
+        Ok(Entity::find_by_id(name.to_owned()).one(&self.store.read).await?.map(|row| row.value))
+    }
+}
