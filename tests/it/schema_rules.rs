@@ -11,7 +11,8 @@ use crate::support::{World, has_server};
 const TENANT: [&str; 5] =
     ["account_keys", "account_revisions", "audit_events", "installation_secrets", "installations"];
 /// Tables that belong to no account. A new table is entered here or above, never in neither.
-const SHARED: [&str; 5] = ["api_keys", "catalog_revisions", "integrations", "key_checks", "schema_migrations"];
+const SHARED: [&str; 6] =
+    ["api_keys", "catalog_revisions", "integrations", "key_checks", "key_marks", "schema_migrations"];
 
 async fn texts(db: &DatabaseConnection, sql: &str) -> BTreeSet<String> {
     let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.expect(sql);

@@ -195,7 +195,7 @@ async fn without_a_key_storing_is_refused_whole_and_everything_else_works() {
 #[tokio::test]
 async fn a_data_key_that_cannot_be_unwrapped_stops_its_account_alone() {
     // Nothing is remembered: the key is read each time.
-    let world = World::with(&[("database.account_cache_bytes", "0")]).await;
+    let world = World::with(&[("database.account_cache_bytes", "0"), ("keys.cache_entries", "0")]).await;
     for account in ["acme", "other"] {
         world.account(account).post(INSTALL, &json!({"secrets": {"api_key": "sk_CANARY"}})).await.ok();
     }
