@@ -19,6 +19,7 @@ use crate::server::{self, Server};
 use crate::service::{ApiKeys, MadeKey, Services};
 use crate::store::{StatementObserver, Store};
 use crate::telemetry::Metrics;
+use crate::vault::Provider;
 
 /// A server that is ready to listen. Cheap to clone.
 #[derive(Clone)]
@@ -36,10 +37,22 @@ impl App {
     /// # Errors
     /// A sentence for the operator that names the culprit and the cure.
     pub async fn prepare(config: Config, witness: Option<StatementObserver>) -> Result<Self, String> {
+        Self::prepare_with(config, witness, Vec::new()).await
+    }
+
+    /// The same with a key service of a test, which then is the one that wraps.
+    ///
+    /// # Errors
+    /// Those of [`prepare`](Self::prepare).
+    pub async fn prepare_with(
+        config: Config,
+        witness: Option<StatementObserver>,
+        key_services: Vec<Arc<dyn Provider>>,
+    ) -> Result<Self, String> {
         let gate = config.auth.gate()?;
         let tokens = config.auth.tokens()?;
         let metrics = Arc::new(Metrics::default());
-        let vault = keys::vault(&config)?;
+        let vault = keys::vault(&config, key_services, metrics.vault_observer())?;
         let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
         let pepper = pepper::pepper(&config, &store, config.auth.api_key).await?;
         let api_keys = ApiKeys::start(&store, pepper, config.auth.api_key).await?;
@@ -90,7 +103,12 @@ impl App {
 
     /// Serves until `stop` resolves, then drains: requests under way have until the deadline.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let tasks = [self.follow_catalog(), self.erase_old_events(), self.follow_identity_providers()];
+        let tasks = [
+            self.follow_catalog(),
+            self.erase_old_events(),
+            self.follow_identity_providers(),
+            self.follow_key_services(),
+        ];
         let accepting = server::serve(self.server.clone(), listener, self.router.clone(), &self.config.server);
         tokio::pin!(accepting);
         tokio::select! {
@@ -116,6 +134,12 @@ impl App {
     fn follow_identity_providers(&self) -> JoinHandle<()> {
         let services = self.services.clone();
         tokio::spawn(async move { services.follow_identity_providers().await })
+    }
+
+    /// Knows whether the key services can be used, also when nobody asks.
+    fn follow_key_services(&self) -> JoinHandle<()> {
+        let (services, every) = (self.services.clone(), self.config.keys.probe);
+        tokio::spawn(async move { services.follow_key_services(every).await })
     }
 
     /// Sees what other replicas change in the catalog.

@@ -84,6 +84,10 @@ pub struct KeysSection {
     pub keyring: String,
     /// Unwrapped data keys in memory.
     pub cache: CacheSettings,
+    /// For one call to a key service, its second attempt included.
+    pub timeout: Duration,
+    /// How often the keys of a key service are checked.
+    pub probe: Duration,
 }
 
 /// Logs.
@@ -156,6 +160,8 @@ impl From<&Resolved> for Config {
                 keyring_file: resolved.path("keys.keyring_file"),
                 keyring: resolved.text("keys.keyring").to_owned(),
                 cache: CacheSettings { entries: size("keys.cache_entries"), ttl: millis("keys.cache_ttl_ms") },
+                timeout: millis("keys.timeout_ms"),
+                probe: millis("keys.probe_ms"),
             },
             services: ServiceSettings {
                 read_back: resolved.switch("secrets.read_back"),

@@ -246,6 +246,20 @@ pub const SETTINGS: &[Setting] = &[
         "Most accounts whose data keys are kept in memory, unwrapped; 0 keeps none.",
     ),
     number("keys.cache_ttl_ms", 0, 3_600_000, "300000", "How long an unwrapped data key is kept in memory."),
+    number(
+        "keys.timeout_ms",
+        100,
+        30_000,
+        "3000",
+        "How long a call to a key service may take, its second attempt included.",
+    ),
+    number(
+        "keys.probe_ms",
+        100,
+        600_000,
+        "10000",
+        "How often the keys of a key service are checked: an outage shows in /readyz, and its end, without a request.",
+    ),
     setting(
         "secrets.read_back",
         Kind::Switch,

@@ -35,7 +35,7 @@ pub struct Outcome {
 /// What is to become of an installation.
 enum Wish {
     /// Installed, with these params if any, and these secrets merged into those that are kept.
-    Install { params: Option<Map<String, Value>>, secrets: Vec<SecretChange<Plain>> },
+    Install { params: Option<Map<String, Value>>, secrets: Vec<SecretChange<Sealed>> },
     /// Not installed; everything else is kept.
     Uninstall,
     /// Not installed, and nothing kept.
@@ -55,6 +55,8 @@ impl TenantServices {
     pub async fn install(&self, reference: &Reference, supplied: Supplied) -> Result<Outcome> {
         let listed = self.catalog.find_listed(reference).ok_or(Error::NotFound)?;
         let secrets = self.check(listed, &supplied)?;
+        // Before it is the account's turn: while a key service is slow, changes without secrets go on.
+        let secrets = self.seal(&listed.entry, secrets).await?;
         self.change(&listed.entry, Wish::Install { params: supplied.into_params(), secrets }).await
     }
 
@@ -88,7 +90,7 @@ impl TenantServices {
             if attempt > 0 {
                 tokio::time::sleep(pause_before(attempt)).await;
             }
-            match self.work_out(&state, entry, &wish).await {
+            match self.work_out(&state, entry, &wish) {
                 Ok(Some(change)) => {
                     let installation = change.installation.clone();
                     if self.tenant.write(&state, change).await? {
@@ -112,7 +114,7 @@ impl TenantServices {
     }
 
     /// `None` when nothing is to be done.
-    async fn work_out(&self, state: &AccountState, entry: &Arc<Entry>, wish: &Wish) -> Result<Option<Change>> {
+    fn work_out(&self, state: &AccountState, entry: &Arc<Entry>, wish: &Wish) -> Result<Option<Change>> {
         let before = state.find(entry.id);
         let is_installed = before.is_some_and(|row| row.installed_at.is_some());
         let at = store::now();
@@ -141,7 +143,7 @@ impl TenantServices {
                 after.secret_names = merge_names(&after.secret_names, secrets)?;
                 after.params = params;
                 let action = if is_installed { Action::Updated } else { Action::Installed };
-                (action, self.seal(state, entry, secrets).await?)
+                (action, secrets.clone())
             }
         };
         let event = Event::new(self.call(), action).of(entry).naming(fields);
@@ -176,14 +178,9 @@ impl TenantServices {
     }
 
     /// Seals every value. No transaction is open meanwhile; without values no key is needed.
-    async fn seal(
-        &self,
-        state: &AccountState,
-        entry: &Arc<Entry>,
-        secrets: &[SecretChange<Plain>],
-    ) -> Result<Vec<SecretChange<Sealed>>> {
+    async fn seal(&self, entry: &Entry, secrets: Vec<SecretChange<Plain>>) -> Result<Vec<SecretChange<Sealed>>> {
         let needs_key = secrets.iter().any(|secret| secret.value.is_some());
-        let key = if needs_key { Some(self.data_key(state).await?) } else { None };
+        let key = if needs_key { Some(self.data_key().await?) } else { None };
         let seal = |secret: &SecretChange<Plain>| {
             let place = SecretPlace {
                 account: self.account(),
@@ -199,8 +196,9 @@ impl TenantServices {
     }
 
     /// The account's active data key, made at the first need.
-    async fn data_key(&self, state: &AccountState) -> Result<Arc<DataKey>> {
+    async fn data_key(&self) -> Result<Arc<DataKey>> {
         let vault = &self.inner().vault;
+        let state = &self.tenant.recent_state().await?;
         if let Some(stored) = self.tenant.active_key(state).await? {
             return vault.data_key(self.account(), &wrapped(stored)).await;
         }

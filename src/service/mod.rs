@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use futures_util::future::{join, join_all};
 
 pub use api_keys::{ApiKeyPage, ApiKeys, MadeKey, Pepper};
 pub use changes::{Changes, Subscription};
@@ -119,6 +120,19 @@ impl Services {
     /// Keeps the keys fresh that tokens are checked with; never ends.
     pub async fn follow_identity_providers(&self) {
         self.inner.tokens.follow().await;
+    }
+
+    /// Checks the keys of key services every so often, and drops data keys from memory whose time is up; never ends.
+    pub async fn follow_key_services(&self, every: Duration) {
+        let Inner { store, vault, .. } = &*self.inner;
+        let following = vault.services().map(|provider| startup::follow_keys(store, vault, provider, every));
+        let forgetting = async {
+            loop {
+                tokio::time::sleep(every).await;
+                vault.forget_expired();
+            }
+        };
+        join(join_all(following), forgetting).await;
     }
 
     /// Whether what was authenticated once still stands; asked again and again by what outlives a request.
