@@ -35,11 +35,18 @@ pub struct Outcome {
 /// What is to become of an installation.
 enum Wish {
     /// Installed, with these params if any, and these secrets merged into those that are kept.
-    Install { params: Option<Map<String, Value>>, secrets: Vec<SecretChange<Sealed>> },
+    Install { params: Option<Map<String, Value>>, secrets: Vec<SecretChange<Plain>> },
     /// Not installed; everything else is kept.
     Uninstall,
     /// Not installed, and nothing kept.
     Purge,
+}
+
+impl Wish {
+    /// Whether a value is to be sealed.
+    fn needs_key(&self) -> bool {
+        matches!(self, Self::Install { secrets, .. } if secrets.iter().any(|secret| secret.value.is_some()))
+    }
 }
 
 impl TenantServices {
@@ -55,8 +62,6 @@ impl TenantServices {
     pub async fn install(&self, reference: &Reference, supplied: Supplied) -> Result<Outcome> {
         let listed = self.catalog.find_listed(reference).ok_or(Error::NotFound)?;
         let secrets = self.check(listed, &supplied)?;
-        // Before it is the account's turn: while a key service is slow, changes without secrets go on.
-        let secrets = self.seal(&listed.entry, secrets).await?;
         self.change(&listed.entry, Wish::Install { params: supplied.into_params(), secrets }).await
     }
 
@@ -84,13 +89,15 @@ impl TenantServices {
             integration: Integration { entry: entry.clone(), installation },
             changed,
         };
+        // Before it is the account's turn: while a key service is slow, changes that need no key go on.
+        let key = if wish.needs_key() { Some(self.data_key(&*self.tenant.recent_state().await?).await?) } else { None };
         let _turn = self.inner().turns.of(self.account()).await;
         let mut state = self.tenant.recent_state().await?;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(pause_before(attempt)).await;
             }
-            match self.work_out(&state, entry, &wish) {
+            match self.work_out(&state, entry, &wish, key.as_ref()).await {
                 Ok(Some(change)) => {
                     let installation = change.installation.clone();
                     if self.tenant.write(&state, change).await? {
@@ -114,7 +121,13 @@ impl TenantServices {
     }
 
     /// `None` when nothing is to be done.
-    fn work_out(&self, state: &AccountState, entry: &Arc<Entry>, wish: &Wish) -> Result<Option<Change>> {
+    async fn work_out(
+        &self,
+        state: &AccountState,
+        entry: &Arc<Entry>,
+        wish: &Wish,
+        key: Option<&Arc<DataKey>>,
+    ) -> Result<Option<Change>> {
         let before = state.find(entry.id);
         let is_installed = before.is_some_and(|row| row.installed_at.is_some());
         let at = store::now();
@@ -143,7 +156,7 @@ impl TenantServices {
                 after.secret_names = merge_names(&after.secret_names, secrets)?;
                 after.params = params;
                 let action = if is_installed { Action::Updated } else { Action::Installed };
-                (action, secrets.clone())
+                (action, self.seal(state, entry, secrets, key).await?)
             }
         };
         let event = Event::new(self.call(), action).of(entry).naming(fields);
@@ -177,10 +190,19 @@ impl TenantServices {
         if problems.is_empty() { Ok(secrets) } else { Err(Error::Invalid(problems)) }
     }
 
-    /// Seals every value. No transaction is open meanwhile; without values no key is needed.
-    async fn seal(&self, entry: &Entry, secrets: Vec<SecretChange<Plain>>) -> Result<Vec<SecretChange<Sealed>>> {
-        let needs_key = secrets.iter().any(|secret| secret.value.is_some());
-        let key = if needs_key { Some(self.data_key().await?) } else { None };
+    /// Seals every value with this key, or with the active one if that is another by now; without values no key is needed.
+    async fn seal(
+        &self,
+        state: &AccountState,
+        entry: &Arc<Entry>,
+        secrets: &[SecretChange<Plain>],
+        key: Option<&Arc<DataKey>>,
+    ) -> Result<Vec<SecretChange<Sealed>>> {
+        let key = match key {
+            Some(key) if self.is_active(state, key).await? => Some(key.clone()),
+            Some(_) => Some(self.data_key(state).await?),
+            None => None,
+        };
         let seal = |secret: &SecretChange<Plain>| {
             let place = SecretPlace {
                 account: self.account(),
@@ -195,10 +217,13 @@ impl TenantServices {
         secrets.iter().map(seal).collect()
     }
 
-    /// The account's active data key, made at the first need.
-    async fn data_key(&self) -> Result<Arc<DataKey>> {
+    async fn is_active(&self, state: &AccountState, key: &DataKey) -> Result<bool> {
+        Ok(self.tenant.active_key(state).await?.is_some_and(|active| active.key_id == key.id()))
+    }
+
+    /// The account's active data key, made at the first need. No transaction is open while a key service is asked.
+    async fn data_key(&self, state: &AccountState) -> Result<Arc<DataKey>> {
         let vault = &self.inner().vault;
-        let state = &self.tenant.recent_state().await?;
         if let Some(stored) = self.tenant.active_key(state).await? {
             return vault.data_key(self.account(), &wrapped(stored)).await;
         }

@@ -141,7 +141,7 @@ mod tests {
 
     fn fail(breaker: &Breaker, times: u32) {
         for _ in 0..times {
-            breaker.admit().ok().expect("let through").failed();
+            breaker.admit().expect("let through").failed();
         }
     }
 
@@ -159,7 +159,7 @@ mod tests {
             fail(&breaker, FAILURES - 1);
             assert!(!breaker.is_open());
             assert_eq!(breaker.wait(), Some(FIRST_PAUSE));
-            breaker.admit().ok().expect("let through").answered();
+            breaker.admit().expect("let through").answered();
             assert_eq!(breaker.wait(), None);
         }
         fail(&breaker, FAILURES);
@@ -184,14 +184,14 @@ mod tests {
     async fn one_probe_at_a_time_goes_through_and_its_answer_closes() {
         let breaker = opened();
         advance(SECOND).await;
-        let probe = breaker.admit().ok().expect("the probe");
+        let probe = breaker.admit().expect("the probe");
         assert!(probe.is_probe() && breaker.is_open());
         for _ in 0..3 {
             assert!(breaker.admit().is_err(), "a second one");
         }
         probe.answered();
         assert!(!breaker.is_open());
-        assert!(!breaker.admit().ok().expect("let through").is_probe());
+        assert!(!breaker.admit().expect("let through").is_probe());
         fail(&breaker, FAILURES);
         assert_eq!(breaker.admit().err(), Some(SECOND), "the pauses begin anew");
     }
@@ -201,7 +201,7 @@ mod tests {
         let breaker = opened();
         advance(SECOND).await;
         for _ in 0..3 {
-            drop(breaker.admit().ok().expect("the probe"));
+            drop(breaker.admit().expect("the probe"));
             assert!(breaker.is_open());
         }
         fail(&breaker, 1);
@@ -211,13 +211,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_asked_before_it_opened_neither_closes_it_nor_lengthens_the_pause() {
         let breaker = Breaker::new("test");
-        let [late_answer, late_failure, during_probe] = [(); 3].map(|()| breaker.admit().ok().expect("let through"));
+        let [late_answer, late_failure, during_probe] = [(); 3].map(|()| breaker.admit().expect("let through"));
         fail(&breaker, FAILURES);
         late_answer.answered();
         late_failure.failed();
         assert_eq!(breaker.admit().err(), Some(SECOND));
         advance(SECOND).await;
-        let probe = breaker.admit().ok().expect("the probe");
+        let probe = breaker.admit().expect("the probe");
         during_probe.failed();
         assert!(breaker.admit().is_err(), "still the one probe");
         probe.answered();
