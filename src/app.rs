@@ -19,6 +19,7 @@ use crate::server::{self, Server};
 use crate::service::{ApiKeys, KeyKeeper, MadeKey, Services};
 use crate::store::{StatementObserver, Store};
 use crate::telemetry::Metrics;
+use crate::vault::Provider;
 
 /// A server that is ready to listen. Cheap to clone.
 #[derive(Clone)]
@@ -36,10 +37,22 @@ impl App {
     /// # Errors
     /// A sentence for the operator that names the culprit and the cure.
     pub async fn prepare(config: Config, witness: Option<StatementObserver>) -> Result<Self, String> {
+        Self::prepare_with(config, witness, Vec::new()).await
+    }
+
+    /// The same with a key service of a test, which then is the one that wraps.
+    ///
+    /// # Errors
+    /// Those of [`prepare`](Self::prepare).
+    pub async fn prepare_with(
+        config: Config,
+        witness: Option<StatementObserver>,
+        key_services: Vec<Arc<dyn Provider>>,
+    ) -> Result<Self, String> {
         let gate = config.auth.gate()?;
         let tokens = config.auth.tokens()?;
         let metrics = Arc::new(Metrics::default());
-        let vault = keys::vault(&config)?;
+        let vault = keys::vault(&config, key_services, metrics.vault_observer())?;
         let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
         let keys = KeyKeeper::new(store.clone(), vault, config.keys.policy);
         let pepper = pepper::pepper(&config, &store, config.auth.api_key).await?;
@@ -91,8 +104,13 @@ impl App {
 
     /// Serves until `stop` resolves, then drains: requests under way have until the deadline.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let tasks =
-            [self.follow_catalog(), self.erase_old_events(), self.follow_identity_providers(), self.follow_keys()];
+        let tasks = [
+            self.follow_catalog(),
+            self.erase_old_events(),
+            self.follow_identity_providers(),
+            self.follow_keys(),
+            self.follow_key_services(),
+        ];
         let accepting = server::serve(self.server.clone(), listener, self.router.clone(), &self.config.server);
         tokio::pin!(accepting);
         tokio::select! {
@@ -124,6 +142,12 @@ impl App {
     fn follow_keys(&self) -> JoinHandle<()> {
         let (services, every) = (self.services.clone(), self.config.catalog_poll);
         tokio::spawn(async move { services.keys().follow(every).await })
+    }
+
+    /// Knows whether the key services can be used, also when nobody asks.
+    fn follow_key_services(&self) -> JoinHandle<()> {
+        let (services, every) = (self.services.clone(), self.config.keys.probe);
+        tokio::spawn(async move { services.keys().follow_services(every).await })
     }
 
     /// Sees what other replicas change in the catalog.
@@ -178,7 +202,7 @@ pub async fn open_api_keys(config: &Config, to_make: bool) -> Result<(Store, Api
 /// A sentence for the operator.
 pub async fn open_keys(config: &Config) -> Result<(Store, KeyKeeper), String> {
     let store = open_existing(config).await?;
-    let keys = KeyKeeper::new(store.clone(), keys::vault(config)?, config.keys.policy);
+    let keys = KeyKeeper::new(store.clone(), keys::vault(config, Vec::new(), Arc::new(|_| {}))?, config.keys.policy);
     Ok((store, keys))
 }
 

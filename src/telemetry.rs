@@ -23,6 +23,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{LogFormat, LogSection};
 use crate::store::StatementObserver;
+use crate::vault::{Observed, VaultObserver};
 
 /// Starts logging to standard error. A second call changes nothing.
 pub fn init(settings: &LogSection) {
@@ -58,6 +59,10 @@ pub struct Metrics {
     in_flight: Gauge,
     statements: Family<Outcome, Counter>,
     statement_seconds: Counter<f64, AtomicU64>,
+    key_calls: Family<KeyCall, Counter>,
+    key_call_durations: Family<KeyOperation, Histogram, fn() -> Histogram>,
+    open_breakers: Family<KeyService, Gauge>,
+    key_lookups: Family<Lookup, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,6 +89,29 @@ enum Ended {
     failed,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyCall {
+    provider: &'static str,
+    operation: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyOperation {
+    provider: &'static str,
+    operation: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyService {
+    provider: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Lookup {
+    found: &'static str,
+}
+
 /// From 0.25 ms, doubling, to about 8 s.
 fn latencies() -> Histogram {
     Histogram::new(exponential_buckets(0.000_25, 2.0, 16))
@@ -97,6 +125,10 @@ impl Default for Metrics {
         let in_flight = Gauge::default();
         let statements = Family::default();
         let statement_seconds = Counter::default();
+        let key_calls = Family::default();
+        let key_call_durations = Family::new_with_constructor(latencies as fn() -> Histogram);
+        let open_breakers = Family::default();
+        let key_lookups = Family::default();
         registry.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("http_requests", "Requests answered", requests.clone());
         registry.register_with_unit("http_request_duration", "Time to an answer", Unit::Seconds, durations.clone());
@@ -108,7 +140,31 @@ impl Default for Metrics {
             Unit::Seconds,
             statement_seconds.clone(),
         );
-        Self { registry, requests, durations, in_flight, statements, statement_seconds }
+        registry.register(
+            "key_service_calls",
+            "Calls to key services, and those that were rejected",
+            key_calls.clone(),
+        );
+        registry.register_with_unit(
+            "key_service_call_duration",
+            "Time of a call, with its second attempt",
+            Unit::Seconds,
+            key_call_durations.clone(),
+        );
+        registry.register("key_service_breaker_open", "1 while calls are rejected", open_breakers.clone());
+        registry.register("data_key_lookups", "Data keys wanted, by whether memory had them", key_lookups.clone());
+        Self {
+            registry,
+            requests,
+            durations,
+            in_flight,
+            statements,
+            statement_seconds,
+            key_calls,
+            key_call_durations,
+            open_breakers,
+            key_lookups,
+        }
     }
 }
 
@@ -147,6 +203,25 @@ impl Metrics {
             let outcome = if failed { Ended::failed } else { Ended::ok };
             metrics.statements.get_or_create(&Outcome { outcome }).inc();
             metrics.statement_seconds.inc_by(took.as_secs_f64());
+        })
+    }
+
+    /// Counts what a vault does.
+    pub fn vault_observer(self: &Arc<Self>) -> VaultObserver {
+        let metrics = self.clone();
+        Arc::new(move |observed| match observed {
+            Observed::Lookup { is_hit } => {
+                let found = if is_hit { "memory" } else { "nowhere" };
+                metrics.key_lookups.get_or_create(&Lookup { found }).inc();
+            }
+            Observed::Call { provider, operation, outcome, took, is_open } => {
+                metrics.key_calls.get_or_create(&KeyCall { provider, operation, outcome }).inc();
+                metrics.open_breakers.get_or_create(&KeyService { provider }).set(is_open.into());
+                if let Some(took) = took {
+                    let duration = metrics.key_call_durations.get_or_create(&KeyOperation { provider, operation });
+                    duration.observe(took.as_secs_f64());
+                }
+            }
         })
     }
 }

@@ -5,21 +5,27 @@ use std::sync::Arc;
 
 use super::make_folder_of;
 use crate::config::Config;
-use crate::vault::{Keyring, Local, Provider, Vault};
+use crate::vault::{Guarded, Keyring, Local, Provider, Vault, VaultObserver};
 
-/// A vault over every provider that is configured, the one that wraps first.
+/// A vault over every provider that is configured, the one that wraps first: these key services, then the key ring.
 ///
 /// # Errors
 /// A sentence for the operator when what is configured cannot be used.
-pub(crate) fn vault(config: &Config) -> Result<Vault, String> {
-    let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
+pub(crate) fn vault(
+    config: &Config,
+    key_services: Vec<Arc<dyn Provider>>,
+    observer: VaultObserver,
+) -> Result<Vault, String> {
+    let guarded =
+        |service| -> Arc<dyn Provider> { Arc::new(Guarded::new(service, config.keys.timeout, observer.clone())) };
+    let mut providers: Vec<_> = key_services.into_iter().map(guarded).collect();
     if let Some(ring) = keyring(config)? {
         providers.push(Arc::new(Local::new(ring)));
     }
     if providers.is_empty() {
         tracing::warn!("no key ring is configured: secrets cannot be stored until PATCHBAY_KEYRING_FILE names one");
     }
-    Ok(Vault::new(providers, config.keys.cache))
+    Ok(Vault::new(providers, config.keys.cache).observed_by(observer))
 }
 
 /// The key ring in force; made on the very first run with the embedded database, and never otherwise.

@@ -86,6 +86,10 @@ pub struct KeysSection {
     pub cache: CacheSettings,
     /// When a data key is due.
     pub policy: KeyPolicy,
+    /// For one call to a key service, its second attempt included.
+    pub timeout: Duration,
+    /// How often the keys of a key service are checked.
+    pub probe: Duration,
 }
 
 /// Logs.
@@ -166,6 +170,8 @@ impl From<&Resolved> for Config {
                     max_age: days("keys.data_key_max_age_days"),
                     max_seals: i64::try_from(resolved.number("keys.data_key_max_seals")).unwrap_or(i64::MAX),
                 },
+                timeout: millis("keys.timeout_ms"),
+                probe: millis("keys.probe_ms"),
             },
             services: ServiceSettings {
                 read_back: resolved.switch("secrets.read_back"),

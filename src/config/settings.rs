@@ -260,6 +260,20 @@ pub const SETTINGS: &[Setting] = &[
         "2147483648",
         "Values that a data key seals before it is replaced; 4294967296 is the most that is safe.",
     ),
+    number(
+        "keys.timeout_ms",
+        100,
+        30_000,
+        "3000",
+        "How long a call to a key service may take, its second attempt included.",
+    ),
+    number(
+        "keys.probe_ms",
+        100,
+        600_000,
+        "10000",
+        "How often the keys of a key service are checked: an outage shows in /readyz, and its end, without a request.",
+    ),
     setting(
         "secrets.read_back",
         Kind::Switch,

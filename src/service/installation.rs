@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use crate::error::{Error, FieldProblem, Result};
 use crate::store::{self, AccountState, Change};
-use crate::vault::SecretPlace;
+use crate::vault::{DataKey, SecretPlace};
 
 /// How often a change is worked out before other replicas, which each time were faster, have the better of it.
 const ATTEMPTS: u32 = 12;
@@ -38,6 +38,16 @@ enum Wish {
     Uninstall,
     /// Not installed, and nothing kept.
     Purge,
+}
+
+impl Wish {
+    /// The secrets, if a value among them is to be sealed.
+    fn sealed(&self) -> Option<&[SecretChange<Plain>]> {
+        match self {
+            Self::Install { secrets, .. } if secrets.iter().any(|secret| secret.value.is_some()) => Some(secrets),
+            _ => None,
+        }
+    }
 }
 
 impl TenantServices {
@@ -80,13 +90,18 @@ impl TenantServices {
             integration: Integration { entry: entry.clone(), installation },
             changed,
         };
+        // Before it is the account's turn: while a key service is slow, changes that need no key go on.
+        let key = match wish.sealed() {
+            Some(secrets) => Some(self.sealing_key(&*self.tenant.recent_state().await?, secrets).await?),
+            None => None,
+        };
         let _turn = self.inner().turns.of(self.account()).await;
         let mut state = self.tenant.recent_state().await?;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(pause_before(attempt)).await;
             }
-            match self.work_out(&state, entry, &wish).await {
+            match self.work_out(&state, entry, &wish, key.as_ref()).await {
                 Ok(Some(change)) => {
                     let installation = change.installation.clone();
                     if self.tenant.write(&state, change).await? {
@@ -110,7 +125,13 @@ impl TenantServices {
     }
 
     /// `None` when nothing is to be done.
-    async fn work_out(&self, state: &AccountState, entry: &Arc<Entry>, wish: &Wish) -> Result<Option<Change>> {
+    async fn work_out(
+        &self,
+        state: &AccountState,
+        entry: &Arc<Entry>,
+        wish: &Wish,
+        key: Option<&Arc<DataKey>>,
+    ) -> Result<Option<Change>> {
         let before = state.find(entry.id);
         let is_installed = before.is_some_and(|row| row.installed_at.is_some());
         let at = store::now();
@@ -139,7 +160,7 @@ impl TenantServices {
                 after.secret_names = merge_names(&after.secret_names, secrets)?;
                 after.params = params;
                 let action = if is_installed { Action::Updated } else { Action::Installed };
-                (action, self.seal(state, entry, secrets).await?)
+                (action, self.seal(state, entry, secrets, key).await?)
             }
         };
         let event = Event::new(self.call(), action).of(entry).naming(fields);
@@ -173,16 +194,18 @@ impl TenantServices {
         if problems.is_empty() { Ok(secrets) } else { Err(Error::Invalid(problems)) }
     }
 
-    /// Seals every value. No transaction is open meanwhile; without values no key is needed.
+    /// Seals every value with this key, or with the active one if that is another by now; without values no key is needed.
     async fn seal(
         &self,
         state: &AccountState,
         entry: &Arc<Entry>,
         secrets: &[SecretChange<Plain>],
+        key: Option<&Arc<DataKey>>,
     ) -> Result<Vec<SecretChange<Sealed>>> {
-        let key = match secrets.iter().filter(|secret| secret.value.is_some()).count() {
-            0 => None,
-            values => Some(self.inner().keys.sealing_key(&self.tenant, state, values).await?),
+        let key = match key {
+            Some(key) if self.is_active(state, key).await? => Some(key.clone()),
+            Some(_) => Some(self.sealing_key(state, secrets).await?),
+            None => None,
         };
         let seal = |secret: &SecretChange<Plain>| {
             let place = SecretPlace {
@@ -196,6 +219,16 @@ impl TenantServices {
             Ok(SecretChange { name: secret.name.clone(), value })
         };
         secrets.iter().map(seal).collect()
+    }
+
+    async fn is_active(&self, state: &AccountState, key: &DataKey) -> Result<bool> {
+        Ok(self.tenant.active_key(state).await?.is_some_and(|active| active.key_id == key.id()))
+    }
+
+    /// The key for these values. No transaction is open while a key service is asked.
+    async fn sealing_key(&self, state: &AccountState, secrets: &[SecretChange<Plain>]) -> Result<Arc<DataKey>> {
+        let values = secrets.iter().filter(|secret| secret.value.is_some()).count();
+        self.inner().keys.sealing_key(&self.tenant, state, values).await
     }
 }
 

@@ -1,10 +1,15 @@
 //! What is put in order before the first request.
 
+use std::time::Duration;
+
 use crate::catalog;
 use crate::domain::IntegrationId;
 use crate::error::Error;
 use crate::store::{BuiltinRow, KeyCheckRow, Store};
 use crate::vault::{Fault, KeyCheck, Vault};
+
+/// Between two checks of a provider's keys, however soon it may be asked: the database may be what is away.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Refuses a missing or wrong key, and records current keys that are new. A provider that is away is told of, and is not
 /// used until its keys were checked.
@@ -26,26 +31,45 @@ pub(super) async fn check_keys(store: &Store, vault: &Vault) -> Result<(), Strin
     Ok(())
 }
 
-/// Opens the recorded checks with the provider's keys, and records the current key if it is new.
-pub(super) async fn check_provider(
+/// Checks the keys of a provider outside of this process again and again, as soon as it may be asked when it was away: so
+/// that it is known to be away before somebody needs it, and to be back without anybody who does. Never ends.
+pub(super) async fn follow_keys(store: &Store, vault: &Vault, provider: &'static str, every: Duration) {
+    loop {
+        tokio::time::sleep(vault.wait_for(provider).unwrap_or(every).max(LEAST_PAUSE).min(every)).await;
+        // What the provider answers is logged by its guard.
+        if let Err(error) = check_provider(store, vault, provider).await {
+            tracing::warn!(provider, cause = error.cause(), "checking the keys of a key service");
+        }
+    }
+}
+
+/// Opens the recorded checks with the provider's keys, and records the current key if it is new. The keys are used from
+/// then on; or no longer, if they are others.
+async fn check_provider(
     store: &Store,
     vault: &Vault,
     provider: &'static str,
 ) -> crate::error::Result<Result<(), Fault>> {
-    let system = store.system();
-    match vault.check(provider, &recorded(store).await?).await {
-        Ok(None) => {}
-        Ok(Some(fresh)) => {
-            system.insert_key_check(to_row(fresh)).await?;
-            // Two processes with different keys may both have found no record: one of them must not go on.
-            if let Err(fault) = vault.check(provider, &recorded(store).await?).await {
-                return Ok(Err(fault));
-            }
+    let checked = checked(store, vault, provider).await?;
+    match &checked {
+        Ok(()) if vault.trust(provider) => tracing::info!(provider, "keys checked: secrets can be stored"),
+        Err(Fault::Corrupt(cause)) if vault.distrust(provider) => {
+            tracing::error!(provider, cause, "the keys are not the ones that secrets were sealed with: none is stored");
         }
-        Err(fault) => return Ok(Err(fault)),
+        _ => {}
     }
-    vault.trust(provider);
-    Ok(Ok(()))
+    Ok(checked)
+}
+
+async fn checked(store: &Store, vault: &Vault, provider: &'static str) -> crate::error::Result<Result<(), Fault>> {
+    let fresh = match vault.check(provider, &recorded(store).await?).await {
+        Ok(None) => return Ok(Ok(())),
+        Ok(Some(fresh)) => fresh,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    store.system().insert_key_check(to_row(fresh)).await?;
+    // Two processes with different keys may both have found no record: one of them must not go on.
+    Ok(vault.check(provider, &recorded(store).await?).await.map(drop))
 }
 
 async fn recorded(store: &Store) -> crate::error::Result<Vec<KeyCheck>> {

@@ -3,15 +3,13 @@
 //! Bounded and expiring; a key is wiped when nobody uses it any more. However many ask for a key that is not there, the
 //! provider is asked once, and all of them get its answer: a failure too, which is not kept.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
 use quick_cache::sync::Cache;
 
+use super::flight::{Flights, Id};
 use super::provider::{Fault, KeyPlace, Provider};
 use super::{DataKey, WrappedKey};
 use crate::domain::AccountId;
@@ -25,13 +23,10 @@ pub struct CacheSettings {
     pub ttl: Duration,
 }
 
-type Id = (AccountId, u32);
-type Flight = Shared<BoxFuture<'static, Result<Arc<DataKey>, Fault>>>;
-
 #[derive(Clone)]
 pub(super) struct KeyCache {
     kept: Arc<Cache<Id, Kept>>,
-    flights: Arc<Mutex<HashMap<Id, Flight>>>,
+    flights: Flights<Arc<DataKey>>,
     /// Counts how often keys were dropped: one that was asked for before is not put back.
     drops: Arc<AtomicU64>,
     settings: CacheSettings,
@@ -45,7 +40,12 @@ struct Kept {
 
 impl KeyCache {
     pub(super) fn new(settings: CacheSettings) -> Self {
-        Self { kept: Arc::new(Cache::new(settings.entries)), flights: Arc::default(), drops: Arc::default(), settings }
+        Self {
+            kept: Arc::new(Cache::new(settings.entries)),
+            flights: Flights::default(),
+            drops: Arc::default(),
+            settings,
+        }
     }
 
     pub(super) fn get(&self, account: &AccountId, key_id: u32) -> Option<Arc<DataKey>> {
@@ -61,24 +61,22 @@ impl KeyCache {
         provider: &Arc<dyn Provider>,
     ) -> Result<Arc<DataKey>, Fault> {
         let id = (account.clone(), wrapped.key_id);
-        let flight = self.lock().entry(id.clone()).or_insert_with(|| self.start(id, wrapped, provider)).clone();
-        flight.await
+        let work = || {
+            let (cache, id, wrapped, provider) = (self.clone(), id.clone(), wrapped.clone(), provider.clone());
+            let drops = self.drops.load(Ordering::Acquire);
+            async move {
+                let (account, key_id) = &id;
+                let key = provider.unwrap(KeyPlace { account, key_id: *key_id }, &wrapped).await?;
+                let key = Arc::new(DataKey::new(*key_id, key));
+                cache.keep(&id, &key, drops);
+                Ok(key)
+            }
+        };
+        self.flights.join(id.clone(), work).await
     }
 
-    /// In a task of its own: who asked first may go, and the others still wait.
-    fn start(&self, id: Id, wrapped: &WrappedKey, provider: &Arc<dyn Provider>) -> Flight {
-        let (cache, wrapped, provider) = (self.clone(), wrapped.clone(), provider.clone());
-        let drops = self.drops.load(Ordering::Acquire);
-        let task = tokio::spawn(async move {
-            let landing = Landing { cache, id };
-            let (account, key_id) = &landing.id;
-            let key = provider.unwrap(KeyPlace { account, key_id: *key_id }, &wrapped).await?;
-            let key = Arc::new(DataKey::new(*key_id, key));
-            landing.cache.keep(&landing.id, &key, drops);
-            Ok(key)
-        });
-        let panicked = |_| Err(Fault::Unavailable("unwrapping a data key panicked; its place is logged".into()));
-        task.map(move |ended| ended.unwrap_or_else(panicked)).boxed().shared()
+    pub(super) fn remember(&self, account: &AccountId, key: &Arc<DataKey>) {
+        self.keep(&(account.clone(), key.id()), key, self.drops.load(Ordering::Acquire));
     }
 
     fn keep(&self, id: &Id, key: &Arc<DataKey>, drops: u64) {
@@ -101,22 +99,5 @@ impl KeyCache {
     pub(super) fn forget_expired(&self) {
         let now = Instant::now();
         self.kept.retain(|_, kept| kept.expires > now);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Id, Flight>> {
-        // Left whole by every panic that could happen while it is held.
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Ends a flight, however it ends.
-struct Landing {
-    cache: KeyCache,
-    id: Id,
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        self.cache.lock().remove(&self.id);
     }
 }

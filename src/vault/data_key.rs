@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::envelope::{self, SecretPlace};
-use super::provider::KeyBytes;
+use super::provider::{KeyBytes, LONG_WAIT};
 use crate::domain::{Plain, Sealed};
 use crate::error::{Error, Result};
 
@@ -42,7 +42,7 @@ impl DataKey {
     /// [`Error::SecretsUnavailable`] when the operating system gives no randomness.
     pub fn seal(&self, place: &SecretPlace<'_>, plain: &Plain) -> Result<Sealed> {
         let bytes = envelope::seal(self.key_id, &self.key, &place.context(), plain.expose());
-        let bytes = bytes.map_err(|refusal| super::unavailable(refusal.to_string()))?;
+        let bytes = bytes.map_err(|refusal| super::unavailable(refusal.to_string(), LONG_WAIT))?;
         Ok(Sealed { key_id: self.key_id, bytes })
     }
 

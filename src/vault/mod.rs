@@ -4,36 +4,45 @@
 //! `docs/vault.md` for the bytes. There is no plaintext mode and no fallback: without a usable key, sealing fails, and what
 //! one provider wrapped is never tried with another.
 
+mod breaker;
 mod cache;
 mod data_key;
 mod envelope;
+mod flight;
+mod guard;
 mod keyring;
 mod local;
+mod observer;
 pub mod private_file;
 mod provider;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 pub use cache::CacheSettings;
 pub use data_key::{DataKey, WrappedKey};
 pub use envelope::{Malformed, SecretPlace};
+pub use guard::Guarded;
 pub use keyring::{KeyState, Keyring, KeyringError};
 pub use local::{LOCAL, Local};
+pub use observer::{Observed, VaultObserver};
 pub use provider::{Fault, KeyBytes, KeyPlace, Provider};
 
 use crate::domain::AccountId;
 use crate::error::{Error, Result};
 use cache::KeyCache;
-
-/// Seconds a client should wait before it tries to store a secret again.
-const RETRY_AFTER_SECONDS: u64 = 30;
+use flight::Flights;
+use provider::LONG_WAIT;
 
 /// Seals and opens with whatever keys the operator configured.
 pub struct Vault {
     /// The first one wraps; the others unwrap what they wrapped when they were first.
     members: Vec<Member>,
     cache: KeyCache,
+    /// Data keys being made.
+    fresh: Flights<(Arc<DataKey>, WrappedKey)>,
+    observer: VaultObserver,
 }
 
 /// A configured provider.
@@ -60,17 +69,38 @@ impl Vault {
     /// A vault over these providers, of which the first wraps; without any every sealing fails and everything else works.
     pub fn new(providers: Vec<Arc<dyn Provider>>, cache: CacheSettings) -> Self {
         let member = |provider| Member { provider, is_checked: AtomicBool::new(false) };
-        Self { members: providers.into_iter().map(member).collect(), cache: KeyCache::new(cache) }
+        Self {
+            members: providers.into_iter().map(member).collect(),
+            cache: KeyCache::new(cache),
+            fresh: Flights::default(),
+            observer: observer::nobody(),
+        }
     }
 
-    /// Whether secrets can be stored, as far as is known.
+    /// The same vault, which tells of its work.
+    pub fn observed_by(self, observer: VaultObserver) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// Whether secrets can be stored, as far as is known: the keys of all providers were checked, and none is out of order.
     pub fn is_usable(&self) -> bool {
-        !self.members.is_empty() && self.members.iter().all(|member| member.is_checked())
+        let works = |member: &Member| member.is_checked() && member.provider.wait().is_none();
+        !self.members.is_empty() && self.members.iter().all(works)
     }
 
     /// The names of the providers, the one that wraps first.
     pub fn providers(&self) -> impl Iterator<Item = &'static str> {
         self.members.iter().map(|member| member.provider.name())
+    }
+
+    /// Those outside of this process, which may be away, and whose keys may change under our hands.
+    pub fn services(&self) -> impl Iterator<Item = &'static str> {
+        self.providers().filter(|name| *name != LOCAL)
+    }
+
+    /// How long to wait before a provider is asked again, while it is out of order.
+    pub fn wait_for(&self, provider: &str) -> Option<Duration> {
+        self.member(provider).ok()?.provider.wait()
     }
 
     /// Opens the recorded checks of one provider with the keys at hand; from then on they are used. Returns the check of the
@@ -89,11 +119,19 @@ impl Vault {
         Ok((!is_known).then_some(current))
     }
 
-    /// From now on the provider's keys are used: they were found to be the right ones, and that is recorded.
-    pub fn trust(&self, provider: &str) {
-        if let Ok(member) = self.member(provider) {
-            member.is_checked.store(true, Ordering::Release);
-        }
+    /// From now on the provider's keys are used: they were found to be the right ones, and that is recorded. Whether that
+    /// is news.
+    pub fn trust(&self, provider: &str) -> bool {
+        self.set_checked(provider, true)
+    }
+
+    /// From now on they are not: they were found to be others. Data keys in memory stay. Whether that is news.
+    pub fn distrust(&self, provider: &str) -> bool {
+        self.set_checked(provider, false)
+    }
+
+    fn set_checked(&self, provider: &str, is_checked: bool) -> bool {
+        self.member(provider).is_ok_and(|member| member.is_checked.swap(is_checked, Ordering::AcqRel) != is_checked)
     }
 
     /// Refuses a database that was sealed with the keys of a provider that is not configured.
@@ -116,14 +154,23 @@ impl Vault {
         })
     }
 
-    /// A new data key for the account and its wrapped form.
+    /// A new data key for the account and its wrapped form; the same one for all who want it at the same time.
     ///
     /// # Errors
     /// [`Error::SecretsUnavailable`] when there is no usable provider key.
     pub async fn create_key(&self, account: &AccountId, key_id: u32) -> Result<(Arc<DataKey>, WrappedKey)> {
-        let key = envelope::random_key().map_err(|refusal| unavailable(refusal.to_string()))?;
-        let wrapped = self.primary()?.wrap(KeyPlace { account, key_id }, &key).await.map_err(refused)?;
-        Ok((Arc::new(DataKey::new(key_id, key)), wrapped))
+        let first = self.first().map_err(refused)?;
+        let provider = first.usable().map_err(|fault| first.refused(fault))?;
+        let work = || {
+            let (account, provider) = (account.clone(), provider.clone());
+            async move {
+                let key = envelope::random_key().map_err(|refusal| Fault::Unavailable(refusal.to_string()))?;
+                let wrapped = provider.wrap(KeyPlace { account: &account, key_id }, &key).await?;
+                Ok((Arc::new(DataKey::new(key_id, key)), wrapped))
+            }
+        };
+        let made = self.fresh.join((account.clone(), key_id), work).await;
+        made.map_err(|fault| first.refused(fault.of(&format!("a new data key of {account}"))))
     }
 
     /// The data key inside a wrapped one: from memory, or the provider is asked, once for all who wait for it.
@@ -132,12 +179,18 @@ impl Vault {
     /// [`Error::SecretsUnavailable`] when the provider is away, or its key is missing or does not open it.
     pub async fn data_key(&self, account: &AccountId, wrapped: &WrappedKey) -> Result<Arc<DataKey>> {
         let found = self.cache.get(account, wrapped.key_id);
+        (self.observer)(Observed::Lookup { is_hit: found.is_some() });
         if let Some(key) = found {
             return Ok(key);
         }
-        let provider = self.usable(&wrapped.provider).map_err(refused)?;
-        self.cache.unwrap(account, wrapped, provider).await.map_err(|fault| {
-            refused(fault.of(&format!("data key {} of {account}, wrapped with {}", wrapped.key_id, wrapped.kek_ref)))
+        let member = self.member(&wrapped.provider).map_err(refused)?;
+        let unwrapped = match member.usable() {
+            Ok(provider) => self.cache.unwrap(account, wrapped, provider).await,
+            Err(fault) => Err(fault),
+        };
+        unwrapped.map_err(|fault| {
+            let what = format!("data key {} of {account}, wrapped with {}", wrapped.key_id, wrapped.kek_ref);
+            member.refused(fault.of(&what))
         })
     }
 
@@ -147,7 +200,7 @@ impl Vault {
     /// Those of [`data_key`](Self::data_key).
     pub async fn rewrap(&self, account: &AccountId, wrapped: &WrappedKey) -> std::result::Result<WrappedKey, Fault> {
         let place = KeyPlace { account, key_id: wrapped.key_id };
-        let (from, to) = (self.usable(&wrapped.provider)?, self.first()?);
+        let (from, to) = (self.member(&wrapped.provider)?.usable()?, self.first()?.usable()?);
         if from.name() == to.name() {
             return to.rewrap(place, wrapped).await;
         }
@@ -165,7 +218,7 @@ impl Vault {
         wrapped: &WrappedKey,
     ) -> std::result::Result<Arc<DataKey>, Fault> {
         let place = KeyPlace { account, key_id: wrapped.key_id };
-        let key = self.usable(&wrapped.provider)?.unwrap(place, wrapped).await?;
+        let key = self.member(&wrapped.provider)?.usable()?.unwrap(place, wrapped).await?;
         Ok(Arc::new(DataKey::new(wrapped.key_id, key)))
     }
 
@@ -174,7 +227,7 @@ impl Vault {
     /// # Errors
     /// Those of the provider.
     pub async fn current_kek_ref(&self) -> std::result::Result<String, Fault> {
-        Ok(self.first()?.check().await?.kek_ref)
+        Ok(self.first()?.usable()?.check().await?.kek_ref)
     }
 
     /// The provider key that this provider would wrap with; asked also of one whose keys were not checked.
@@ -199,6 +252,11 @@ impl Vault {
         Ok(destroyed)
     }
 
+    /// Keeps a data key that was just made, as if it had been unwrapped.
+    pub fn remember(&self, account: &AccountId, key: &Arc<DataKey>) {
+        self.cache.remember(account, key);
+    }
+
     /// The accounts whose data keys are in memory, with the generations.
     pub fn kept(&self) -> Vec<(AccountId, u32)> {
         self.cache.kept()
@@ -214,18 +272,9 @@ impl Vault {
         self.cache.forget_expired();
     }
 
-    fn primary(&self) -> Result<&Arc<dyn Provider>> {
-        self.first().map_err(refused)
-    }
-
-    fn first(&self) -> std::result::Result<&Arc<dyn Provider>, Fault> {
+    fn first(&self) -> std::result::Result<&Member, Fault> {
         let first = self.members.first();
-        let first = first.ok_or_else(|| Fault::Unavailable("neither key ring nor key service is configured".into()))?;
-        first.usable()
-    }
-
-    fn usable(&self, provider: &str) -> std::result::Result<&Arc<dyn Provider>, Fault> {
-        self.member(provider)?.usable()
+        first.ok_or_else(|| Fault::Unavailable("neither key ring nor key service is configured".into()))
     }
 
     fn member(&self, provider: &str) -> std::result::Result<&Member, Fault> {
@@ -244,14 +293,23 @@ impl Member {
             || Fault::Unavailable(format!("the keys of {} have not been checked yet", self.provider.name()));
         self.is_checked().then_some(&self.provider).ok_or_else(unchecked)
     }
+
+    /// What a caller is told: to come back when the provider may be asked again, where that may help.
+    fn refused(&self, fault: Fault) -> Error {
+        let is_away = matches!(fault, Fault::Unavailable(_));
+        unavailable(fault.cause(), self.provider.wait().filter(|_| is_away).unwrap_or(LONG_WAIT))
+    }
 }
 
+/// Where waiting alone does not help.
 fn refused(fault: Fault) -> Error {
-    unavailable(fault.cause())
+    unavailable(fault.cause(), LONG_WAIT)
 }
 
-fn unavailable(cause: impl Into<String>) -> Error {
-    Error::SecretsUnavailable { cause: cause.into(), retry_after: RETRY_AFTER_SECONDS }
+/// In whole seconds, at least 1, and never so early that it would be refused again.
+fn unavailable(cause: impl Into<String>, wait: Duration) -> Error {
+    let retry_after = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    Error::SecretsUnavailable { cause: cause.into(), retry_after: retry_after.max(1) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What a key service must be able to do, whichever it is.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
@@ -8,6 +10,9 @@ use crate::domain::AccountId;
 
 /// The bytes of a data key. Wiped when dropped.
 pub type KeyBytes = Zeroizing<[u8; 32]>;
+
+/// How long to wait where waiting alone does not help.
+pub(super) const LONG_WAIT: Duration = Duration::from_secs(30);
 
 /// What a wrapped data key is bound to: it unwraps for this account and generation alone.
 #[derive(Clone, Copy)]
@@ -50,6 +55,11 @@ pub trait Provider: Send + Sync + 'static {
     async fn destroy_key_of(&self, _account: &AccountId) -> Result<bool, Fault> {
         Ok(false)
     }
+
+    /// How long to wait before it is asked again, while it is out of order; `None` as far as it is known to work.
+    fn wait(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Why a provider did not do what it was asked. The text is for the operator, free of secrets.
@@ -68,6 +78,15 @@ impl Fault {
     pub fn cause(&self) -> &str {
         match self {
             Self::Unavailable(cause) | Self::Denied(cause) | Self::Corrupt(cause) => cause,
+        }
+    }
+
+    /// The kind of it, for a metric.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Denied(_) => "denied",
+            Self::Corrupt(_) => "corrupt",
         }
     }
 

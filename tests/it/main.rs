@@ -15,6 +15,7 @@ mod dropped;
 mod graphql;
 mod leftover;
 mod model;
+mod outage;
 mod parity;
 mod pooler;
 mod readme;

@@ -107,9 +107,14 @@ impl KeyKeeper {
     async fn first_key(&self, tenant: &TenantStore, state: &AccountState) -> Result<AccountKey> {
         // An account that was shredded had keys before, and no generation comes twice.
         let key_id = if state.revision() == 0 { FIRST_KEY } else { tenant.next_generation().await? };
-        let (_, fresh) = self.vault.create_key(tenant.account(), key_id).await?;
+        let (key, fresh) = self.vault.create_key(tenant.account(), key_id).await?;
+        let fresh = stored(fresh, state.seals());
         // Another request may have been faster: then its key is the account's, and ours is forgotten.
-        tenant.insert_key_if_absent(state, &stored(fresh, state.seals())).await
+        let stored = tenant.insert_key_if_absent(state, &fresh).await?;
+        if stored.wrapped == fresh.wrapped {
+            self.vault.remember(tenant.account(), &key);
+        }
+        Ok(stored)
     }
 
     fn is_due(&self, key: &AccountKey, sealed: i64) -> bool {

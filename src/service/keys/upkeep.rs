@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::KeyKeeper;
+use futures_util::future::join_all;
+
 use super::runs::{Pace, Tally};
+use super::{KeyKeeper, startup};
 use crate::domain::AccountId;
 use crate::error::Result;
 
@@ -29,6 +31,12 @@ impl KeyKeeper {
             }
             tokio::time::sleep(every).await;
         }
+    }
+
+    /// Checks the keys of key services every so often. Never ends.
+    pub async fn follow_services(&self, every: Duration) {
+        let services = self.vault.services();
+        join_all(services.map(|provider| startup::follow_keys(&self.store, &self.vault, provider, every))).await;
     }
 
     async fn drop_if_told(&self, seen: Option<i64>) -> Result<i64> {

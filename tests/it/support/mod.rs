@@ -5,6 +5,7 @@
 mod client;
 mod credentials;
 mod database;
+mod key_service;
 mod process;
 pub mod provider;
 mod rows;
@@ -15,6 +16,7 @@ mod witness;
 pub use client::{Answer, Client};
 pub use credentials::{Credentials, GATEWAY_TOKEN, Mode, PEPPER, make_key};
 pub use database::{TestDatabase, has_row_level_security, has_server};
+pub use key_service::{KeyService, Mood};
 pub use process::{Process, command};
 pub use rows::{account_id, call, open, wrapped};
 pub use wire::{Wire, exchange};
@@ -27,6 +29,7 @@ use std::time::Duration;
 use axum::Router;
 use patchbay::app::App;
 use patchbay::config::{Config, Resolved, Sources};
+use patchbay::vault::Provider;
 use sea_orm::Database;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +49,7 @@ pub struct World {
 pub struct Builder {
     settings: Vec<(String, String)>,
     has_keys: bool,
+    key_services: Vec<Arc<dyn Provider>>,
 }
 
 impl World {
@@ -60,7 +64,7 @@ impl World {
     }
 
     pub fn builder() -> Builder {
-        Builder { settings: Vec::new(), has_keys: true }
+        Builder { settings: Vec::new(), has_keys: true, key_services: Vec::new() }
     }
 
     /// A client that names this account, and may act for it alone where that has to be proven.
@@ -128,6 +132,12 @@ impl Builder {
         self
     }
 
+    /// Data keys are wrapped by this service; the key ring is there beside it.
+    pub fn key_service(mut self, service: &Arc<KeyService>) -> Self {
+        self.key_services.push(service.clone());
+        self
+    }
+
     pub async fn start(self) -> World {
         let folder = new_folder();
         let database = TestDatabase::create(&folder).await;
@@ -172,7 +182,8 @@ impl Builder {
         let flags = settings.into_iter().map(|(key, value)| (key, "test".to_owned(), value)).collect();
         let resolved = Resolved::read(&Sources { flags, ..Sources::default() }).expect("settings");
         let witness = Witness::default();
-        let app = App::prepare(Config::from(&resolved), Some(witness.observer())).await.expect("prepared");
+        let config = Config::from(&resolved);
+        let app = App::prepare_with(config, Some(witness.observer()), self.key_services).await.expect("prepared");
         let credentials = Arc::new(Credentials::new(mode, app.clone()));
         World { app, folder, database, credentials, witness }
     }
