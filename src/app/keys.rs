@@ -4,25 +4,50 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::make_folder_of;
-use crate::config::Config;
-use crate::vault::{Keyring, Local, Provider, Vault};
+use crate::config::{Config, KeysSection};
+use crate::vault::{Keyring, LOCAL, Local, Provider, TRANSIT, Transit, Vault};
 
 /// A vault over every provider that is configured, the one that wraps first.
 ///
 /// # Errors
 /// A sentence for the operator when what is configured cannot be used.
 pub(crate) fn vault(config: &Config) -> Result<Vault, String> {
+    let keys = &config.keys;
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     if let Some(ring) = keyring(config)? {
         providers.push(Arc::new(Local::new(ring)));
     }
+    if let Some(settings) = &keys.transit {
+        providers.push(Arc::new(Transit::new(settings)?));
+    }
+    if let Some(first) = &keys.provider {
+        let at = providers.iter().position(|provider| provider.name() == first);
+        let at = at.ok_or_else(|| format!("keys.provider is {first}, which is not configured: {}", needs(first)))?;
+        providers[..=at].rotate_right(1);
+    }
     if providers.is_empty() {
         tracing::warn!("no key ring is configured: secrets cannot be stored until PATCHBAY_KEYRING_FILE names one");
     }
-    Ok(Vault::new(providers, config.keys.cache))
+    Ok(Vault::new(providers, keys.cache))
 }
 
-/// The key ring in force; made on the very first run with the embedded database, and never otherwise.
+/// The setting that a provider cannot do without.
+fn needs(provider: &str) -> &'static str {
+    match provider {
+        TRANSIT => "set keys.transit_url",
+        _ => "point PATCHBAY_KEYRING_FILE at a key ring",
+    }
+}
+
+/// Whether a key ring is to wrap, as far as the settings tell.
+fn is_local(keys: &KeysSection) -> bool {
+    match &keys.provider {
+        Some(provider) => provider == LOCAL,
+        None => keys.transit.is_none(),
+    }
+}
+
+/// The key ring in force; made on the very first run with the embedded database and no key service, and never otherwise.
 pub(crate) fn keyring(config: &Config) -> Result<Option<Keyring>, String> {
     if !config.keys.keyring.is_empty() {
         return Keyring::parse(&config.keys.keyring).map(Some).map_err(|e| format!("keys.keyring: {e}"));
@@ -36,8 +61,8 @@ pub(crate) fn keyring(config: &Config) -> Result<Option<Keyring>, String> {
     // run at the same moment can then never be taken for a database whose key ring is gone.
     let has_database = database.exists();
     if !path.exists() {
-        if has_database {
-            // Secrets may have been sealed with a key that is gone: a new one would only hide that.
+        // Secrets may have been sealed with a key that is gone: a new one would only hide that.
+        if has_database || !is_local(&config.keys) {
             return Ok(None);
         }
         create_keyring(&path)?;

@@ -11,6 +11,7 @@ mod keyring;
 mod local;
 pub mod private_file;
 mod provider;
+mod transit;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,7 @@ pub use envelope::{Malformed, SecretPlace};
 pub use keyring::{KeyState, Keyring, KeyringError};
 pub use local::{LOCAL, Local};
 pub use provider::{Fault, KeyBytes, KeyPlace, Provider};
+pub use transit::{TRANSIT, Transit, TransitSettings};
 
 use crate::domain::AccountId;
 use crate::error::{Error, Result};
