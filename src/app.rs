@@ -52,7 +52,7 @@ impl App {
         let gate = config.auth.gate()?;
         let tokens = config.auth.tokens()?;
         let metrics = Arc::new(Metrics::default());
-        let vault = keys::vault(&config, key_services, metrics.vault_observer())?;
+        let vault = keys::vault(&config, key_services, metrics.vault_observer()).await?;
         let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
         let keys = KeyKeeper::new(store.clone(), vault, config.keys.policy);
         let pepper = pepper::pepper(&config, &store, config.auth.api_key).await?;
@@ -202,7 +202,7 @@ pub async fn open_api_keys(config: &Config, to_make: bool) -> Result<(Store, Api
 /// A sentence for the operator.
 pub async fn open_keys(config: &Config) -> Result<(Store, KeyKeeper), String> {
     let store = open_existing(config).await?;
-    let keys = KeyKeeper::new(store.clone(), keys::vault(config, Vec::new(), Arc::new(|_| {}))?, config.keys.policy);
+    let keys = KeyKeeper::new(store.clone(), keys::vault(config, Vec::new(), Arc::new(|_| {})).await?, config.keys.policy);
     Ok((store, keys))
 }
 

@@ -1,8 +1,8 @@
 //! Patchbay: the integrations backend of a multi-tenant platform.
 //!
 //! The floors, from the top: `cli`, `app`, `server`, `telemetry`, `web` · `rest` and `graphql` (blind to each other) ·
-//! `edge` · `service` · `vault`, `store`, `tokens` (blind to each other) and `catalog` · `domain`, `error`. A module names only what
-//! lies below it; `ARCHITECTURE.md` has the map.
+//! `edge` · `service` · `vault`, `store`, `tokens` (blind to each other) and `catalog` · `domain`, `error`, `outbound`.
+//! A module names only what lies below it; `ARCHITECTURE.md` has the map.
 
 pub mod app;
 pub mod catalog;
@@ -12,6 +12,7 @@ pub mod domain;
 pub mod edge;
 pub mod error;
 pub mod graphql;
+pub mod outbound;
 pub mod rest;
 pub mod server;
 pub mod service;

@@ -4,31 +4,74 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::make_folder_of;
-use crate::config::Config;
-use crate::vault::{Guarded, Keyring, Local, Provider, Vault, VaultObserver};
+use crate::config::{Config, KeysSection};
+use crate::vault::{Guarded, Keyring, LOCAL, Local, Provider, TRANSIT, Transit, Vault, VaultObserver};
 
-/// A vault over every provider that is configured, the one that wraps first: these key services, then the key ring.
+/// A vault over every provider that is configured, and over these key services, which wrap before any other.
 ///
 /// # Errors
 /// A sentence for the operator when what is configured cannot be used.
-pub(crate) fn vault(
+pub(crate) async fn vault(
     config: &Config,
     key_services: Vec<Arc<dyn Provider>>,
     observer: VaultObserver,
 ) -> Result<Vault, String> {
-    let guarded =
-        |service| -> Arc<dyn Provider> { Arc::new(Guarded::new(service, config.keys.timeout, observer.clone())) };
+    let keys = &config.keys;
+    let guarded = |service| -> Arc<dyn Provider> { Arc::new(Guarded::new(service, keys.timeout, observer.clone())) };
     let mut providers: Vec<_> = key_services.into_iter().map(guarded).collect();
     if let Some(ring) = keyring(config)? {
         providers.push(Arc::new(Local::new(ring)));
     }
+    if let Some(settings) = &keys.transit {
+        providers.push(guarded(Arc::new(Transit::new(settings)?)));
+    }
+    providers.extend(aws_kms(config).await?.map(guarded));
+    if let Some(first) = &keys.provider {
+        let at = providers.iter().position(|provider| provider.name() == first);
+        let at = at.ok_or_else(|| format!("keys.provider is {first}, which is not configured: {}", needs(first)))?;
+        providers[..=at].rotate_right(1);
+    }
     if providers.is_empty() {
         tracing::warn!("no key ring is configured: secrets cannot be stored until PATCHBAY_KEYRING_FILE names one");
     }
-    Ok(Vault::new(providers, config.keys.cache).observed_by(observer))
+    Ok(Vault::new(providers, keys.cache).observed_by(observer))
 }
 
-/// The key ring in force; made on the very first run with the embedded database, and never otherwise.
+/// The key in AWS KMS, if one is configured. Nobody is asked yet.
+#[cfg(feature = "aws-kms")]
+async fn aws_kms(config: &Config) -> Result<Option<Arc<dyn Provider>>, String> {
+    use crate::vault::{AwsKms, sdk_config};
+    let Some(kms) = config.keys.kms.clone() else { return Ok(None) };
+    let sdk = sdk_config(&kms.key_id, kms.region, kms.endpoint_url).await?;
+    Ok(Some(Arc::new(AwsKms::new(&sdk, kms.key_id))))
+}
+
+#[cfg(not(feature = "aws-kms"))]
+async fn aws_kms(config: &Config) -> Result<Option<Arc<dyn Provider>>, String> {
+    match &config.keys.kms {
+        None => Ok(None),
+        Some(_) => Err("keys.kms_key_id: this build has no aws-kms: build with --features aws-kms".into()),
+    }
+}
+
+/// The setting that a provider cannot do without.
+fn needs(provider: &str) -> &'static str {
+    match provider {
+        TRANSIT => "set keys.transit_url",
+        "aws-kms" => "set keys.kms_key_id",
+        _ => "point PATCHBAY_KEYRING_FILE at a key ring",
+    }
+}
+
+/// Whether a key ring is to wrap, as far as the settings tell.
+fn is_local(keys: &KeysSection) -> bool {
+    match &keys.provider {
+        Some(provider) => provider == LOCAL,
+        None => keys.transit.is_none() && keys.kms.is_none(),
+    }
+}
+
+/// The key ring in force; made on the very first run with the embedded database and no key service, and never otherwise.
 pub(crate) fn keyring(config: &Config) -> Result<Option<Keyring>, String> {
     if !config.keys.keyring.is_empty() {
         return Keyring::parse(&config.keys.keyring).map(Some).map_err(|e| format!("keys.keyring: {e}"));
@@ -42,8 +85,8 @@ pub(crate) fn keyring(config: &Config) -> Result<Option<Keyring>, String> {
     // run at the same moment can then never be taken for a database whose key ring is gone.
     let has_database = database.exists();
     if !path.exists() {
-        if has_database {
-            // Secrets may have been sealed with a key that is gone: a new one would only hide that.
+        // Secrets may have been sealed with a key that is gone: a new one would only hide that.
+        if has_database || !is_local(&config.keys) {
             return Ok(None);
         }
         create_keyring(&path)?;

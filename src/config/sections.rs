@@ -10,7 +10,7 @@ use crate::domain::limits::{InstallLimits, RequestLimits, Window};
 use crate::graphql::DocumentLimits;
 use crate::service::{KeyPolicy, ServiceSettings};
 use crate::store::{StoreSettings, Target};
-use crate::vault::CacheSettings;
+use crate::vault::{CacheSettings, TransitSettings};
 
 /// SQLite readers beyond this only contend for two cores' worth of work.
 const SQLITE_READERS: u32 = 4;
@@ -24,7 +24,7 @@ pub struct Config {
     pub auth: AuthSection,
     /// The database.
     pub database: StoreSettings,
-    /// Where the key ring is.
+    /// Who holds the provider keys.
     pub keys: KeysSection,
     /// Sizes of an install, subscriptions.
     pub services: ServiceSettings,
@@ -75,13 +75,17 @@ pub struct ServerSection {
     pub graphiql: bool,
 }
 
-/// Where the key ring is.
+/// Who holds the provider keys.
 #[derive(Clone)]
 pub struct KeysSection {
-    /// A file.
+    /// The provider that wraps, by its name; `None` to leave it to what is configured.
+    pub provider: Option<String>,
+    /// The key ring's file.
     pub keyring_file: Option<PathBuf>,
-    /// The document itself; empty when not given.
+    /// The key ring itself; empty when not given.
     pub keyring: String,
+    /// A transit engine.
+    pub transit: Option<TransitSettings>,
     /// Unwrapped data keys in memory.
     pub cache: CacheSettings,
     /// When a data key is due.
@@ -163,8 +167,10 @@ impl From<&Resolved> for Config {
             database: database(resolved, &data_dir),
             server,
             keys: KeysSection {
+                provider: Some(resolved.text("keys.provider").to_owned()).filter(|name| name != "auto"),
                 keyring_file: resolved.path("keys.keyring_file"),
                 keyring: resolved.text("keys.keyring").to_owned(),
+                transit: transit(resolved),
                 cache: CacheSettings { entries: size("keys.cache_entries"), ttl: millis("keys.cache_ttl_ms") },
                 policy: KeyPolicy {
                     max_age: days("keys.data_key_max_age_days"),
@@ -202,6 +208,21 @@ impl From<&Resolved> for Config {
             },
         }
     }
+}
+
+fn transit(resolved: &Resolved) -> Option<TransitSettings> {
+    let text = |key: &str| resolved.text(key).to_owned();
+    let url = Some(text("keys.transit_url")).filter(|url| !url.is_empty())?;
+    Some(TransitSettings {
+        url,
+        mount: text("keys.transit_mount"),
+        key: text("keys.transit_key"),
+        token: text("keys.transit_token").into(),
+        token_file: resolved.path("keys.transit_token_file"),
+        namespace: text("keys.transit_namespace"),
+        ca_file: resolved.path("keys.transit_ca_file"),
+        key_per_account: resolved.switch("keys.transit_key_per_account"),
+    })
 }
 
 fn request_limits(resolved: &Resolved, auth: &AuthSection) -> Option<RequestLimits> {

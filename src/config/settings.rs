@@ -225,6 +225,12 @@ pub const SETTINGS: &[Setting] = &[
         "8388608",
         "Memory for the rows of the accounts asked for most, about; what others change is seen at once. 0 keeps none.",
     ),
+    setting(
+        "keys.provider",
+        Kind::Choice(&["auto", "local", "transit"]),
+        "auto",
+        "Who wraps new data keys; others that are configured still unwrap theirs. auto: the key ring where there is one, else the key service. local: the key ring.",
+    ),
     named(
         "PATCHBAY_KEYRING_FILE",
         setting(
@@ -237,6 +243,45 @@ pub const SETTINGS: &[Setting] = &[
     named(
         "PATCHBAY_KEYRING",
         setting("keys.keyring", Kind::Secret, "", "The key ring itself as JSON, instead of a file."),
+    ),
+    setting(
+        "keys.transit_url",
+        Kind::Text,
+        "",
+        "An OpenBao or Vault whose transit engine wraps data keys, for instance https://bao.example.com:8200.",
+    ),
+    setting("keys.transit_mount", Kind::Text, "transit", "Where the transit engine is mounted."),
+    setting(
+        "keys.transit_key",
+        Kind::Text,
+        "patchbay",
+        "The key there: aes256-gcm96, derived. It is never made by Patchbay.",
+    ),
+    named(
+        "PATCHBAY_TRANSIT_TOKEN_FILE",
+        setting(
+            "keys.transit_token_file",
+            Kind::Path,
+            "",
+            "Holds the token for the key service, and is read anew for each call: an agent beside Patchbay can keep it fresh.",
+        ),
+    ),
+    named(
+        "PATCHBAY_TRANSIT_TOKEN",
+        setting("keys.transit_token", Kind::Secret, "", "The token itself, instead of a file. Nobody renews it."),
+    ),
+    setting("keys.transit_namespace", Kind::Text, "", "Namespace of the transit engine. Empty for none."),
+    setting(
+        "keys.transit_ca_file",
+        Kind::Path,
+        "",
+        "Certificates (PEM) to know the key service by. Empty: the public authorities.",
+    ),
+    setting(
+        "keys.transit_key_per_account",
+        Kind::Switch,
+        "false",
+        "Wrap each account's data keys with a key of its own, made at the first need, so that it can be destroyed with the account.",
     ),
     number(
         "keys.cache_entries",

@@ -1,7 +1,6 @@
 //! What the operator says of each identity provider.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use hyper::Uri;
@@ -9,6 +8,7 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::domain::{Scope, Scopes};
+use crate::outbound;
 
 /// The longest `iss`, in bytes; it is part of the actor's id.
 const LONGEST_ISSUER: usize = 255;
@@ -173,17 +173,9 @@ impl IssuerSettings {
 
 /// A URL to fetch from: encrypted, unless it never leaves this machine.
 pub(super) fn url(text: &str) -> Result<Uri, String> {
-    let uri: Uri = text.parse().map_err(|_| "must be a URL such as https://id.example.com")?;
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_loopback = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    match uri.scheme_str() {
-        _ if host.is_empty() || uri.authority().is_some_and(|authority| authority.as_str().contains('@')) => {
-            Err("must be a URL with a host and no user name".into())
-        }
-        Some("https") => Ok(uri),
-        Some("http") if is_loopback => Ok(uri),
-        _ => Err("must start with https:// (http:// only for this machine itself)".into()),
-    }
+    let uri = outbound::service_url(text)?;
+    let refusal = "must start with https:// (http:// only for this machine itself)";
+    if outbound::is_exposed(&uri) { Err(refusal.into()) } else { Ok(uri) }
 }
 
 #[cfg(test)]

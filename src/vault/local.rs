@@ -4,13 +4,11 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use super::keyring::{self, CHECK_PURPOSE, Keyring};
-use super::provider::{Fault, KeyBytes, KeyPlace, Provider};
+use super::provider::{CHECK_TEXT, Fault, KeyBytes, KeyPlace, Provider};
 use super::{KeyCheck, WrappedKey, envelope};
 
 /// The name of the provider.
 pub const LOCAL: &str = "local";
-const DEK_PURPOSE: &[u8] = b"patchbay.dek.v1";
-const CHECK_TEXT: &[u8] = b"patchbay key check";
 
 /// Provider keys in this process.
 pub struct Local {
@@ -38,7 +36,7 @@ impl Provider for Local {
 
     async fn wrap(&self, place: KeyPlace<'_>, key: &KeyBytes) -> Result<WrappedKey, Fault> {
         let (id, kek) = self.primary()?;
-        let bytes = envelope::seal(id, kek, &context(place), key.as_slice());
+        let bytes = envelope::seal(id, kek, &place.context(), key.as_slice());
         let bytes = bytes.map_err(|refusal| Fault::Unavailable(refusal.to_string()))?;
         Ok(WrappedKey { key_id: place.key_id, provider: LOCAL.into(), kek_ref: kek_ref(id), bytes })
     }
@@ -48,7 +46,7 @@ impl Provider for Local {
         let id = envelope::key_id(&wrapped.bytes).map_err(refused)?;
         let kek = self.ring.key(id);
         let kek = kek.ok_or_else(|| Fault::Corrupt(format!("key {} is not in the key ring", kek_ref(id))))?;
-        let plain = envelope::open(id, kek, &context(place), &wrapped.bytes).map_err(refused)?;
+        let plain = envelope::open(id, kek, &place.context(), &wrapped.bytes).map_err(refused)?;
         let key = plain.as_slice().try_into().map_err(|_| Fault::Corrupt("not 32 bytes".into()))?;
         Ok(Zeroizing::new(key))
     }
@@ -82,10 +80,6 @@ impl Provider for Local {
 
 fn kek_ref(id: u32) -> String {
     format!("{LOCAL}:{id}")
-}
-
-fn context(place: KeyPlace<'_>) -> Vec<u8> {
-    envelope::context(&[DEK_PURPOSE, place.account.as_str().as_bytes(), &place.key_id.to_be_bytes()])
 }
 
 fn check_context(id: u32) -> Vec<u8> {

@@ -15,6 +15,7 @@ mod local;
 mod observer;
 pub mod private_file;
 mod provider;
+mod transit;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +29,7 @@ pub use keyring::{KeyState, Keyring, KeyringError};
 pub use local::{LOCAL, Local};
 pub use observer::{Observed, VaultObserver};
 pub use provider::{Fault, KeyBytes, KeyPlace, Provider};
+pub use transit::{TRANSIT, Transit, TransitSettings};
 
 use crate::domain::AccountId;
 use crate::error::{Error, Result};

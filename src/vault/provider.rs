@@ -5,8 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
-use super::{KeyCheck, WrappedKey};
+use super::{KeyCheck, WrappedKey, envelope};
 use crate::domain::AccountId;
+
+/// The known text that key checks seal.
+pub(super) const CHECK_TEXT: &[u8] = b"patchbay key check";
+const DEK_PURPOSE: &[u8] = b"patchbay.dek.v1";
 
 /// The bytes of a data key. Wiped when dropped.
 pub type KeyBytes = Zeroizing<[u8; 32]>;
@@ -21,6 +25,13 @@ pub struct KeyPlace<'a> {
     pub account: &'a AccountId,
     /// The generation within the account, from 1.
     pub key_id: u32,
+}
+
+impl KeyPlace<'_> {
+    /// The place as bytes that a wrapped key can be bound to.
+    pub(super) fn context(&self) -> Vec<u8> {
+        envelope::context(&[DEK_PURPOSE, self.account.as_str().as_bytes(), &self.key_id.to_be_bytes()])
+    }
 }
 
 /// Holds provider keys, which it never hands out, and wraps data keys with them.

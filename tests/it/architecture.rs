@@ -16,15 +16,17 @@ const WEB: [&str; 4] = ["axum", "tower", "tower_http", "utoipa"];
 const HTTP: [&str; 2] = ["hyper", "http_body_util"];
 const GRAPHQL: [&str; 2] = ["async_graphql", "async_graphql_axum"];
 const CIPHER: [&str; 1] = ["aes_gcm"];
-const IDENTITY: [&str; 5] = ["jsonwebtoken", "ring", "rustls", "hyper_rustls", "hyper_util"];
+const IDENTITY: [&str; 2] = ["jsonwebtoken", "ring"];
+const OUTBOUND: [&str; 3] = ["rustls", "hyper_rustls", "hyper_util"];
 
 fn floors() -> Vec<Floor> {
     vec![
         Floor { module: "domain", may_name: &["error"], never: &["serde", "jsonschema", "tokio"] },
         Floor { module: "error", may_name: &["domain"], never: &["serde", "serde_json", "tokio"] },
-        Floor { module: "vault", may_name: &["domain", "error"], never: &["jsonschema"] },
+        Floor { module: "outbound", may_name: &[], never: &["serde", "serde_json", "tokio"] },
+        Floor { module: "vault", may_name: &["domain", "error", "outbound"], never: &["jsonschema"] },
         Floor { module: "store", may_name: &["domain", "error"], never: &["jsonschema"] },
-        Floor { module: "tokens", may_name: &["domain", "error"], never: &["jsonschema"] },
+        Floor { module: "tokens", may_name: &["domain", "error", "outbound"], never: &["jsonschema"] },
         Floor { module: "catalog", may_name: &["domain", "error"], never: &[] },
         Floor { module: "service", may_name: &["domain", "error", "vault", "store", "tokens", "catalog"], never: &[] },
         Floor { module: "edge", may_name: &["domain", "error", "service"], never: &["utoipa"] },
@@ -42,7 +44,7 @@ fn heavy(module: &str) -> Vec<&'static str> {
     if !matches!(module, "rest" | "graphql" | "edge") {
         never.extend(WEB);
     }
-    if !matches!(module, "rest" | "graphql" | "edge" | "tokens") {
+    if !matches!(module, "rest" | "graphql" | "edge" | "tokens" | "vault" | "outbound") {
         never.extend(HTTP);
     }
     if module != "graphql" {
@@ -53,6 +55,9 @@ fn heavy(module: &str) -> Vec<&'static str> {
     }
     if module != "tokens" {
         never.extend(IDENTITY);
+    }
+    if module != "outbound" {
+        never.extend(OUTBOUND);
     }
     never
 }

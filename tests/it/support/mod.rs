@@ -10,6 +10,7 @@ mod process;
 pub mod provider;
 mod rows;
 pub mod signer;
+pub mod transit;
 mod wire;
 mod witness;
 

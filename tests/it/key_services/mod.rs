@@ -1,0 +1,43 @@
+//! Key services that hold the provider keys: one in process that fails as it is told, and the real one.
+
+mod bao;
+mod openbao;
+mod transit;
+
+use patchbay::domain::AccountId;
+use patchbay::vault::{CacheSettings, KeyBytes, KeyPlace, TransitSettings, Vault, WrappedKey};
+
+use crate::support::account_id;
+
+const INSTALL: &str = "/api/v1/integrations/stripe/install";
+const UNAVAILABLE: &str = "Secret encryption service unavailable";
+
+/// No data key is kept, so that each is asked for.
+const NO_CACHE: CacheSettings = CacheSettings { entries: 0, ttl: std::time::Duration::ZERO };
+
+/// The transit engine at this URL, with its key `patchbay`.
+fn settings_for(url: &str, token: &str) -> TransitSettings {
+    TransitSettings {
+        url: url.to_owned(),
+        mount: "transit".into(),
+        key: "patchbay".into(),
+        token: token.to_owned().into(),
+        token_file: None,
+        namespace: String::new(),
+        ca_file: None,
+        key_per_account: false,
+    }
+}
+
+fn data_key() -> KeyBytes {
+    [7; 32].into()
+}
+
+fn place(account: &AccountId, key_id: u32) -> KeyPlace<'_> {
+    KeyPlace { account, key_id }
+}
+
+/// Whether the vault gives the data key out.
+async fn opens(vault: &Vault, account: &str, wrapped: &WrappedKey) -> bool {
+    vault.data_key(&account_id(account), wrapped).await.is_ok()
+}
