@@ -39,7 +39,7 @@ impl App {
         let gate = config.auth.gate()?;
         let tokens = config.auth.tokens()?;
         let metrics = Arc::new(Metrics::default());
-        let vault = keys::vault(&config)?;
+        let vault = keys::vault(&config).await?;
         let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
         let pepper = pepper::pepper(&config, &store, config.auth.api_key).await?;
         let api_keys = ApiKeys::start(&store, pepper, config.auth.api_key).await?;

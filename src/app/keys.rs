@@ -11,15 +11,33 @@ use crate::vault::{Keyring, Local, Provider, Vault};
 ///
 /// # Errors
 /// A sentence for the operator when what is configured cannot be used.
-pub(crate) fn vault(config: &Config) -> Result<Vault, String> {
+pub(crate) async fn vault(config: &Config) -> Result<Vault, String> {
     let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
     if let Some(ring) = keyring(config)? {
         providers.push(Arc::new(Local::new(ring)));
     }
+    providers.extend(aws_kms(config).await?);
     if providers.is_empty() {
         tracing::warn!("no key ring is configured: secrets cannot be stored until PATCHBAY_KEYRING_FILE names one");
     }
     Ok(Vault::new(providers, config.keys.cache))
+}
+
+/// The key in AWS KMS, if one is configured. Nobody is asked yet.
+#[cfg(feature = "aws-kms")]
+async fn aws_kms(config: &Config) -> Result<Option<Arc<dyn Provider>>, String> {
+    use crate::vault::{AwsKms, sdk_config};
+    let Some(kms) = config.keys.kms.clone() else { return Ok(None) };
+    let sdk = sdk_config(&kms.key_id, kms.region, kms.endpoint_url).await?;
+    Ok(Some(Arc::new(AwsKms::new(&sdk, kms.key_id))))
+}
+
+#[cfg(not(feature = "aws-kms"))]
+async fn aws_kms(config: &Config) -> Result<Option<Arc<dyn Provider>>, String> {
+    match &config.keys.kms {
+        None => Ok(None),
+        Some(_) => Err("keys.kms_key_id: this build has no aws-kms: build with --features aws-kms".into()),
+    }
 }
 
 /// The key ring in force; made on the very first run with the embedded database, and never otherwise.
@@ -36,7 +54,7 @@ pub(crate) fn keyring(config: &Config) -> Result<Option<Keyring>, String> {
     // run at the same moment can then never be taken for a database whose key ring is gone.
     let has_database = database.exists();
     if !path.exists() {
-        if has_database {
+        if has_database || config.keys.kms.is_some() {
             // Secrets may have been sealed with a key that is gone: a new one would only hide that.
             return Ok(None);
         }

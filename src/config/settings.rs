@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use ipnet::IpNet;
 
 use crate::domain::Scope;
-use crate::tokens::issuers;
+use crate::tokens::{issuers, url};
 
 /// What a value may be.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,8 @@ pub enum Kind {
     Path,
     /// Any text.
     Text,
+    /// Where another service is: encrypted, unless on this machine; or nothing.
+    Url,
     /// Host names without ports, separated by commas; `*` alone for any; or nothing.
     Hosts,
     /// Origins as browsers send them, separated by commas; or nothing.
@@ -245,6 +247,24 @@ pub const SETTINGS: &[Setting] = &[
         "10000",
         "Most accounts whose data keys are kept in memory, unwrapped; 0 keeps none.",
     ),
+    setting(
+        "keys.kms_key_id",
+        Kind::Text,
+        "",
+        "Key in AWS KMS that wraps data keys: id, ARN or alias. Needs a build with the feature aws-kms; credentials as for every AWS tool.",
+    ),
+    setting(
+        "keys.kms_region",
+        Kind::Text,
+        "",
+        "Region of that key. Empty: that of its ARN, else AWS_REGION or the profile's.",
+    ),
+    setting(
+        "keys.kms_endpoint_url",
+        Kind::Url,
+        "",
+        "Where KMS is, such as a VPC endpoint. Empty: where the region has it.",
+    ),
     number("keys.cache_ttl_ms", 0, 3_600_000, "300000", "How long an unwrapped data key is kept in memory."),
     setting(
         "secrets.read_back",
@@ -376,6 +396,7 @@ impl Setting {
                 Some(format!("{}; several with commas between", words.join(", ")))
             }
             Kind::Networks => Some("networks such as 10.1.0.0/16, with commas between".into()),
+            Kind::Url => Some("a URL that starts with https:// (http:// only for this machine itself)".into()),
             Kind::Issuers => Some("tables [[auth.issuers]], elsewhere a JSON list".into()),
             Kind::Path | Kind::Text | Kind::Secret => None,
         }
@@ -400,6 +421,7 @@ impl Setting {
             Kind::Words(words) => items(text).next().is_some() && items(text).all(|word| words.contains(&word)),
             Kind::Scopes => items(text).all(|word| Scope::parse(word).is_some()),
             Kind::Networks => items(text).all(|word| network(word).is_some()),
+            Kind::Url => text.is_empty() || url(text).is_ok(),
             Kind::Path | Kind::Text | Kind::Secret => true,
         };
         if fits { Ok(()) } else { Err(format!("allowed: {}", self.range().unwrap_or_default())) }

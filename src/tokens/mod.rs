@@ -19,6 +19,7 @@ use futures_util::future::join_all;
 use jsonwebtoken::{Header, Validation, dangerous, decode, decode_header};
 use serde::Deserialize;
 
+pub(crate) use settings::url;
 pub use settings::{IssuerSettings, issuers};
 
 use crate::domain::Principal;

@@ -172,7 +172,7 @@ impl IssuerSettings {
 }
 
 /// A URL to fetch from: encrypted, unless it never leaves this machine.
-pub(super) fn url(text: &str) -> Result<Uri, String> {
+pub(crate) fn url(text: &str) -> Result<Uri, String> {
     let uri: Uri = text.parse().map_err(|_| "must be a URL such as https://id.example.com")?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_loopback = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
