@@ -202,7 +202,8 @@ pub async fn open_api_keys(config: &Config, to_make: bool) -> Result<(Store, Api
 /// A sentence for the operator.
 pub async fn open_keys(config: &Config) -> Result<(Store, KeyKeeper), String> {
     let store = open_existing(config).await?;
-    let keys = KeyKeeper::new(store.clone(), keys::vault(config, Vec::new(), Arc::new(|_| {})).await?, config.keys.policy);
+    let keys =
+        KeyKeeper::new(store.clone(), keys::vault(config, Vec::new(), Arc::new(|_| {})).await?, config.keys.policy);
     Ok((store, keys))
 }
 

@@ -94,6 +94,19 @@ pub struct KeysSection {
     pub timeout: Duration,
     /// How often the keys of a key service are checked.
     pub probe: Duration,
+    /// The key in AWS KMS; `None` when KMS is not used.
+    pub kms: Option<KmsSection>,
+}
+
+/// A key in AWS KMS. A build without the feature `aws-kms` refuses it.
+#[derive(Clone)]
+pub struct KmsSection {
+    /// Id, ARN or alias.
+    pub key_id: String,
+    /// Where the key is, when its ARN does not say it.
+    pub region: Option<String>,
+    /// Where KMS is, when not where the region has it.
+    pub endpoint_url: Option<String>,
 }
 
 /// Logs.
@@ -178,6 +191,7 @@ impl From<&Resolved> for Config {
                 },
                 timeout: millis("keys.timeout_ms"),
                 probe: millis("keys.probe_ms"),
+                kms: kms(resolved),
             },
             services: ServiceSettings {
                 read_back: resolved.switch("secrets.read_back"),
@@ -234,6 +248,15 @@ fn request_limits(resolved: &Resolved, auth: &AuthSection) -> Option<RequestLimi
     is_on.then(|| RequestLimits {
         per_window: Window::ALL.map(|window| limit(&format!("limits.requests_per_{}", window.as_str()))),
         in_flight: limit("limits.requests_in_flight"),
+    })
+}
+
+fn kms(resolved: &Resolved) -> Option<KmsSection> {
+    let given = |key: &str| Some(resolved.text(key).to_owned()).filter(|text| !text.is_empty());
+    Some(KmsSection {
+        key_id: given("keys.kms_key_id")?,
+        region: given("keys.kms_region"),
+        endpoint_url: given("keys.kms_endpoint_url"),
     })
 }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use ipnet::IpNet;
 
 use crate::domain::Scope;
+use crate::outbound;
 use crate::tokens::issuers;
 
 /// What a value may be.
@@ -27,6 +28,8 @@ pub enum Kind {
     Path,
     /// Any text.
     Text,
+    /// Where another service is: encrypted, unless on this machine; or nothing.
+    Url,
     /// Host names without ports, separated by commas; `*` alone for any; or nothing.
     Hosts,
     /// Origins as browsers send them, separated by commas; or nothing.
@@ -290,6 +293,24 @@ pub const SETTINGS: &[Setting] = &[
         "10000",
         "Most accounts whose data keys are kept in memory, unwrapped; 0 keeps none.",
     ),
+    setting(
+        "keys.kms_key_id",
+        Kind::Text,
+        "",
+        "Key in AWS KMS that wraps data keys: id, ARN or alias. Needs a build with the feature aws-kms; credentials as for every AWS tool.",
+    ),
+    setting(
+        "keys.kms_region",
+        Kind::Text,
+        "",
+        "Region of that key. Empty: that of its ARN, else AWS_REGION or the profile's.",
+    ),
+    setting(
+        "keys.kms_endpoint_url",
+        Kind::Url,
+        "",
+        "Where KMS is, such as a VPC endpoint. Empty: where the region has it.",
+    ),
     number("keys.cache_ttl_ms", 0, 3_600_000, "300000", "How long an unwrapped data key is kept in memory."),
     number(
         "keys.data_key_max_age_days",
@@ -449,6 +470,7 @@ impl Setting {
                 Some(format!("{}; several with commas between", words.join(", ")))
             }
             Kind::Networks => Some("networks such as 10.1.0.0/16, with commas between".into()),
+            Kind::Url => Some("a URL that starts with https:// (http:// only for this machine itself)".into()),
             Kind::Issuers => Some("tables [[auth.issuers]], elsewhere a JSON list".into()),
             Kind::Path | Kind::Text | Kind::Secret => None,
         }
@@ -473,6 +495,7 @@ impl Setting {
             Kind::Words(words) => items(text).next().is_some() && items(text).all(|word| words.contains(&word)),
             Kind::Scopes => items(text).all(|word| Scope::parse(word).is_some()),
             Kind::Networks => items(text).all(|word| network(word).is_some()),
+            Kind::Url => text.is_empty() || outbound::service_url(text).is_ok_and(|url| !outbound::is_exposed(&url)),
             Kind::Path | Kind::Text | Kind::Secret => true,
         };
         if fits { Ok(()) } else { Err(format!("allowed: {}", self.range().unwrap_or_default())) }

@@ -4,6 +4,8 @@
 //! `docs/vault.md` for the bytes. There is no plaintext mode and no fallback: without a usable key, sealing fails, and what
 //! one provider wrapped is never tried with another.
 
+#[cfg(feature = "aws-kms")]
+mod aws_kms;
 mod breaker;
 mod cache;
 mod data_key;
@@ -21,6 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+#[cfg(feature = "aws-kms")]
+pub use aws_kms::{AWS_KMS, AwsKms, sdk_config};
 pub use cache::CacheSettings;
 pub use data_key::{DataKey, WrappedKey};
 pub use envelope::{Malformed, SecretPlace};

@@ -16,6 +16,7 @@ const WEB: [&str; 4] = ["axum", "tower", "tower_http", "utoipa"];
 const HTTP: [&str; 2] = ["hyper", "http_body_util"];
 const GRAPHQL: [&str; 2] = ["async_graphql", "async_graphql_axum"];
 const CIPHER: [&str; 1] = ["aes_gcm"];
+const AWS: [&str; 4] = ["aws_config", "aws_credential_types", "aws_sdk_kms", "aws_smithy_http_client"];
 const IDENTITY: [&str; 2] = ["jsonwebtoken", "ring"];
 const OUTBOUND: [&str; 3] = ["rustls", "hyper_rustls", "hyper_util"];
 
@@ -52,6 +53,7 @@ fn heavy(module: &str) -> Vec<&'static str> {
     }
     if module != "vault" {
         never.extend(CIPHER);
+        never.extend(AWS);
     }
     if module != "tokens" {
         never.extend(IDENTITY);

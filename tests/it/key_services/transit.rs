@@ -217,7 +217,9 @@ async fn data_keys_move_from_the_key_ring_to_the_service_and_back() {
     let remote = || Arc::new(transit(&fake)) as Arc<dyn Provider>;
     let vault = |providers| {
         let vault = Vault::new(providers, NO_CACHE);
-        [LOCAL, TRANSIT].into_iter().for_each(|name| vault.trust(name));
+        for name in [LOCAL, TRANSIT] {
+            vault.trust(name);
+        }
         vault
     };
     let acme = account_id("acme");
