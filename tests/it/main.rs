@@ -13,6 +13,7 @@ mod cli;
 mod concurrency;
 mod dropped;
 mod graphql;
+mod key_services;
 mod leftover;
 mod model;
 mod parity;

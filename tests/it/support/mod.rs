@@ -5,6 +5,8 @@
 mod client;
 mod credentials;
 mod database;
+pub mod faulty;
+mod moto;
 mod process;
 pub mod provider;
 mod rows;
@@ -15,6 +17,7 @@ mod witness;
 pub use client::{Answer, Client};
 pub use credentials::{Credentials, GATEWAY_TOKEN, Mode, PEPPER, make_key};
 pub use database::{TestDatabase, has_row_level_security, has_server};
+pub use moto::Moto;
 pub use process::{Process, command};
 pub use rows::{account_id, call, open, wrapped};
 pub use wire::{Wire, exchange};
