@@ -42,7 +42,9 @@ fn refusal(status: u16, code: &str, message: &str) -> Fault {
         }
         "IncorrectKeyException" => Fault::Corrupt(format!("wrapped with another key ({name})")),
         "NotFoundException" => Fault::Corrupt(format!("AWS KMS has no such key there ({name})")),
-        _ if matches!(status, 429 | 500..) || is_passing(code) => Fault::Unavailable(format!("AWS KMS: {name}")),
+        _ if !(400..500).contains(&status) || status == 429 || is_passing(code) => {
+            Fault::Unavailable(format!("AWS KMS: {name}"))
+        }
         "AccessDeniedException" => Fault::Denied(format!("AWS KMS: {name}: {}; {NEEDED}", quote(message))),
         "DisabledException" | "KMSInvalidStateException" => Fault::Denied(format!(
             "AWS KMS: {name}: the key is disabled or about to be deleted; enable it, or cancel its deletion"

@@ -1,6 +1,13 @@
-//! Key services that hold the provider keys: one in process that fails as it is told, and the real one.
+//! Key services that hold the provider keys: the real ones, one in process that fails as it is told, and what happens when
+//! they are away or refuse.
 
 mod bao;
+#[cfg(feature = "aws-kms")]
+mod kms;
+#[cfg(not(feature = "aws-kms"))]
+mod kms_absent;
+#[cfg(feature = "aws-kms")]
+mod kms_server;
 mod openbao;
 mod transit;
 

@@ -5,7 +5,9 @@
 mod client;
 mod credentials;
 mod database;
+pub mod faulty;
 mod key_service;
+mod moto;
 mod process;
 pub mod provider;
 mod rows;
@@ -18,6 +20,7 @@ pub use client::{Answer, Client};
 pub use credentials::{Credentials, GATEWAY_TOKEN, Mode, PEPPER, make_key};
 pub use database::{TestDatabase, has_row_level_security, has_server};
 pub use key_service::{KeyService, Mood};
+pub use moto::Moto;
 pub use process::{Process, command};
 pub use rows::{account_id, call, open, wrapped};
 pub use wire::{Wire, exchange};

@@ -135,10 +135,11 @@ impl Drop for Process {
     }
 }
 
-/// The binary in an environment without any setting of ours, away from any `patchbay.toml`.
+/// The binary in an environment without any setting of ours or of AWS, away from any `patchbay.toml`.
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_patchbay"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PATCHBAY_")) {
+    let is_setting = |name: &str| name.starts_with("PATCHBAY_") || name.starts_with("AWS_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_setting(&name.to_string_lossy())) {
         command.env_remove(name);
     }
     if has_row_level_security() && arguments.iter().any(|argument| argument.starts_with("postgres")) {
