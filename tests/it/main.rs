@@ -28,4 +28,5 @@ mod startup;
 mod stopping;
 mod support;
 mod tenancy;
+mod upgrade;
 mod watching;
