@@ -10,7 +10,7 @@ use super::{KeyCheck, WrappedKey, envelope};
 /// The name of the provider.
 pub const LOCAL: &str = "local";
 const DEK_PURPOSE: &[u8] = b"patchbay.dek.v1";
-const CHECK_TEXT: &[u8] = b"patchbay key check";
+pub(super) const CHECK_TEXT: &[u8] = b"patchbay key check";
 
 /// Provider keys in this process.
 pub struct Local {
@@ -84,10 +84,10 @@ fn kek_ref(id: u32) -> String {
     format!("{LOCAL}:{id}")
 }
 
-fn context(place: KeyPlace<'_>) -> Vec<u8> {
+pub(super) fn context(place: KeyPlace<'_>) -> Vec<u8> {
     envelope::context(&[DEK_PURPOSE, place.account.as_str().as_bytes(), &place.key_id.to_be_bytes()])
 }
 
-fn check_context(id: u32) -> Vec<u8> {
+pub(super) fn check_context(id: u32) -> Vec<u8> {
     envelope::context(&[CHECK_PURPOSE, kek_ref(id).as_bytes()])
 }

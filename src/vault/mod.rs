@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use cache::CacheSettings;
 pub use data_key::{DataKey, WrappedKey};
-pub use envelope::{Malformed, SecretPlace};
+pub use envelope::{Envelope, Malformed, SecretPlace};
 pub use keyring::{KeyState, Keyring, KeyringError};
 pub use local::{LOCAL, Local};
 pub use provider::{Fault, KeyBytes, KeyPlace, Provider};

@@ -52,7 +52,8 @@ impl Older {
     fn start(&self, more: &[&str]) -> Result<Process, String> {
         let (data, url) = (self.folder.path().display().to_string(), self.database.url());
         let (ring, pepper) = (self.file("keyring.json"), self.file("pepper"));
-        let listen = ["--data-dir", &data, "--listen", "127.0.0.1:0"];
+        // The older version's audit log is kept, whatever the day of the test.
+        let listen = ["--data-dir", &data, "--listen", "127.0.0.1:0", "--set", "audit.retention_days=0"];
         if !self.database.is_postgres() {
             return Process::try_serve(&[&listen, more].concat(), &[]);
         }
