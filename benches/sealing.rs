@@ -38,6 +38,12 @@ fn sealing(criterion: &mut Criterion) {
     group.bench_function("get a data key that is kept", |b| {
         b.to_async(&runtime).iter(async || vault.data_key(&account, &wrapped).await.expect("data key"));
     });
+    group.bench_function("an install of 2 secrets of 64 bytes, whose data key is kept", |b| {
+        b.to_async(&runtime).iter(async || {
+            let key = vault.data_key(&account, &wrapped).await.expect("data key");
+            [key.seal(&place, &plain).expect("sealed"), key.seal(&place, &plain).expect("sealed")]
+        });
+    });
     group.bench_function("seal 64 bytes", |b| b.iter(|| key.seal(&place, &plain).expect("sealed")));
     group.bench_function("open 64 bytes", |b| b.iter(|| key.open(&place, &sealed).expect("opened")));
     group.finish();

@@ -25,13 +25,12 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::provider::{Fault, KeyBytes, KeyPlace, Provider};
+use super::provider::{CHECK_TEXT, Fault, KeyBytes, KeyPlace, Provider};
 use super::{KeyCheck, WrappedKey};
 use refusal::{fault, malformed};
 
 /// The name of the provider.
 pub const AWS_KMS: &str = "aws-kms";
-const CHECK_TEXT: &[u8] = b"patchbay key check";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Credentials may come from another service, which does not answer where nobody runs it.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(2);

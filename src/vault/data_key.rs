@@ -54,6 +54,6 @@ impl DataKey {
     pub fn open(&self, place: &SecretPlace<'_>, sealed: &[u8]) -> Result<Plain> {
         envelope::open(self.key_id, &self.key, &place.context(), sealed)
             .map(|mut plain: Zeroizing<Vec<u8>>| Plain::new(std::mem::take(&mut *plain)))
-            .map_err(|malformed| Error::Internal { cause: format!("sealed secret: {malformed}") })
+            .map_err(|malformed| Error::Internal { cause: format!("the sealed {place} does not open: {malformed}") })
     }
 }

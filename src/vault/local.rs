@@ -82,6 +82,6 @@ fn kek_ref(id: u32) -> String {
     format!("{LOCAL}:{id}")
 }
 
-fn check_context(id: u32) -> Vec<u8> {
+pub(super) fn check_context(id: u32) -> Vec<u8> {
     envelope::context(&[CHECK_PURPOSE, kek_ref(id).as_bytes()])
 }

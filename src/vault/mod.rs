@@ -27,7 +27,7 @@ use std::time::Duration;
 pub use aws_kms::{AWS_KMS, AwsKms, sdk_config};
 pub use cache::CacheSettings;
 pub use data_key::{DataKey, WrappedKey};
-pub use envelope::{Malformed, SecretPlace};
+pub use envelope::{Envelope, Malformed, SecretPlace};
 pub use guard::Guarded;
 pub use keyring::{KeyState, Keyring, KeyringError};
 pub use local::{LOCAL, Local};

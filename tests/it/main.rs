@@ -29,5 +29,8 @@ mod smoke;
 mod startup;
 mod stopping;
 mod support;
+mod tampering;
 mod tenancy;
+mod upgrade;
+mod vectors;
 mod watching;
