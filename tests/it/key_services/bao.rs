@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -36,11 +37,7 @@ impl Bao {
     /// The program that `TEST_BAO` names, with the engine mounted, the key `patchbay` and the policies `patchbay` and
     /// `per-account`; `None` when there is no program.
     pub async fn start() -> Option<Self> {
-        let Ok(program) = std::env::var("TEST_BAO") else {
-            skip("TEST_BAO names no OpenBao; scripts/test installs one");
-            return None;
-        };
-        let bao = Self::launch(&program).await;
+        let bao = Self::launch(&["-dev"]).await?;
         bao.post("sys/mounts/transit", json!({"type": "transit"})).await;
         bao.post("transit/keys/patchbay", json!({"type": "aes256-gcm96", "derived": true})).await;
         for (name, policy) in [("patchbay", POLICY), ("per-account", POLICY_PER_ACCOUNT)] {
@@ -49,12 +46,22 @@ impl Bao {
         Some(bao)
     }
 
-    async fn launch(program: &str) -> Self {
+    /// One that is reached by TLS alone, and has nothing in it; it leaves `vault-ca.pem` in the folder.
+    pub async fn start_with_tls(folder: &Path) -> Option<Self> {
+        Self::launch(&["-dev-tls", &format!("-dev-tls-cert-dir={}", folder.display())]).await
+    }
+
+    async fn launch(arguments: &[&str]) -> Option<Self> {
+        let Ok(program) = std::env::var("TEST_BAO") else {
+            skip("TEST_BAO names no OpenBao; scripts/test installs one");
+            return None;
+        };
         let free = TcpListener::bind("127.0.0.1:0").expect("bound");
         let address = free.local_addr().expect("address").to_string();
         drop(free);
         let mut child = Command::new(program)
-            .args(["server", "-dev", "-dev-no-store-token", "-log-level=error"])
+            .args(["server", "-dev-no-store-token", "-log-level=error"])
+            .args(arguments)
             .args([&format!("-dev-root-token-id={ROOT}"), &format!("-dev-listen-address={address}")])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -68,7 +75,11 @@ impl Bao {
         let bao = Self { child, address, unseal_key: unseal_key.expect("it says how it is unsealed") };
         eventually("OpenBao listens", Duration::from_secs(30), async || TcpStream::connect(&bao.address).await.is_ok())
             .await;
-        bao
+        Some(bao)
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     pub fn url(&self) -> String {

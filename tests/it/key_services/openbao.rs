@@ -9,7 +9,7 @@ use patchbay::vault::{Fault, Provider, TRANSIT, Transit, TransitSettings, Vault}
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::bao::Bao;
+use super::bao::{Bao, POLICY, ROOT};
 use super::{INSTALL, NO_CACHE, UNAVAILABLE, data_key, opens, place, settings_for};
 use crate::support::{Answer, World, account_id, eventually, open, wrapped};
 
@@ -173,11 +173,11 @@ async fn checks_tell_keys_and_versions_apart_and_what_is_wrong_with_a_key() {
     // Not even for a token that may do everything is a key made.
     bao.post("transit/keys/patchbay/config", json!({"deletion_allowed": true})).await;
     bao.delete("transit/keys/patchbay").await;
-    let root = Transit::new(&settings_for(&bao.url(), super::bao::ROOT)).expect("settings");
+    let root = Transit::new(&settings_for(&bao.url(), ROOT)).expect("settings");
     assert!(corrupt(root.check().await).contains("no such key"));
     assert!(corrupt(root.check().await).contains("no such key"), "the first one made none");
     // A mount, and a namespace, that are not there.
-    let settings = settings_for(&bao.url(), super::bao::ROOT);
+    let settings = settings_for(&bao.url(), ROOT);
     let elsewhere = TransitSettings { mount: "nowhere".into(), ..settings.clone() };
     assert!(corrupt(Transit::new(&elsewhere).expect("settings").check().await).contains("no handler for route"));
     let elsewhere = TransitSettings { namespace: "nowhere".into(), ..settings };
@@ -185,10 +185,22 @@ async fn checks_tell_keys_and_versions_apart_and_what_is_wrong_with_a_key() {
 }
 
 #[tokio::test]
+async fn by_tls_it_is_known_by_the_certificates_of_the_settings_alone() {
+    let folder = tempfile::tempdir().expect("folder");
+    let Some(bao) = Bao::start_with_tls(folder.path()).await else { return };
+    let settings = settings_for(&format!("https://{}", bao.address()), ROOT);
+    let stranger = Transit::new(&settings).expect("settings").check().await;
+    assert!(matches!(&stranger, Err(Fault::Unavailable(cause)) if cause.contains("certificate")), "{stranger:?}");
+    let ca_file = Some(folder.path().join("vault-ca.pem"));
+    let known = Transit::new(&TransitSettings { ca_file, ..settings }).expect("settings");
+    assert!(corrupt(known.check().await).contains("no handler for route"), "it answers: nothing is mounted yet");
+}
+
+#[tokio::test]
 async fn a_policy_without_hmac_costs_the_fingerprint_and_one_without_decrypt_everything() {
     let Some(bao) = Bao::start().await else { return };
     let without = |verb: &str| {
-        let kept = super::bao::POLICY.lines().filter(|line| !line.contains(verb)).collect::<Vec<_>>().join("\n");
+        let kept = POLICY.lines().filter(|line| !line.contains(verb)).collect::<Vec<_>>().join("\n");
         json!({ "policy": kept })
     };
     bao.post("sys/policies/acl/patchbay", without("hmac")).await;
