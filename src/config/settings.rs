@@ -240,13 +240,6 @@ pub const SETTINGS: &[Setting] = &[
         "PATCHBAY_KEYRING",
         setting("keys.keyring", Kind::Secret, "", "The key ring itself as JSON, instead of a file."),
     ),
-    number(
-        "keys.cache_entries",
-        0,
-        1_000_000,
-        "10000",
-        "Most accounts whose data keys are kept in memory, unwrapped; 0 keeps none.",
-    ),
     setting(
         "keys.kms_key_id",
         Kind::Text,
@@ -264,6 +257,13 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Url,
         "",
         "Where KMS is, such as a VPC endpoint. Empty: where the region has it.",
+    ),
+    number(
+        "keys.cache_entries",
+        0,
+        1_000_000,
+        "10000",
+        "Most accounts whose data keys are kept in memory, unwrapped; 0 keeps none.",
     ),
     number("keys.cache_ttl_ms", 0, 3_600_000, "300000", "How long an unwrapped data key is kept in memory."),
     setting(
