@@ -230,7 +230,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "keys.provider",
-        Kind::Choice(&["auto", "local", "transit"]),
+        Kind::Choice(&["auto", "local", "transit", "aws-kms"]),
         "auto",
         "Who wraps new data keys; others that are configured still unwrap theirs. auto: the key ring where there is one, else the key service. local: the key ring.",
     ),
@@ -286,13 +286,6 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         "Wrap each account's data keys with a key of its own, made at the first need, so that it can be destroyed with the account.",
     ),
-    number(
-        "keys.cache_entries",
-        0,
-        1_000_000,
-        "10000",
-        "Most accounts whose data keys are kept in memory, unwrapped; 0 keeps none.",
-    ),
     setting(
         "keys.kms_key_id",
         Kind::Text,
@@ -310,6 +303,13 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Url,
         "",
         "Where KMS is, such as a VPC endpoint. Empty: where the region has it.",
+    ),
+    number(
+        "keys.cache_entries",
+        0,
+        1_000_000,
+        "10000",
+        "Most accounts whose data keys are kept in memory, unwrapped; 0 keeps none.",
     ),
     number("keys.cache_ttl_ms", 0, 3_600_000, "300000", "How long an unwrapped data key is kept in memory."),
     number(
