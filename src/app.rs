@@ -13,6 +13,8 @@ use chrono::Utc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub(crate) use keys::keyring_file;
+
 use crate::config::Config;
 use crate::error::Error;
 use crate::server::{self, Server};
@@ -232,7 +234,8 @@ pub async fn open_existing(config: &Config) -> Result<Store, String> {
         return Err(format!("there is no database at {}. Name its folder with --data-dir", path.display()));
     }
     let store = Store::connect(&config.database, None).await.map_err(database_sentence)?;
-    store.check().await.map_err(database_sentence)?;
+    let refused = |error: Error| format!("the database cannot be used: {}", error.cause().unwrap_or_default());
+    store.check().await.map_err(refused)?;
     Ok(store)
 }
 

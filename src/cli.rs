@@ -1,23 +1,28 @@
 //! The command line.
 
+mod account;
 mod api_keys;
 mod audit;
 mod health;
+mod keys;
 mod print;
+mod signals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, App};
 use crate::config::{self, AuthSection, Config, Resolved, ServerSection, Sources};
-use crate::vault::Keyring;
+use crate::domain::{AccountId, ActorKind, Call};
 use crate::{catalog, graphql, rest, telemetry};
+use account::AccountCommand;
 use api_keys::ApiKeysCommand;
+use keys::KeysCommand;
 use print::print;
+use signals::Signals;
 
 /// The configuration file that is read when it is there.
 const DEFAULT_FILE: &str = "patchbay.toml";
@@ -82,9 +87,12 @@ enum Command {
     Schema,
     /// Print the OpenAPI document
     Openapi,
-    /// Encryption keys
+    /// Encryption keys: what there is, rotation, and the key ring
+    #[command(subcommand, after_help = keys::HELP)]
+    Keys(KeysCommand),
+    /// All that is kept of one account
     #[command(subcommand)]
-    Keys(Keys),
+    Account(AccountCommand),
     /// The audit log
     #[command(subcommand)]
     Audit(Audit),
@@ -103,18 +111,6 @@ enum Command {
     Completions {
         /// Which shell
         shell: Shell,
-    },
-}
-
-#[derive(Subcommand)]
-enum Keys {
-    /// Make a key ring with one fresh key
-    ///
-    /// Point PATCHBAY_KEYRING_FILE at it. Keep a copy in a safe place: secrets cannot be read without it.
-    Generate {
-        /// Write to this new file, readable by its owner alone, instead of standard output
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
     },
 }
 
@@ -185,7 +181,17 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Migrate => block_on(migrate(configure(&cli.settings)?))?,
         Command::Schema => print(&graphql::sdl()),
         Command::Openapi => print(&openapi()?),
-        Command::Keys(Keys::Generate { out }) => generate_keys(out)?,
+        Command::Keys(KeysCommand::Generate { out }) => keys::generate(out)?,
+        Command::Keys(command) => {
+            let config = configure(&cli.settings)?;
+            telemetry::init(&config.log);
+            block_on(keys::run(config, command))?;
+        }
+        Command::Account(command) => {
+            let config = configure(&cli.settings)?;
+            telemetry::init(&config.log);
+            block_on(account::run(config, command))?;
+        }
         Command::Audit(Audit::Export(export)) => block_on(audit::export(configure(&cli.settings)?, export))?,
         Command::ApiKeys(command) => {
             let config = configure(&cli.settings)?;
@@ -219,28 +225,13 @@ async fn serve(config: Config) -> Result<(), String> {
     let listener = app.listen().await?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     // Before anybody is told that the server is there: a signal that arrives then must drain, not kill.
-    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+    let signals = Signals::listen()?;
     print(&welcome(&format!("http://{address}"), &pages, &auth));
     if let Some(made) = app.first_key().await? {
         print(&api_keys::first(&made));
     }
     tracing::info!(%address, "ready");
-    let stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        // The second one does not wait.
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            std::process::exit(1);
-        });
-    };
-    app.run(listener, stop).await;
+    app.run(listener, signals.first()).await;
     Ok(())
 }
 
@@ -283,15 +274,14 @@ fn openapi() -> Result<String, String> {
     rest::document().to_pretty_json().map(|json| json + "\n").map_err(|e| e.to_string())
 }
 
-fn generate_keys(out: Option<PathBuf>) -> Result<(), Failure> {
-    match out {
-        Some(path) => {
-            Keyring::create(&path).map_err(|e| e.to_string())?;
-            print(&format!("Wrote a key ring to {}. Keep a copy: secrets cannot be read without it\n", path.display()));
-        }
-        None => print(&Keyring::generate().map_err(|e| e.to_string())?),
-    }
-    Ok(())
+/// On behalf of whoever sits at the command line.
+fn operator() -> Call {
+    Call::trusted(ActorKind::Operator, "")
+}
+
+/// An account as it is named in an argument.
+fn account(text: &str) -> Result<AccountId, String> {
+    AccountId::parse(text).ok_or_else(|| "not an account id: a-z, 0-9, _ and -, at most 63".into())
 }
 
 fn list_catalog(json: bool) -> Result<(), Failure> {

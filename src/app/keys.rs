@@ -71,6 +71,23 @@ fn is_local(keys: &KeysSection) -> bool {
     }
 }
 
+/// The file of the key ring in force.
+///
+/// # Errors
+/// A sentence for the operator when the key ring is not in a file, or there is none.
+pub(crate) fn keyring_file(config: &Config) -> Result<PathBuf, String> {
+    if !config.keys.keyring.is_empty() {
+        return Err(
+            "the key ring comes from PATCHBAY_KEYRING (keys.keyring), not from a file: change it where that is \
+                    set, or name a file with --file"
+                .to_owned(),
+        );
+    }
+    let file = config.keys.keyring_file.clone();
+    let file = file.or_else(|| config.embedded_database().is_some().then(|| default_keyring(config)));
+    file.ok_or_else(|| "no key ring file is configured: set PATCHBAY_KEYRING_FILE, or name one with --file".to_owned())
+}
+
 /// The key ring in force; made on the very first run with the embedded database and no key service, and never otherwise.
 pub(crate) fn keyring(config: &Config) -> Result<Option<Keyring>, String> {
     if !config.keys.keyring.is_empty() {

@@ -3,11 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 
-use super::print::{print, tell};
+use super::print::{print, print_json, sentence, short, tell};
+use super::{account, operator};
 use crate::app;
 use crate::config::Config;
-use crate::domain::{AccountId, Accounts, ActorKind, ApiKey, ApiKeyWish, Call, Scope, WishedAccounts};
-use crate::error::Error;
+use crate::domain::{AccountId, Accounts, ApiKey, ApiKeyWish, Scope, WishedAccounts};
 use crate::rest::{ApiKeyBody, MadeApiKeyBody};
 use crate::service::{ApiKeys, MadeKey};
 
@@ -66,10 +66,6 @@ pub(super) struct Create {
 
 fn scopes() -> PossibleValuesParser {
     PossibleValuesParser::new(Scope::ALL.iter().map(|scope| scope.as_str()))
-}
-
-fn account(text: &str) -> Result<AccountId, String> {
-    AccountId::parse(text).ok_or_else(|| "not an account id: a-z, 0-9, _ and -, at most 63".into())
 }
 
 fn moment(text: &str) -> Result<DateTime<Utc>, String> {
@@ -149,10 +145,6 @@ async fn revoke(keys: &ApiKeys, id: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn operator() -> Call {
-    Call::trusted(ActorKind::Operator, "")
-}
-
 fn state_of(key: &ApiKey) -> String {
     match (key.revoked_at, key.expires_at) {
         (Some(at), _) => format!("revoked {}", short(at)),
@@ -171,22 +163,4 @@ fn accounts_of(key: &ApiKey) -> String {
 
 fn scopes_of(key: &ApiKey) -> String {
     key.scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(",")
-}
-
-/// To the second.
-fn short(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// The error in words for an operator, who may see the cause.
-fn sentence(error: Error) -> String {
-    match error.cause() {
-        Some(cause) => format!("{}: {cause}", error.public_message()),
-        None => error.public_message().into_owned(),
-    }
-}
-
-fn print_json(value: &impl serde::Serialize) -> Result<(), String> {
-    print(&(serde_json::to_string_pretty(value).map_err(|e| e.to_string())? + "\n"));
-    Ok(())
 }

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::app;
 use crate::config::Config;
-use crate::domain::{AccountId, EventFilter};
+use crate::domain::{self, AccountId, EventFilter};
 use crate::error::Error;
 use crate::rest::Event;
-use crate::store::Store;
+use crate::store::{Store, TenantStore};
 use crate::telemetry;
 
 /// Events that are in memory at once.
@@ -69,19 +69,24 @@ pub(super) async fn export(config: Config, Export { account, since, until, forma
     };
     progress.end();
     store.close().await;
-    match exported {
-        // Whoever read it has seen enough.
-        Err(Stop::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        Err(Stop::Output(error)) => Err(format!("cannot write the events: {error}")),
-        Err(Stop::Database(error)) => Err(app::database_sentence(error)),
-        Ok(()) => Ok(()),
-    }
+    exported.or_else(Stop::sentence)
 }
 
 /// Why an export ends early.
-enum Stop {
+pub(super) enum Stop {
     Database(Error),
     Output(std::io::Error),
+}
+
+impl Stop {
+    /// In words for an operator; none when whoever read it has seen enough.
+    pub(super) fn sentence(self) -> Result<(), String> {
+        match self {
+            Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            Self::Output(error) => Err(format!("cannot write the events: {error}")),
+            Self::Database(error) => Err(app::database_sentence(error)),
+        }
+    }
 }
 
 async fn export_all(store: &Store, filter: &EventFilter, progress: &mut Progress) -> Result<(), Stop> {
@@ -100,20 +105,34 @@ async fn export_account(
     progress: &mut Progress,
 ) -> Result<(), Stop> {
     let tenant = store.tenant(account);
+    pages_of(&tenant, filter, |events| {
+        let mut lines = Vec::new();
+        for event in events {
+            let line = Line { account: tenant.account().as_str(), event: event.into() };
+            serde_json::to_writer(&mut lines, &line)?;
+            lines.push(b'\n');
+        }
+        let mut out = stdout().lock();
+        out.write_all(&lines)?;
+        out.flush()?;
+        progress.advance(events.len());
+        Ok(())
+    })
+    .await
+}
+
+/// An account's events, oldest first, some at a time.
+pub(super) async fn pages_of(
+    tenant: &TenantStore,
+    filter: &EventFilter,
+    mut write: impl FnMut(&[domain::Event]) -> std::io::Result<()>,
+) -> Result<(), Stop> {
     let mut last = None;
     loop {
         let events = tenant.events_after(filter, last, PAGE).await.map_err(Stop::Database)?;
         let Some(newest) = events.last() else { return Ok(()) };
         last = Some(newest.id);
-        let mut lines = Vec::new();
-        for event in &events {
-            let line = Line { account: tenant.account().as_str(), event: event.into() };
-            serde_json::to_writer(&mut lines, &line).map_err(|error| Stop::Output(error.into()))?;
-            lines.push(b'\n');
-        }
-        let mut out = stdout().lock();
-        out.write_all(&lines).and_then(|()| out.flush()).map_err(Stop::Output)?;
-        progress.advance(events.len());
+        write(&events).map_err(Stop::Output)?;
     }
 }
 

@@ -137,6 +137,10 @@ words! {
         DataKeyRotated = "data_key.rotated",
         /// The account's data keys were destroyed, and what it stored was deleted.
         AccountShredded = "account.shredded",
+        /// Data keys were wrapped anew with the current provider key.
+        ProviderKeyRewrapped = "provider_key.rewrapped",
+        /// A provider key was forgotten.
+        ProviderKeyRetired = "provider_key.retired",
         /// An API key was made.
         ApiKeyCreated = "api_key.created",
         /// An API key was revoked.
@@ -182,6 +186,11 @@ impl FieldNames {
     /// This generation of the account's data key: `data_key.2` style.
     pub fn of_data_key(key_id: u32) -> Self {
         Self(vec![format!("data_key.{key_id}")])
+    }
+
+    /// This provider key: `provider_key.local:2` style.
+    pub fn of_provider_key(kek_ref: &str) -> Self {
+        Self(vec![format!("provider_key.{}", cut(kek_ref, NAME_LENGTH))])
     }
 
     /// As they were stored.

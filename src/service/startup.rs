@@ -43,6 +43,27 @@ pub(super) async fn follow_keys(store: &Store, vault: &Vault, provider: &'static
     }
 }
 
+/// Refuses a missing or wrong key, and a provider that is away.
+pub(super) async fn require_keys(store: &Store, vault: &Vault) -> Result<(), String> {
+    vault.refuse_absent_providers(&recorded(store).await.map_err(sentence)?)?;
+    if vault.providers().next().is_none() {
+        return Err("no key ring and no key service is configured: point PATCHBAY_KEYRING_FILE at the key ring that \
+                    the server uses"
+            .to_owned());
+    }
+    for provider in vault.providers() {
+        check_provider(store, vault, provider).await.map_err(sentence)?.map_err(|fault| match fault {
+            Fault::Corrupt(refusal) => refusal,
+            Fault::Unavailable(cause) | Fault::Denied(cause) => {
+                format!(
+                    "the keys of {provider} cannot be used: {cause}. Nothing was changed; run it again when they can"
+                )
+            }
+        })?;
+    }
+    Ok(())
+}
+
 /// Opens the recorded checks with the provider's keys, and records the current key if it is new. The keys are used from
 /// then on; or no longer, if they are others.
 async fn check_provider(
@@ -72,7 +93,7 @@ async fn checked(store: &Store, vault: &Vault, provider: &'static str) -> crate:
     Ok(vault.check(provider, &recorded(store).await?).await.map(drop))
 }
 
-async fn recorded(store: &Store) -> crate::error::Result<Vec<KeyCheck>> {
+pub(super) async fn recorded(store: &Store) -> crate::error::Result<Vec<KeyCheck>> {
     Ok(store.system().key_checks().await?.into_iter().map(from_row).collect())
 }
 

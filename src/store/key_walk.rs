@@ -20,7 +20,7 @@ const ROTATION: &str = "rotation";
 pub enum Need {
     /// Every account that ever changed anything.
     Nothing,
-    /// Those whose active data key is older than this.
+    /// Those whose active data key is older than this, or that have one that only opens.
     Rotation(DateTime<Utc>),
     /// Those with a data key that only opens.
     Resealing,
@@ -64,9 +64,9 @@ impl Need {
             },
             Self::Rotation(before) => NeedSql {
                 accounts: r#"SELECT DISTINCT "account_id" FROM "account_keys" WHERE "account_id" > $1
-                    AND "state" = 'active' AND "created_at" < $3 ORDER BY "account_id" LIMIT $2"#,
+                    AND ("state" = 'decrypt_only' OR "state" = 'active' AND "created_at" < $3) ORDER BY "account_id" LIMIT $2"#,
                 count: r#"SELECT count(DISTINCT "account_id") FROM "account_keys"
-                    WHERE "state" = 'active' AND "created_at" < $1"#,
+                    WHERE "state" = 'decrypt_only' OR "state" = 'active' AND "created_at" < $1"#,
                 bound: Some((*before).into()),
             },
             Self::Resealing => NeedSql {

@@ -6,8 +6,10 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Insert, QueryFilter, Set, Statement};
 
 use super::api_keys::PEPPER;
-use super::{Store, now, wall};
-use crate::domain::{AccountId, EventId};
+use super::failure::Failed;
+use super::pool::Transaction;
+use super::{Outcome, Store, TenantStore, Work, now, wall};
+use crate::domain::{AccountId, Event, EventId};
 use crate::error::Result;
 
 /// A handle without an account. Built by the start-up and the command line, never for a request of a client.
@@ -44,10 +46,9 @@ impl SystemStore {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn delete_key_check(&self, kek_ref: &str) -> Result<bool> {
-        use key_check::{Column, Entity};
-        let check = Entity::delete_many().filter(Column::KekRef.eq(kek_ref)).filter(Column::Provider.ne(PEPPER));
-        Ok(check.exec(&self.store.write).await?.rows_affected > 0)
+    pub async fn retire_key(&self, kek_ref: &str, event: Event) -> Result<bool> {
+        let log = self.store.tenant(AccountId::operator());
+        log.store.clone().transaction(RetireKey { kek_ref: kek_ref.to_owned(), log, event }).await
     }
 
     /// Records a check unless another process was faster.
@@ -65,6 +66,27 @@ impl SystemStore {
             .exec_without_returning(&self.store.write)
             .await?;
         Ok(())
+    }
+}
+
+struct RetireKey {
+    kek_ref: String,
+    log: TenantStore,
+    event: Event,
+}
+
+#[expect(clippy::disallowed_methods, reason = "key checks belong to no account")]
+impl Work for RetireKey {
+    type Value = bool;
+
+    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<bool>, Failed> {
+        use key_check::{Column, Entity};
+        let check = Entity::delete_many().filter(Column::KekRef.eq(&self.kek_ref)).filter(Column::Provider.ne(PEPPER));
+        if check.exec(t).await?.rows_affected == 0 {
+            return Ok(Outcome::Nothing(false));
+        }
+        self.log.insert_event(&self.event, t).await?;
+        Ok(Outcome::Commit(true))
     }
 }
 

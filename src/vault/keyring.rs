@@ -4,6 +4,8 @@
 //! {"primary": 1, "keys": [{"id": 1, "key": "<base64 of 32 bytes>", "state": "active"}]}
 //! ```
 
+mod changes;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -65,6 +67,32 @@ struct Item {
     state: KeyState,
 }
 
+impl Item {
+    fn fresh(id: u32, state: KeyState) -> Result<Self, KeyringError> {
+        let key = envelope::random_key().map_err(|refusal| KeyringError(refusal.to_string()))?;
+        Ok(Self { id, key: Zeroizing::new(STANDARD.encode(key.as_slice())), state })
+    }
+}
+
+impl Document {
+    fn parse(json: &str) -> Result<Self, KeyringError> {
+        // The library's message may quote the text around the fault, which here is key material: keep the place alone.
+        serde_json::from_str(json).map_err(|e| {
+            KeyringError(format!(
+                "the key ring is not valid at line {} column {}: expected \
+                 {{\"primary\": 1, \"keys\": [{{\"id\": 1, \"key\": \"<base64 of 32 bytes>\"}}]}}",
+                e.line(),
+                e.column()
+            ))
+        })
+    }
+
+    fn write(&self) -> Result<Zeroizing<String>, KeyringError> {
+        let text = serde_json::to_string_pretty(self).map_err(|e| KeyringError(e.to_string()))?;
+        Ok(Zeroizing::new(text + "\n"))
+    }
+}
+
 impl Keyring {
     /// Reads a key ring document.
     ///
@@ -72,15 +100,10 @@ impl Keyring {
     /// When it is not such a document, a key is not 32 bytes, an id is zero or repeated, or the primary key is missing
     /// or not active. The message never holds what was read.
     pub fn parse(json: &str) -> Result<Self, KeyringError> {
-        // The library's message may quote the text around the fault, which here is key material: keep the place alone.
-        let document: Document = serde_json::from_str(json).map_err(|e| {
-            KeyringError(format!(
-                "the key ring is not valid at line {} column {}: expected \
-                 {{\"primary\": 1, \"keys\": [{{\"id\": 1, \"key\": \"<base64 of 32 bytes>\"}}]}}",
-                e.line(),
-                e.column()
-            ))
-        })?;
+        Self::of(&Document::parse(json)?)
+    }
+
+    fn of(document: &Document) -> Result<Self, KeyringError> {
         let mut keys = BTreeMap::new();
         let mut primary_is_active = false;
         for item in &document.keys {
@@ -130,11 +153,7 @@ impl Keyring {
     /// # Errors
     /// When the operating system gives no randomness.
     pub fn generate() -> Result<Zeroizing<String>, KeyringError> {
-        let key = envelope::random_key().map_err(|refusal| KeyringError(refusal.to_string()))?;
-        let item = Item { id: 1, key: Zeroizing::new(STANDARD.encode(key.as_slice())), state: KeyState::Active };
-        serde_json::to_string_pretty(&Document { primary: 1, keys: vec![item] })
-            .map(|text| Zeroizing::new(text + "\n"))
-            .map_err(|e| KeyringError(e.to_string()))
+        Document { primary: 1, keys: vec![Item::fresh(1, KeyState::Active)?] }.write()
     }
 
     /// Writes a fresh key ring to a new file that only its owner can read.

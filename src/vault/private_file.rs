@@ -1,8 +1,8 @@
 //! Files that their owner alone may read.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -12,11 +12,7 @@ use zeroize::Zeroizing;
 /// # Errors
 /// When it exists already or cannot be written.
 pub fn create(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = private().open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
@@ -44,6 +40,80 @@ pub fn read_new(path: &Path, what: &str) -> Result<Zeroizing<String>, String> {
         std::thread::sleep(Duration::from_millis(10));
     }
     read(path, what)
+}
+
+/// Replaces a file by what `change` makes of it, as a whole or not at all; `what` says what it holds. The owner stays.
+///
+/// # Errors
+/// Those of [`read`], and of the change; when another change is under way, or it cannot be written.
+pub fn replace<T>(
+    path: &Path,
+    what: &str,
+    change: impl FnOnce(&str) -> Result<(Zeroizing<String>, T), String>,
+) -> Result<T, String> {
+    // What a link leads to is replaced, not the link.
+    let path = fs::canonicalize(path).map_err(|e| format!("cannot read {what} {}: {e}", path.display()))?;
+    let failed = |e: io::Error| format!("cannot write {what} {}: {e}", path.display());
+    let draft = Draft::create(&path, what)?;
+    let (text, value) = change(&read(&path, what)?)?;
+    draft.put_in_place_of(&path, &text).map_err(failed)?;
+    Ok(value)
+}
+
+/// A file that is to take the place of another; goes when it does not. While it is there nobody else makes one.
+struct Draft {
+    path: PathBuf,
+    file: File,
+}
+
+impl Draft {
+    fn create(of: &Path, what: &str) -> Result<Self, String> {
+        let mut name = of.as_os_str().to_owned();
+        name.push(".new");
+        let path = PathBuf::from(name);
+        let file = private().open(&path).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => format!(
+                "{what} {} is being changed by another command; if none is running, delete {}",
+                of.display(),
+                path.display()
+            ),
+            _ => format!("cannot write {}: {e}", path.display()),
+        })?;
+        Ok(Self { path, file })
+    }
+
+    fn put_in_place_of(mut self, other: &Path, text: &str) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt, fchown};
+            let (old, new) = (fs::metadata(other)?, self.file.metadata()?);
+            if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+                fchown(&self.file, Some(old.uid()), Some(old.gid()))?;
+            }
+        }
+        self.file.write_all(text.as_bytes())?;
+        self.file.sync_all()?;
+        fs::rename(&self.path, other)?;
+        // The name, too, is to outlast a power cut.
+        let folder = other.parent().filter(|folder| !folder.as_os_str().is_empty());
+        folder.map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Not there any more once it took the other's place.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// For a new file.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 #[cfg(unix)]

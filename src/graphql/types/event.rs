@@ -60,6 +60,10 @@ pub(in crate::graphql) enum AuditAction {
     DataKeyRotated,
     /// The account's data keys were destroyed, and what it stored was deleted.
     AccountShredded,
+    /// Data keys were wrapped anew with the current provider key.
+    ProviderKeyRewrapped,
+    /// A provider key was forgotten.
+    ProviderKeyRetired,
     /// An API key was made.
     ApiKeyCreated,
     /// An API key was revoked.

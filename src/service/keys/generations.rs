@@ -2,6 +2,8 @@
 
 use std::sync::PoisonError;
 
+use chrono::{DateTime, Utc};
+
 use super::{KeyKeeper, server, stored, wrapped};
 use crate::domain::{AccountId, Action, Call, Event, FieldNames, IntegrationId, Plain, SecretName};
 use crate::error::{Error, Result};
@@ -23,17 +25,26 @@ pub struct Resealing {
 }
 
 impl KeyKeeper {
-    /// Gives the account a new data key; false when it has none yet, or another process was faster.
+    /// Gives the account a new data key in place of one made before this moment; false when it has none such, or another
+    /// process was faster.
     ///
     /// # Errors
     /// [`Error::SecretsUnavailable`] when the provider does not wrap it; those of the database.
-    pub async fn rotate(&self, account: &AccountId, call: &Call) -> Result<bool> {
+    pub async fn rotate(&self, account: &AccountId, before: DateTime<Utc>, call: &Call) -> Result<bool> {
         let tenant = self.store.tenant(account.clone());
-        let Some(old) = tenant.keys().await?.into_iter().rfind(|key| key.is_active) else { return Ok(false) };
-        let (_, fresh) = self.vault.create_key(account, tenant.next_generation().await?).await?;
+        let old = tenant.keys().await?.into_iter().rfind(|key| key.is_active && key.created_at < before);
+        match old {
+            Some(old) => self.replace_key(&tenant, old.key_id, call).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Gives the account a new data key in place of this one; false when that is not the active one any more.
+    async fn replace_key(&self, tenant: &TenantStore, old: u32, call: &Call) -> Result<bool> {
+        let (_, fresh) = self.vault.create_key(tenant.account(), tenant.next_generation().await?).await?;
         let event = Event::new(call, Action::DataKeyRotated).naming(FieldNames::of_data_key(fresh.key_id));
         // What is counted before is known to the transaction.
-        tenant.begin_generation(old.key_id, stored(fresh, 0), event).await
+        tenant.begin_generation(old, stored(fresh, 0), event).await
     }
 
     /// Seals anew what old generations sealed, and destroys those that are not needed any more. A client that writes
@@ -88,13 +99,13 @@ impl KeyKeeper {
         }
     }
 
-    /// Gives the account a new data key in the background, once at a time.
-    pub(super) fn renew_soon(&self, account: &AccountId) {
+    /// Gives the account a new data key in place of this one in the background, once at a time.
+    pub(super) fn renew_soon(&self, account: &AccountId, old: u32) {
         let renewing = || self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         if !renewing().insert(account.clone()) {
             return;
         }
-        let renewal = Renewal { keeper: self.clone(), account: account.clone() };
+        let renewal = Renewal { keeper: self.clone(), account: account.clone(), old };
         tokio::spawn(async move { renewal.run().await });
     }
 }
@@ -103,13 +114,14 @@ impl KeyKeeper {
 struct Renewal {
     keeper: KeyKeeper,
     account: AccountId,
+    old: u32,
 }
 
 impl Renewal {
     async fn run(&self) {
-        let Self { keeper, account } = self;
+        let Self { keeper, account, old } = self;
         let renewed = async {
-            keeper.rotate(account, &server()).await?;
+            keeper.replace_key(&keeper.store.tenant(account.clone()), *old, &server()).await?;
             keeper.reseal(account).await
         };
         match renewed.await {

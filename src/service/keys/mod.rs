@@ -19,7 +19,7 @@ pub use reports::{Broken, KeyStatus, ProviderStatus, Verified};
 pub use runs::{Pace, Tally};
 
 use super::startup;
-use crate::domain::{ActorKind, Call};
+use crate::domain::{AccountId, ActorKind, Call};
 use crate::error::{Error, Result};
 use crate::store::{self, AccountKey, AccountState, Store, TenantStore};
 use crate::vault::{DataKey, Vault, WrappedKey};
@@ -47,7 +47,7 @@ pub struct KeyKeeper {
     vault: Arc<Vault>,
     policy: KeyPolicy,
     /// Accounts whose next generation is being made by this process.
-    renewing: Arc<Mutex<HashSet<crate::domain::AccountId>>>,
+    renewing: Arc<Mutex<HashSet<AccountId>>>,
 }
 
 impl KeyKeeper {
@@ -62,6 +62,23 @@ impl KeyKeeper {
     /// A sentence for the operator when a key is missing or another one.
     pub async fn check(&self) -> std::result::Result<(), String> {
         startup::check_keys(&self.store, &self.vault).await
+    }
+
+    /// As [`check`](Self::check), and refuses also when there is no key at all, or a provider is away: for work that
+    /// needs every key.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn require(&self) -> std::result::Result<(), String> {
+        startup::require_keys(&self.store, &self.vault).await
+    }
+
+    /// Whether the account ever changed anything.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn knows(&self, account: &AccountId) -> Result<bool> {
+        Ok(self.store.tenant(account.clone()).revision().await? > 0)
     }
 
     /// Whether secrets can be stored, as far as is known.
@@ -86,7 +103,7 @@ impl KeyKeeper {
         };
         let sealed = state.seals() - key.seals_before + i64::try_from(values).unwrap_or(i64::MAX);
         if self.is_due(&key, sealed) {
-            self.renew_soon(tenant.account());
+            self.renew_soon(tenant.account(), key.key_id);
         }
         if sealed > MOST_SEALS {
             let cause = format!("data key {} of {} has sealed as much as one key may", key.key_id, tenant.account());

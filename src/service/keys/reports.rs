@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::rewrapping::unavailable;
-use super::{KeyKeeper, generations, wrapped};
+use super::{KeyKeeper, generations, startup, wrapped};
 use crate::domain::AccountId;
 use crate::error::{Error, Result};
-use crate::store::{KeyCount, PlacedSecret, TenantStore};
-use crate::vault::DataKey;
+use crate::store::{KeyCount, Need, PlacedSecret, TenantStore};
+use crate::vault::{DataKey, Fault};
 
 /// Values that are in memory at once.
 const PAGE: u64 = 500;
@@ -24,10 +24,14 @@ const LOOKS: usize = 3;
 pub struct KeyStatus {
     /// The configured providers, the one that wraps first.
     pub providers: Vec<ProviderStatus>,
+    /// Why a server would not start: the database was sealed with keys of a provider that is not configured.
+    pub refusal: Option<String>,
     /// Data keys by provider key and state.
     pub counts: Vec<KeyCount>,
     /// Provider keys that the database was sealed with: name and fingerprint.
     pub checks: Vec<(String, String)>,
+    /// Accounts with values that are still to be sealed anew under their active data key.
+    pub to_reseal: u64,
     /// When the rotation of all accounts was begun that has not ended yet.
     pub unfinished_rotation: Option<DateTime<Utc>>,
 }
@@ -37,7 +41,7 @@ pub struct KeyStatus {
 pub struct ProviderStatus {
     /// Its name.
     pub name: &'static str,
-    /// Its current key, or why that cannot be told.
+    /// Its current key; or why it cannot be used: it is away, or has other keys than the database was sealed with.
     pub current: std::result::Result<String, String>,
 }
 
@@ -70,15 +74,22 @@ impl KeyKeeper {
     /// Those of the database.
     pub async fn status(&self) -> Result<KeyStatus> {
         let system = self.store.system();
+        let recorded = startup::recorded(&self.store).await?;
         let mut providers = Vec::new();
         for name in self.vault.providers() {
-            let current = self.vault.current_key_of(name).await.map_err(|fault| fault.cause().to_owned());
-            providers.push(ProviderStatus { name, current });
+            // Nothing is recorded: who looks changes nothing.
+            let current = match self.vault.check(name, &recorded).await {
+                Ok(_) => self.vault.current_key_of(name).await,
+                Err(fault) => Err(fault),
+            };
+            providers.push(ProviderStatus { name, current: current.map_err(|fault| fault.cause().to_owned()) });
         }
         Ok(KeyStatus {
             providers,
+            refusal: self.vault.refuse_absent_providers(&recorded).err(),
+            to_reseal: system.count_accounts(&Need::Resealing).await?,
             counts: system.key_counts().await?,
-            checks: system.key_checks().await?.into_iter().map(|check| (check.kek_ref, check.fingerprint)).collect(),
+            checks: recorded.into_iter().map(|check| (check.kek_ref, check.fingerprint)).collect(),
             unfinished_rotation: system.unfinished_rotation().await?,
         })
     }
@@ -86,7 +97,7 @@ impl KeyKeeper {
     /// Opens every value of the account.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::SecretsUnavailable`] when a provider is away, so that it cannot be told; those of the database.
     pub async fn verify(&self, account: &AccountId) -> Result<Verified> {
         let tenant = self.store.tenant(account.clone());
         let mut verified = self.look(&tenant).await?;
@@ -119,7 +130,11 @@ impl KeyKeeper {
                 };
                 match opened {
                     Ok(()) => verified.opened += 1,
-                    Err(error @ (Error::Database { .. } | Error::DatabaseUnavailable { .. })) => return Err(error),
+                    Err(
+                        error @ (Error::Database { .. }
+                        | Error::DatabaseUnavailable { .. }
+                        | Error::SecretsUnavailable { .. }),
+                    ) => return Err(error),
                     Err(error) => verified.broken.push(broken(secret, &error)),
                 }
             }
@@ -130,7 +145,11 @@ impl KeyKeeper {
         let absent = || Error::Internal { cause: format!("data key {id} is not there") };
         let key = tenant.key(id).await?.ok_or_else(absent)?;
         // Not from memory: it is the wrapped one that must open.
-        self.vault.unwrap_anew(tenant.account(), &wrapped(key)).await.map_err(unavailable)
+        self.vault.unwrap_anew(tenant.account(), &wrapped(key)).await.map_err(|fault| match fault {
+            Fault::Corrupt(cause) => Error::Internal { cause: format!("data key {id}: {cause}") },
+            // Nothing is known of what it seals.
+            Fault::Unavailable(_) | Fault::Denied(_) => unavailable(fault),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::rewrapping::unavailable;
 use super::{KeyKeeper, startup};
-use crate::domain::{AccountId, Action, Call, Event};
+use crate::domain::{AccountId, Action, Call, Event, FieldNames};
 use crate::error::Result;
 use crate::store::Shredded;
 
@@ -26,11 +26,9 @@ impl KeyKeeper {
     ///
     /// # Errors
     /// A sentence for the operator when it is needed still, is the current one, or is not known.
-    pub async fn retire(&self, kek_ref: &str) -> std::result::Result<(), String> {
+    pub async fn retire(&self, kek_ref: &str, call: &Call) -> std::result::Result<(), String> {
         let system = self.store.system();
-        let counts = system.key_counts().await.map_err(startup::sentence)?;
-        let needed = counts.iter().filter(|count| count.kek_ref == kek_ref && count.state != "destroyed");
-        let needed: u64 = needed.map(|count| count.count).sum();
+        let needed = self.wrapped_with(kek_ref).await.map_err(startup::sentence)?;
         if needed > 0 {
             return Err(format!(
                 "{kek_ref} still wraps {needed} data keys: make another key current, and run `patchbay keys rewrap` first"
@@ -41,9 +39,26 @@ impl KeyKeeper {
                 "{kek_ref} is the current key, which wraps new data keys: make another one current first"
             ));
         }
-        match system.delete_key_check(kek_ref).await.map_err(startup::sentence)? {
+        let event = Event::new(call, Action::ProviderKeyRetired).naming(FieldNames::of_provider_key(kek_ref));
+        match system.retire_key(kek_ref, event).await.map_err(startup::sentence)? {
             true => Ok(()),
             false => Err(format!("no key {kek_ref} is on record: `patchbay keys status` lists those that are")),
         }
+    }
+
+    /// Whether a server needs this provider key still, to start or to unwrap with.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn needs(&self, kek_ref: &str) -> Result<bool> {
+        let is_on_record = self.store.system().key_checks().await?.iter().any(|check| check.kek_ref == kek_ref);
+        Ok(is_on_record || self.wrapped_with(kek_ref).await? > 0)
+    }
+
+    /// How many data keys it wraps.
+    async fn wrapped_with(&self, kek_ref: &str) -> Result<u64> {
+        let counts = self.store.system().key_counts().await?;
+        let wrapped = counts.iter().filter(|count| count.kek_ref == kek_ref && count.state != "destroyed");
+        Ok(wrapped.map(|count| count.count).sum())
     }
 }

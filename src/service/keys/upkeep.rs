@@ -53,10 +53,9 @@ impl KeyKeeper {
     }
 
     async fn sweep(&self) {
-        let mut tally = Tally::default();
-        match self.reseal_all(&Quiet, &mut tally).await {
-            Ok(()) if tally == Tally::default() => {}
-            Ok(()) => tracing::info!(accounts = tally.accounts, resealed = tally.resealed, "sealed anew"),
+        match self.reseal_all(&Quiet).await {
+            Ok(tally) if tally == Tally::default() => {}
+            Ok(tally) => tracing::info!(accounts = tally.accounts, resealed = tally.resealed, "sealed anew"),
             Err(error) => tracing::warn!(cause = error.cause(), "sealing anew what old data keys sealed"),
         }
     }

@@ -1,0 +1,106 @@
+//! What is kept of an account, without secrets.
+
+use std::collections::HashMap;
+use std::io::{self, Write, stdout};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::unknown;
+use crate::app;
+use crate::cli::audit::{Stop, pages_of};
+use crate::config::Config;
+use crate::domain::{AccountId, EventFilter, Installation};
+use crate::rest::Event;
+use crate::store::{self, Store, TenantStore};
+
+pub(super) const HELP: &str = "\
+The document:
+  account, exported_at
+  installations   integration (id, name), installed, installed_at, updated_at, params, secret_names
+  events          the audit log, oldest first, as REST has it
+
+Examples:
+  patchbay account export acme > acme.json";
+
+#[derive(Serialize)]
+struct Installed<'a> {
+    integration: Integration<'a>,
+    installed: bool,
+    installed_at: Option<DateTime<Utc>>,
+    updated_at: DateTime<Utc>,
+    params: Map<String, Value>,
+    secret_names: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Integration<'a> {
+    id: Uuid,
+    /// None when the catalog does not have it any more.
+    name: Option<&'a str>,
+}
+
+pub(super) async fn export(config: &Config, account: AccountId) -> Result<(), String> {
+    let store = app::open_existing(config).await?;
+    let tenant = store.tenant(account);
+    if tenant.revision().await.map_err(app::database_sentence)? == 0 {
+        return Err(unknown(tenant.account()));
+    }
+    let written = write(&store, &tenant).await;
+    store.close().await;
+    written.or_else(Stop::sentence)
+}
+
+/// The events are many: they are written as they are read.
+async fn write(store: &Store, tenant: &TenantStore) -> Result<(), Stop> {
+    let now = store::now();
+    let state = tenant.state().await.map_err(Stop::Database)?;
+    let (_, catalog) = store.system().catalog().await.map_err(Stop::Database)?;
+    let names: HashMap<_, _> = catalog.iter().map(|row| (row.id, row.name.as_str())).collect();
+    let installations = state.installations().iter().map(|row| Installed::of(row, &names));
+    let head = head(tenant.account(), now, &installations.collect::<Vec<_>>());
+    put(head.map_err(io::Error::from)).map_err(Stop::Output)?;
+    // Without an end it might never reach one: events are written meanwhile.
+    let filter = EventFilter { until: Some(now), ..EventFilter::default() };
+    let mut separator = "\n";
+    pages_of(tenant, &filter, |events| {
+        let mut text = String::new();
+        for event in events {
+            text.push_str(separator);
+            text.push_str(&serde_json::to_string(&Event::from(event))?);
+            separator = ",\n";
+        }
+        put(Ok(text))
+    })
+    .await?;
+    put(Ok("\n]}\n".to_owned())).map_err(Stop::Output)
+}
+
+/// All up to the events.
+fn head(account: &AccountId, now: DateTime<Utc>, installations: &[Installed<'_>]) -> serde_json::Result<String> {
+    let (account, now) = (serde_json::to_string(account.as_str())?, serde_json::to_string(&now)?);
+    let installations = serde_json::to_string(installations)?;
+    Ok(format!("{{\"account\": {account}, \"exported_at\": {now},\n\"installations\": {installations},\n\"events\": ["))
+}
+
+fn put(text: io::Result<String>) -> io::Result<()> {
+    let mut out = stdout().lock();
+    out.write_all(text?.as_bytes())?;
+    out.flush()
+}
+
+impl<'a> Installed<'a> {
+    fn of(row: &'a Installation, names: &HashMap<Uuid, &'a str>) -> Self {
+        let id = row.integration_id.0;
+        Self {
+            integration: Integration { id, name: names.get(&id).copied() },
+            installed: row.installed_at.is_some(),
+            installed_at: row.installed_at,
+            updated_at: row.updated_at,
+            params: row.params.to_map(),
+            secret_names: &row.secret_names,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The key ring file.
+
+use std::path::PathBuf;
+
+use super::RingFile;
+use crate::app;
+use crate::cli::print::{print, sentence, tell};
+use crate::config::Config;
+use crate::service::KeyKeeper;
+use crate::vault::{Keyring, KeyringError, LOCAL};
+
+pub(in crate::cli) fn generate(out: Option<PathBuf>) -> Result<(), String> {
+    match out {
+        Some(path) => {
+            Keyring::create(&path).map_err(told)?;
+            print(&format!("Wrote a key ring to {}. Keep a copy: secrets cannot be read without it\n", path.display()));
+        }
+        None => print(&Keyring::generate().map_err(told)?),
+    }
+    Ok(())
+}
+
+pub(super) fn add(config: &Config, ring: RingFile) -> Result<(), String> {
+    let file = file(config, ring)?;
+    let id = Keyring::add(&file).map_err(told)?;
+    print(&format!("{id}\n"));
+    tell(&format!(
+        "Key {id} is in {}, and only unwraps. Keep a copy; bring the file to every replica, restart them, and then run \
+         `patchbay keys promote {id}`.",
+        file.display()
+    ));
+    Ok(())
+}
+
+pub(super) fn promote(config: &Config, id: u32, ring: RingFile) -> Result<(), String> {
+    let file = file(config, ring)?;
+    Keyring::promote(&file, id).map_err(told)?;
+    print(&format!(
+        "Key {id} is the primary key of {}. Bring the file to every replica, restart them, and then run `patchbay keys \
+         rewrap`\n",
+        file.display()
+    ));
+    Ok(())
+}
+
+pub(super) async fn remove(config: &Config, keys: &KeyKeeper, id: u32, ring: RingFile) -> Result<(), String> {
+    let file = file(config, ring)?;
+    let key = format!("{LOCAL}:{id}");
+    if keys.needs(&key).await.map_err(sentence)? {
+        return Err(format!("the database still knows {key}: run `patchbay keys retire {key}` first"));
+    }
+    Keyring::remove(&file, id).map_err(told)?;
+    print(&format!(
+        "Key {id} is not in {} any more. Keep a copy of it as long as backups from before are to be readable\n",
+        file.display()
+    ));
+    Ok(())
+}
+
+fn file(config: &Config, ring: RingFile) -> Result<PathBuf, String> {
+    ring.file.map_or_else(|| app::keyring_file(config), Ok)
+}
+
+fn told(error: KeyringError) -> String {
+    error.to_string()
+}
