@@ -13,6 +13,7 @@ mod cli;
 mod concurrency;
 mod dropped;
 mod graphql;
+mod keys;
 mod leftover;
 mod model;
 mod parity;

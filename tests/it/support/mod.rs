@@ -5,6 +5,7 @@
 mod client;
 mod credentials;
 mod database;
+mod key_service;
 mod process;
 pub mod provider;
 mod rows;
@@ -15,6 +16,7 @@ mod witness;
 pub use client::{Answer, Client};
 pub use credentials::{Credentials, GATEWAY_TOKEN, Mode, PEPPER, make_key};
 pub use database::{TestDatabase, has_row_level_security, has_server};
+pub use key_service::{KeyService, Mood};
 pub use process::{Process, command};
 pub use rows::{account_id, call, open, wrapped};
 pub use wire::{Wire, exchange};
