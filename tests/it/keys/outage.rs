@@ -11,6 +11,9 @@ use patchbay::vault::{CacheSettings, Keyring, Local, Provider, Vault};
 use super::{fill, number, run};
 use crate::support::{KeyService, Mood, World, call};
 
+/// So many accounts that those under way when the service goes away are few.
+const MANY: i64 = 100;
+
 /// A keeper that wraps with the service; the world's key ring is there beside it.
 fn keeper(world: &World, service: &Arc<KeyService>) -> KeyKeeper {
     let ring = Keyring::read(&world.folder.path().join("keyring.json")).expect("ring");
@@ -48,7 +51,7 @@ fn watching(service: &KeyService, away_after: u64) -> Watching<'_> {
 #[tokio::test]
 async fn a_run_gives_up_when_the_key_service_goes_away_and_goes_on_when_it_is_back() {
     let world = World::start().await;
-    fill(&world, 40, 1).await;
+    fill(&world, MANY as usize, 1).await;
     let service = KeyService::new(Mood::Works);
     let keys = keeper(&world, &service);
     keys.require().await.expect("usable");
@@ -57,13 +60,13 @@ async fn a_run_gives_up_when_the_key_service_goes_away_and_goes_on_when_it_is_ba
     keys.rewrap_all(&current, &call(), &pace).await.expect_err("gave up");
     let moved = "SELECT count(*) FROM account_keys WHERE provider = 'scripted'";
     let half = number(&world, moved).await;
-    assert!((12..40).contains(&half), "{half}");
+    assert!((12..MANY).contains(&half), "{half}");
     assert_eq!(pace.failures.load(Ordering::SeqCst), 10, "and asked no further");
     service.set(Mood::Works);
     let pace = watching(&service, u64::MAX);
     let tally = keys.rewrap_all(&current, &call(), &pace).await.expect("finished");
-    assert_eq!((tally.keys, tally.failed), (40 - half as u64, 0));
-    assert_eq!(number(&world, moved).await, 40);
+    assert_eq!((tally.keys, tally.failed), ((MANY - half) as u64, 0));
+    assert_eq!(number(&world, moved).await, MANY);
     // The same of a rotation.
     let (begun, _) = keys.begin_rotation(false).await.expect("begun");
     keys.rotate_all(begun, &call(), &watching(&service, 5)).await.expect_err("gave up");
@@ -72,7 +75,7 @@ async fn a_run_gives_up_when_the_key_service_goes_away_and_goes_on_when_it_is_ba
     let tally = keys.rotate_all(begun, &call(), &watching(&service, u64::MAX)).await.expect("finished");
     assert_eq!(tally.failed, 0);
     assert_eq!(number(&world, "SELECT max(key_id) FROM account_keys").await, 2);
-    assert_eq!(number(&world, "SELECT count(*) FROM account_keys WHERE state = 'active'").await, 40);
+    assert_eq!(number(&world, "SELECT count(*) FROM account_keys WHERE state = 'active'").await, MANY);
     assert_eq!(number(&world, "SELECT count(*) FROM account_keys WHERE state = 'decrypt_only'").await, 0);
 }
 
