@@ -14,6 +14,7 @@ mod concurrency;
 mod dropped;
 mod graphql;
 mod key_services;
+mod keys;
 mod leftover;
 mod model;
 mod outage;

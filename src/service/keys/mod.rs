@@ -81,6 +81,11 @@ impl KeyKeeper {
         Ok(self.store.tenant(account.clone()).revision().await? > 0)
     }
 
+    /// The generations of the account's data key that are in memory, unwrapped.
+    pub fn kept_of(&self, account: &AccountId) -> Vec<u32> {
+        self.vault.kept().into_iter().filter(|(kept, _)| kept == account).map(|(_, key_id)| key_id).collect()
+    }
+
     /// Whether secrets can be stored, as far as is known.
     pub fn is_usable(&self) -> bool {
         self.vault.is_usable()
@@ -97,6 +102,19 @@ impl KeyKeeper {
         state: &AccountState,
         values: usize,
     ) -> Result<Arc<DataKey>> {
+        let refused = match self.sealing_key_of(tenant, state, values).await {
+            Err(error @ Error::SecretsUnavailable { .. }) => error,
+            done => return done,
+        };
+        // The state may be of a while ago, and its key wrapped with one that was retired since.
+        let now = tenant.state().await?;
+        match now.revision() == state.revision() {
+            true => Err(refused),
+            false => self.sealing_key_of(tenant, &now, values).await,
+        }
+    }
+
+    async fn sealing_key_of(&self, tenant: &TenantStore, state: &AccountState, values: usize) -> Result<Arc<DataKey>> {
         let key = match tenant.active_key(state).await? {
             Some(key) => key,
             None => self.first_key(tenant, state).await?,

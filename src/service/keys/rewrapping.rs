@@ -26,7 +26,10 @@ impl KeyKeeper {
             let after = self.vault.rewrap(account, &wrapped(before.clone())).await.map_err(unavailable)?;
             let after =
                 AccountKey { provider: after.provider, kek_ref: after.kek_ref, wrapped: after.bytes, ..before.clone() };
-            rewrapped += u64::from(tenant.replace_wrapped(before, after).await?);
+            // With a provider key for each account it may have been current already.
+            if after.kek_ref != before.kek_ref {
+                rewrapped += u64::from(tenant.replace_wrapped(before, after).await?);
+            }
         }
         Ok(rewrapped)
     }
