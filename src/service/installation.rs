@@ -44,7 +44,7 @@ impl Wish {
     /// The secrets, if a value among them is to be sealed.
     fn sealed(&self) -> Option<&[SecretChange<Plain>]> {
         match self {
-            Self::Install { secrets, .. } if secrets.iter().any(|secret| secret.value.is_some()) => Some(secrets),
+            Self::Install { secrets, .. } if sealed(secrets) > 0 => Some(secrets),
             _ => None,
         }
     }
@@ -203,7 +203,9 @@ impl TenantServices {
         key: Option<&Arc<DataKey>>,
     ) -> Result<Vec<SecretChange<Sealed>>> {
         let key = match key {
-            Some(key) if self.is_active(state, key).await? => Some(key.clone()),
+            Some(key) if self.inner().keys.is_fit(&self.tenant, state, key, sealed(secrets)).await? => {
+                Some(key.clone())
+            }
             Some(_) => Some(self.sealing_key(state, secrets).await?),
             None => None,
         };
@@ -221,15 +223,15 @@ impl TenantServices {
         secrets.iter().map(seal).collect()
     }
 
-    async fn is_active(&self, state: &AccountState, key: &DataKey) -> Result<bool> {
-        Ok(self.tenant.active_key(state).await?.is_some_and(|active| active.key_id == key.id()))
-    }
-
     /// The key for these values. No transaction is open while a key service is asked.
     async fn sealing_key(&self, state: &AccountState, secrets: &[SecretChange<Plain>]) -> Result<Arc<DataKey>> {
-        let values = secrets.iter().filter(|secret| secret.value.is_some()).count();
-        self.inner().keys.sealing_key(&self.tenant, state, values).await
+        self.inner().keys.sealing_key(&self.tenant, state, sealed(secrets)).await
     }
+}
+
+/// How many values are to be sealed.
+fn sealed(secrets: &[SecretChange<Plain>]) -> usize {
+    secrets.iter().filter(|secret| secret.value.is_some()).count()
 }
 
 /// Longer each time, and by chance, which keeps replicas out of step: up to 8 ms, then up to 260 ms.

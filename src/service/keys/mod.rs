@@ -119,7 +119,7 @@ impl KeyKeeper {
             Some(key) => key,
             None => self.first_key(tenant, state).await?,
         };
-        let sealed = state.seals() - key.seals_before + i64::try_from(values).unwrap_or(i64::MAX);
+        let sealed = sealed_by(&key, state, values);
         if self.is_due(&key, sealed) {
             self.renew_soon(tenant.account(), key.key_id);
         }
@@ -128,6 +128,21 @@ impl KeyKeeper {
             return Err(Error::SecretsUnavailable { cause, retry_after: RETRY_AFTER_SECONDS });
         }
         self.vault.data_key(tenant.account(), &wrapped(key)).await
+    }
+
+    /// Whether so many values can be sealed with this data key, which was the right one a moment ago.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn is_fit(
+        &self,
+        tenant: &TenantStore,
+        state: &AccountState,
+        key: &DataKey,
+        values: usize,
+    ) -> Result<bool> {
+        let active = tenant.active_key(state).await?.filter(|active| active.key_id == key.id());
+        Ok(active.is_some_and(|active| !self.is_due(&active, sealed_by(&active, state, values))))
     }
 
     /// The account's data key of this generation; none when it was destroyed.
@@ -157,6 +172,11 @@ impl KeyKeeper {
         let age = max_age.and_then(|age| TimeDelta::from_std(age).ok());
         sealed > max_seals || age.is_some_and(|age| store::now() - key.created_at > age)
     }
+}
+
+/// How many values a data key has sealed at most, with so many more.
+fn sealed_by(key: &AccountKey, state: &AccountState, values: usize) -> i64 {
+    state.seals() - key.seals_before + i64::try_from(values).unwrap_or(i64::MAX)
 }
 
 /// On behalf of the server itself.
