@@ -26,7 +26,7 @@ impl KeyKeeper {
             let after = self.vault.rewrap(account, &wrapped(before.clone())).await.map_err(unavailable)?;
             let after =
                 AccountKey { provider: after.provider, kek_ref: after.kek_ref, wrapped: after.bytes, ..before.clone() };
-            rewrapped += u64::from(tenant.replace_wrapped(before, after).await?);
+            rewrapped += u64::from(self.considerately(tenant.replace_wrapped(before, after)).await?);
         }
         Ok(rewrapped)
     }
