@@ -149,6 +149,11 @@ impl Store {
         store
     }
 
+    /// Whether one process at a time writes, as to an SQLite file.
+    pub fn has_one_writer(&self) -> bool {
+        self.writer.is_some()
+    }
+
     /// Whether the database answers and its schema is the one this binary knows.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ impl KeyKeeper {
         let (_, fresh) = self.vault.create_key(tenant.account(), tenant.next_generation().await?).await?;
         let event = Event::new(call, Action::DataKeyRotated).naming(FieldNames::of_data_key(fresh.key_id));
         // What is counted before is known to the transaction.
-        tenant.begin_generation(old, stored(fresh, 0), event).await
+        self.considerately(tenant.begin_generation(old, stored(fresh, 0), event)).await
     }
 
     /// Seals anew what old generations sealed, and destroys those that are not needed any more. A client that writes
@@ -59,7 +59,7 @@ impl KeyKeeper {
         let Some(active) = active.last() else { return Ok(done) };
         for old in old {
             self.reseal_generation(&tenant, &old, active, &mut done).await?;
-            if tenant.end_generation(old.key_id).await? {
+            if self.considerately(tenant.end_generation(old.key_id)).await? {
                 done.ended += 1;
             }
         }
@@ -95,7 +95,7 @@ impl KeyKeeper {
                     }
                 }
             }
-            done.resealed += tenant.replace_sealed(active.key_id, values).await?;
+            done.resealed += self.considerately(tenant.replace_sealed(active.key_id, values)).await?;
         }
     }
 

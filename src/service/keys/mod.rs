@@ -1,6 +1,7 @@
 //! Keeping the keys: which data key seals, when a new generation takes its place, and how everything stays readable
 //! meanwhile. Works account by account, beside running replicas, and goes on where it was stopped.
 
+mod bursts;
 mod generations;
 mod reports;
 mod rewrapping;
@@ -23,6 +24,7 @@ use crate::domain::{AccountId, ActorKind, Call};
 use crate::error::{Error, Result};
 use crate::store::{self, AccountKey, AccountState, Store, TenantStore};
 use crate::vault::{DataKey, Vault, WrappedKey};
+use bursts::Bursts;
 
 /// The generation of an account's first data key.
 const FIRST_KEY: u32 = 1;
@@ -46,6 +48,8 @@ pub struct KeyKeeper {
     store: Store,
     vault: Arc<Vault>,
     policy: KeyPolicy,
+    /// Where one process writes at a time.
+    bursts: Option<Bursts>,
     /// Accounts whose next generation is being made by this process.
     renewing: Arc<Mutex<HashSet<AccountId>>>,
 }
@@ -53,7 +57,8 @@ pub struct KeyKeeper {
 impl KeyKeeper {
     /// A keeper over the keys of this database.
     pub fn new(store: Store, vault: Vault, policy: KeyPolicy) -> Self {
-        Self { store, vault: Arc::new(vault), policy, renewing: Arc::default() }
+        let bursts = store.has_one_writer().then(Bursts::default);
+        Self { store, vault: Arc::new(vault), policy, bursts, renewing: Arc::default() }
     }
 
     /// Compares the keys at hand with those that the database was sealed with; before, nothing is done with them.
@@ -165,6 +170,14 @@ impl KeyKeeper {
             self.vault.remember(tenant.account(), &key);
         }
         Ok(stored)
+    }
+
+    /// Has something written for many accounts, one after the other, so that others can write meanwhile.
+    async fn considerately<T>(&self, write: impl Future<Output = T>) -> T {
+        match &self.bursts {
+            Some(bursts) => bursts.write(write).await,
+            None => write.await,
+        }
     }
 
     fn is_due(&self, key: &AccountKey, sealed: i64) -> bool {

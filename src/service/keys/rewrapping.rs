@@ -28,7 +28,7 @@ impl KeyKeeper {
                 AccountKey { provider: after.provider, kek_ref: after.kek_ref, wrapped: after.bytes, ..before.clone() };
             // With a provider key for each account it may have been current already.
             if after.kek_ref != before.kek_ref {
-                rewrapped += u64::from(tenant.replace_wrapped(before, after).await?);
+                rewrapped += u64::from(self.considerately(tenant.replace_wrapped(before, after)).await?);
             }
         }
         Ok(rewrapped)
