@@ -252,7 +252,7 @@ mod tests {
             Some(Arc::new(Installation { installed_at, ..Installation::new(entry.id, at) }))
         };
         let rows = entries.iter().zip(kinds).filter_map(row);
-        let state = rows.fold(AccountState::default(), |state, row| state.with(row));
+        let state = rows.fold(AccountState::default(), |state, row| state.with(row, 0));
         let account = AccountId::parse("acme").expect("well-formed");
         Listing::new(&account, Arc::new(Snapshot::new(1, entries)), Arc::new(state), filter)
     }

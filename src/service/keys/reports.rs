@@ -1,6 +1,7 @@
 //! What there is of keys, and whether everything that was sealed opens. Counts and names, never a value.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -119,10 +120,11 @@ impl KeyKeeper {
             last = Some(furthest);
             for secret in secrets {
                 let id = secret.sealed.key_id;
-                if !keys.contains_key(&id) {
-                    keys.insert(id, self.key_for(tenant, id).await);
-                }
-                let opened = match &keys[&id] {
+                let key = match keys.entry(id) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(unknown) => unknown.insert(self.key_for(tenant, id).await),
+                };
+                let opened = match key {
                     Ok(key) => generations::open(tenant.account(), key, &secret).map(drop),
                     Err(error) => Err(error.clone()),
                 };
