@@ -180,7 +180,6 @@ async fn on_database(config: &Config, work: impl AsyncFnOnce(&KeyKeeper) -> Resu
 }
 
 async fn retire(keys: &KeyKeeper, key: &str, json: bool) -> Result<(), String> {
-    keys.require().await?;
     keys.retire(key, &operator()).await?;
     match json {
         true => print_json(&serde_json::json!({ "retired": key })),

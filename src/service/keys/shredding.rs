@@ -34,7 +34,12 @@ impl KeyKeeper {
                 "{kek_ref} still wraps {needed} data keys: make another key current, and run `patchbay keys rewrap` first"
             ));
         }
-        if self.vault.current_kek_ref().await.is_ok_and(|current| current == kek_ref) {
+        // Its provider may be away, or its check not open any more: that is no reason to keep it.
+        let current = match self.vault.providers().next() {
+            Some(first) => self.vault.current_key_of(first).await.ok(),
+            None => None,
+        };
+        if current.is_some_and(|current| current == kek_ref) {
             return Err(format!(
                 "{kek_ref} is the current key, which wraps new data keys: make another one current first"
             ));

@@ -16,8 +16,14 @@ const MANY: i64 = 100;
 
 /// A keeper that wraps with the service; the world's key ring is there beside it.
 fn keeper(world: &World, service: &Arc<KeyService>) -> KeyKeeper {
-    let ring = Keyring::read(&world.folder.path().join("keyring.json")).expect("ring");
-    let providers: Vec<Arc<dyn Provider>> = vec![service.clone(), Arc::new(Local::new(ring))];
+    keeper_of(world, vec![service.clone(), key_ring(world)])
+}
+
+fn key_ring(world: &World) -> Arc<dyn Provider> {
+    Arc::new(Local::new(Keyring::read(&world.folder.path().join("keyring.json")).expect("ring")))
+}
+
+fn keeper_of(world: &World, providers: Vec<Arc<dyn Provider>>) -> KeyKeeper {
     let vault = Vault::new(providers, CacheSettings { entries: 0, ttl: Duration::ZERO });
     KeyKeeper::new(world.app.store().clone(), vault, KeyPolicy { max_age: None, max_seals: i64::MAX })
 }
@@ -102,4 +108,25 @@ async fn a_key_service_that_is_away_is_told_before_anything_is_done() {
     // A command that has no such service says which one it needs.
     let refusal = run(&world, &["keys", "verify"]).await.refused();
     assert!(refusal.contains("the provider scripted is not configured"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_key_service_that_nothing_needs_any_more_is_ended_without_asking_it() {
+    let world = World::start().await;
+    fill(&world, 3, 1).await;
+    let service = KeyService::new(Mood::Works);
+    for providers in [vec![service.clone(), key_ring(&world)], vec![key_ring(&world), service.clone()]] {
+        let keys = keeper_of(&world, providers);
+        keys.require().await.expect("usable");
+        let current = keys.current_kek_ref().await.expect("current");
+        let tally = keys.rewrap_all(&current, &call(), &watching(&service, u64::MAX)).await.expect("moved");
+        assert_eq!(tally.keys, 3, "to {current}");
+    }
+    // The commands know nothing of the service.
+    let status = run(&world, &["keys", "status", "--json"]).await.done();
+    assert!(status["problem"].as_str().is_some_and(|problem| problem.contains("keys retire")), "{status}");
+    run(&world, &["keys", "retire", "scripted:1"]).await.ok();
+    let status = run(&world, &["keys", "status", "--json"]).await.done();
+    assert_eq!(status["problem"], serde_json::Value::Null);
+    assert_eq!(run(&world, &["keys", "verify", "--json"]).await.done()["opened"], 3);
 }

@@ -58,8 +58,8 @@ async fn a_status_is_told_with_wrong_keys_and_without_any_and_work_is_refused() 
     let problem = status["providers"][0]["problem"].as_str().expect("a problem").to_owned();
     assert!(problem.contains(fingerprint.as_str().expect("text")) && problem.contains("has fingerprint"), "{problem}");
     assert_eq!((&status["providers"][0]["current_key"], &status["to_rewrap"]), (&Value::Null, &Value::Null));
-    for command in [&["rotate"][..], &["rewrap"], &["verify"], &["retire", "local:1"]] {
-        let complaint = run(&world, &[&["keys"], command].concat()).await.refused();
+    for command in ["rotate", "rewrap", "verify"] {
+        let complaint = run(&world, &["keys", command]).await.refused();
         assert!(complaint.contains(&problem), "{complaint}");
     }
     std::fs::remove_file(&own).expect("removed");
