@@ -4,7 +4,9 @@
 use ::entity::key_mark::{ActiveModel, Column, Entity};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Insert, QueryResult, Set, Statement, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Insert, QueryFilter, QueryResult, Set, Statement, Value,
+};
 
 use super::{SystemStore, wall};
 use crate::domain::AccountId;
@@ -170,25 +172,29 @@ impl SystemStore {
         Ok(self.key_mark(ROTATION).await?.and_then(DateTime::from_timestamp_micros))
     }
 
-    /// Notes that a rotation of all accounts was begun, unless one is under way; when the one was that is under way now.
+    /// Notes that a rotation of all accounts was begun, unless one is under way and is not to be given up for it; when the
+    /// one was that is under way now.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn begin_rotation(&self, at: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    pub async fn begin_rotation(&self, at: DateTime<Utc>, anew: bool) -> Result<DateTime<Utc>> {
         let row = ActiveModel { name: Set(ROTATION.to_owned()), value: Set(at.timestamp_micros()) };
-        Insert::one(row)
-            .on_conflict(OnConflict::column(Column::Name).do_nothing().to_owned())
-            .exec_without_returning(&self.store.write)
-            .await?;
+        let mut conflict = OnConflict::column(Column::Name);
+        match anew {
+            true => conflict.update_column(Column::Value),
+            false => conflict.do_nothing(),
+        };
+        Insert::one(row).on_conflict(conflict).exec_without_returning(&self.store.write).await?;
         Ok(self.unfinished_rotation().await?.unwrap_or(at))
     }
 
-    /// Notes that the rotation of all accounts has ended.
+    /// Notes that the rotation of all accounts has ended that was begun then.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn end_rotation(&self) -> Result<()> {
-        Entity::delete_by_id(ROTATION.to_owned()).exec(&self.store.write).await?;
+    pub async fn end_rotation(&self, begun: DateTime<Utc>) -> Result<()> {
+        let it = Entity::delete_by_id(ROTATION.to_owned()).filter(Column::Value.eq(begun.timestamp_micros()));
+        it.exec(&self.store.write).await?;
         Ok(())
     }
 

@@ -67,11 +67,8 @@ impl KeyKeeper {
     /// # Errors
     /// Those of the database.
     pub async fn begin_rotation(&self, anew: bool) -> Result<(DateTime<Utc>, bool)> {
-        let (system, now) = (self.store.system(), store::now());
-        if anew {
-            system.end_rotation().await?;
-        }
-        let begun = system.begin_rotation(now).await?;
+        let now = store::now();
+        let begun = self.store.system().begin_rotation(now, anew).await?;
         Ok((begun, begun != now))
     }
 
@@ -84,7 +81,7 @@ impl KeyKeeper {
         self.each(&Need::Rotation(begun), Step::Renew(begun, call), pace, &mut tally).await?;
         self.tell_of_drops(&tally).await?;
         if tally.failed == 0 && !pace.is_stopped() {
-            self.store.system().end_rotation().await?;
+            self.store.system().end_rotation(begun).await?;
         }
         Ok(tally)
     }
