@@ -8,6 +8,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Insert, QueryFilter, QueryResult, Set, Statement, Value,
 };
 
+use super::keys::{ACTIVE, DESTROYED};
 use super::{SystemStore, wall};
 use crate::domain::AccountId;
 use crate::error::Result;
@@ -47,6 +48,18 @@ pub struct KeyCount {
 
 const COUNTS: &str = r#"SELECT "provider", "kek_ref", "state", count(*), min("created_at") FROM "account_keys"
     GROUP BY "provider", "kek_ref", "state" ORDER BY "provider", "kek_ref", "state""#;
+
+impl KeyCount {
+    /// New values are sealed with them.
+    pub fn is_active(&self) -> bool {
+        self.state == ACTIVE
+    }
+
+    /// They seal or open; only the rows of others are left.
+    pub fn is_in_use(&self) -> bool {
+        self.state != DESTROYED
+    }
+}
 
 /// How a need is told to the database.
 struct NeedSql {
@@ -98,11 +111,7 @@ impl SystemStore {
         let NeedSql { accounts, bound, .. } = need.sql();
         let first = [account.map_or("", AccountId::as_str).into(), limit.into()];
         let rows = self.walk(accounts, first.into_iter().chain(bound)).await?;
-        let name = |row: &QueryResult| {
-            let found = AccountId::stored(&row.try_get_by_index::<String>(0)?);
-            found.ok_or_else(|| DbErr::Type("an account_id is malformed".into()))
-        };
-        Ok(rows.iter().map(name).collect::<std::result::Result<_, _>>()?)
+        Ok(rows.iter().map(account_of).collect::<std::result::Result<_, _>>()?)
     }
 
     /// How many accounts have this need.
@@ -133,7 +142,8 @@ impl SystemStore {
         Ok(self.walk(COUNTS, []).await?.iter().map(read).collect::<std::result::Result<_, _>>()?)
     }
 
-    async fn walk(
+    /// Runs a statement that goes from account to account.
+    pub(super) async fn walk(
         &self,
         sql: &'static str,
         values: impl IntoIterator<Item = Value>,
@@ -201,4 +211,10 @@ impl SystemStore {
     async fn key_mark(&self, name: &str) -> Result<Option<i64>> {
         Ok(Entity::find_by_id(name.to_owned()).one(&self.store.read).await?.map(|row| row.value))
     }
+}
+
+/// The account that a row begins with.
+pub(super) fn account_of(row: &QueryResult) -> std::result::Result<AccountId, DbErr> {
+    let found = AccountId::stored(&row.try_get_by_index::<String>(0)?);
+    found.ok_or_else(|| DbErr::Type("an account_id is malformed".into()))
 }

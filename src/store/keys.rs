@@ -1,20 +1,19 @@
-//! The account's wrapped data keys, generation by generation, and what is sealed under each.
+//! The account's wrapped data keys, generation by generation.
 
 use ::entity::{account_key, account_revision, installation, installation_secret};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, QueryFilter, QueryOrder, QuerySelect, Set};
-use uuid::Uuid;
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, QueryFilter, QueryOrder, Set, UpdateMany};
 
 use super::failure::{self, Failed};
 use super::pool::Transaction;
 use super::{AccountState, Outcome, TenantStore, Work, now};
-use crate::domain::{Event, Sealed};
+use crate::domain::Event;
 use crate::error::{Error, Result};
 
-const ACTIVE: &str = "active";
+pub(super) const ACTIVE: &str = "active";
 const DECRYPT_ONLY: &str = "decrypt_only";
-const DESTROYED: &str = "destroyed";
+pub(super) const DESTROYED: &str = "destroyed";
 
 /// A data key at rest, as the vault wrapped it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,28 +32,6 @@ pub struct AccountKey {
     pub created_at: DateTime<Utc>,
     /// [`AccountState::seals`] when it was made.
     pub seals_before: i64,
-}
-
-/// A sealed value with its place within the account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlacedSecret {
-    /// The catalog entry.
-    pub integration: Uuid,
-    /// The connection.
-    pub connection: String,
-    /// The secret's name.
-    pub name: String,
-    /// The value.
-    pub sealed: Sealed,
-}
-
-/// A value that is to replace another, if that is still there.
-#[derive(Clone)]
-pub struct Resealed {
-    /// The value as it was read.
-    pub before: PlacedSecret,
-    /// The same, sealed under another key.
-    pub after: Sealed,
 }
 
 /// What was destroyed.
@@ -137,57 +114,12 @@ impl TenantStore {
         self.store.transaction(BeginGeneration { tenant: self.clone(), old, key, event }).await
     }
 
-    /// Values that are sealed under this key, in the order of their places, after the one given.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn sealed_under(&self, key: u32, after: Option<&PlacedSecret>, limit: u64) -> Result<Vec<PlacedSecret>> {
-        use installation_secret::Column;
-        self.placed(after, limit, Column::KeyId.eq(i64::from(key))).await
-    }
-
-    /// All sealed values, in the order of their places, after the one given.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn sealed(&self, after: Option<&PlacedSecret>, limit: u64) -> Result<Vec<PlacedSecret>> {
-        self.placed(after, limit, Expr::value(true)).await
-    }
-
-    async fn placed(
-        &self,
-        after: Option<&PlacedSecret>,
-        limit: u64,
-        which: sea_orm::sea_query::SimpleExpr,
-    ) -> Result<Vec<PlacedSecret>> {
-        use installation_secret::{Column, Entity};
-        let mut rows = self.select::<Entity>().filter(which);
-        if let Some(PlacedSecret { integration, connection, name, .. }) = after {
-            let place = Expr::tuple([Column::IntegrationId, Column::Connection, Column::Name].map(Expr::col));
-            let last = [(*integration).into(), connection.as_str().into(), name.as_str().into()];
-            rows = rows.filter(place.gt(Expr::tuple(last.map(|value: sea_orm::Value| Expr::value(value)))));
-        }
-        for column in [Column::IntegrationId, Column::Connection, Column::Name] {
-            rows = rows.order_by_asc(column);
-        }
-        rows.limit(limit).all(&self.store.read).await?.into_iter().map(placed).collect()
-    }
-
-    /// Replaces each value by one sealed under this key, if it is still the one that was read, so that a client's write
-    /// wins; how many were replaced. None if the key is not the active one any more.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn replace_sealed(&self, key: u32, values: Vec<Resealed>) -> Result<u64> {
-        self.store.transaction(ReplaceSealed { tenant: self.clone(), key, values }).await
-    }
-
     /// Destroys a data key that only opens, if nothing is sealed under it any more; whether it did.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn end_generation(&self, key: u32) -> Result<bool> {
-        use account_key::{Column, Entity};
+        use account_key::Column;
         let end = async || {
             let sealed = Query::select()
                 .expr(Expr::value(1))
@@ -196,9 +128,7 @@ impl TenantStore {
                 .and_where(installation_secret::Column::KeyId.eq(i64::from(key)))
                 .to_owned();
             let ended = self
-                .update::<Entity>()
-                .col_expr(Column::State, Expr::value(DESTROYED))
-                .col_expr(Column::Wrapped, Expr::value(Vec::<u8>::new()))
+                .destroy_keys()
                 .filter(Column::KeyId.eq(i64::from(key)))
                 .filter(Column::State.eq(DECRYPT_ONLY))
                 .filter(Expr::exists(sealed).not())
@@ -207,6 +137,14 @@ impl TenantStore {
             Ok::<_, Failed>(ended.rows_affected > 0)
         };
         failure::until_won(end).await
+    }
+
+    /// Destroys those of the account's data keys that the statement goes on to name.
+    fn destroy_keys(&self) -> UpdateMany<account_key::Entity> {
+        use account_key::Column;
+        self.update()
+            .col_expr(Column::State, Expr::value(DESTROYED))
+            .col_expr(Column::Wrapped, Expr::value(Vec::<u8>::new()))
     }
 
     /// Replaces the wrapped form of a data key if it is still the one that was read; whether it did.
@@ -270,49 +208,6 @@ impl Work for BeginGeneration {
     }
 }
 
-struct ReplaceSealed {
-    tenant: TenantStore,
-    key: u32,
-    values: Vec<Resealed>,
-}
-
-impl Work for ReplaceSealed {
-    type Value = u64;
-
-    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<u64>, Failed> {
-        use installation_secret::{Column, Entity};
-        let sealed = i64::try_from(self.values.len()).unwrap_or(i64::MAX);
-        let seals = account_revision::Column::Seals;
-        let counted = self.tenant.update::<account_revision::Entity>().col_expr(seals, Expr::col(seals).add(sealed));
-        // The revision row is the lock: the key stays active until what is sealed under it can be seen.
-        counted.exec(t).await?;
-        let active = self
-            .tenant
-            .select::<account_key::Entity>()
-            .filter(account_key::Column::KeyId.eq(i64::from(self.key)))
-            .filter(account_key::Column::State.eq(ACTIVE));
-        if active.one(t).await?.is_none() {
-            return Ok(Outcome::Nothing(0));
-        }
-        let mut replaced = 0;
-        for Resealed { before, after } in &self.values {
-            let done = self
-                .tenant
-                .update::<Entity>()
-                .col_expr(Column::Sealed, Expr::value(after.bytes.clone()))
-                .col_expr(Column::KeyId, Expr::value(i64::from(after.key_id)))
-                .filter(Column::IntegrationId.eq(before.integration))
-                .filter(Column::Connection.eq(&before.connection))
-                .filter(Column::Name.eq(&before.name))
-                .filter(Column::Sealed.eq(before.sealed.bytes.clone()))
-                .exec(t)
-                .await?;
-            replaced += done.rows_affected;
-        }
-        Ok(Outcome::Commit(replaced))
-    }
-}
-
 struct ReplaceWrapped {
     tenant: TenantStore,
     before: AccountKey,
@@ -350,17 +245,10 @@ impl Work for Shred {
     type Value = Shredded;
 
     async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<Shredded>, Failed> {
-        use account_key::{Column, Entity};
+        use account_key::Column;
         let tenant = &self.tenant;
         tenant.advance_revision(t).await?;
-        let keys = tenant
-            .update::<Entity>()
-            .col_expr(Column::State, Expr::value(DESTROYED))
-            .col_expr(Column::Wrapped, Expr::value(Vec::<u8>::new()))
-            .filter(Column::State.ne(DESTROYED))
-            .exec(t)
-            .await?
-            .rows_affected;
+        let keys = tenant.destroy_keys().filter(Column::State.ne(DESTROYED)).exec(t).await?.rows_affected;
         let secrets = tenant.delete::<installation_secret::Entity>().exec(t).await?.rows_affected;
         let installations = tenant.delete::<installation::Entity>().exec(t).await?.rows_affected;
         let shredded = Shredded { keys, secrets, installations };
@@ -404,16 +292,5 @@ fn read(row: account_key::Model) -> Result<AccountKey> {
         is_active: row.state == ACTIVE,
         created_at: row.created_at,
         seals_before: row.seals_before,
-    })
-}
-
-fn placed(row: installation_secret::Model) -> Result<PlacedSecret> {
-    let key_id = u32::try_from(row.key_id)
-        .map_err(|_| Error::Internal { cause: "installation_secrets.key_id is out of range".into() })?;
-    Ok(PlacedSecret {
-        integration: row.integration_id,
-        connection: row.connection,
-        name: row.name,
-        sealed: Sealed { key_id, bytes: row.sealed },
     })
 }

@@ -18,6 +18,7 @@ mod migrate;
 mod pool;
 mod revisions;
 mod scope;
+mod sealed;
 mod state;
 mod system;
 mod wall;
@@ -36,8 +37,9 @@ pub use catalog::{BuiltinRow, CatalogRow, Loaded};
 pub use changes::Change;
 pub use installations::StoredSecret;
 pub use key_walk::{KeyCount, Need};
-pub use keys::{AccountKey, PlacedSecret, Resealed, Shredded};
+pub use keys::{AccountKey, Shredded};
 pub use scope::TenantStore;
+pub use sealed::{PlacedSecret, Resealed};
 pub use state::AccountState;
 pub use system::{KeyCheckRow, SystemStore};
 

@@ -3,12 +3,13 @@
 
 use ::entity::key_check;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Insert, QueryFilter, Set, Statement};
+use sea_orm::{ColumnTrait, EntityTrait, Insert, QueryFilter, Set};
 
 use super::api_keys::PEPPER;
 use super::failure::Failed;
+use super::key_walk::account_of;
 use super::pool::Transaction;
-use super::{Outcome, Store, TenantStore, Work, now, wall};
+use super::{Outcome, Store, TenantStore, Work, now};
 use crate::domain::{AccountId, Event, EventId};
 use crate::error::Result;
 
@@ -94,19 +95,15 @@ impl Work for RetireKey {
 const NEXT_AUDITED: &str = r#"SELECT "account_id", "id" FROM "audit_events" WHERE "account_id" > $1
     ORDER BY "account_id", "id" LIMIT 1"#;
 
-#[expect(clippy::disallowed_methods, reason = "goes from account to account")]
 impl SystemStore {
     /// The first account after this one that has any event, and its oldest; the very first account without one.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn audited_after(&self, account: Option<&AccountId>) -> Result<Option<(AccountId, EventId)>> {
-        let (db, account) = (self.store.seen_by(wall::WALK).read, account.map_or("", AccountId::as_str));
-        let next = Statement::from_sql_and_values(db.get_database_backend(), NEXT_AUDITED, [account.into()]);
-        let Some(row) = db.query_one_raw(next).await? else { return Ok(None) };
-        let found = AccountId::stored(&row.try_get_by_index::<String>(0)?);
-        let account = found.ok_or_else(|| DbErr::Type("audit_events.account_id is malformed".into()))?;
-        Ok(Some((account, EventId(row.try_get_by_index(1)?))))
+        let rows = self.walk(NEXT_AUDITED, [account.map_or("", AccountId::as_str).into()]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some((account_of(row)?, EventId(row.try_get_by_index(1)?))))
     }
 }
 

@@ -70,13 +70,13 @@ impl Report {
     fn of(status: KeyStatus) -> Self {
         let providers = status.providers.into_iter().enumerate();
         let providers: Vec<_> = providers.map(|(at, provider)| Provider::of(provider, at == 0)).collect();
-        let in_use = || status.counts.iter().filter(|count| count.state != "destroyed");
+        let in_use = || status.counts.iter().filter(|count| count.is_in_use());
         let current = providers.first().and_then(|first| first.current_key.as_ref());
         Self {
             problem: status.refusal,
             to_rewrap: current
                 .map(|current| in_use().filter(|count| count.kek_ref != *current).map(|count| count.count).sum()),
-            oldest_active_at: in_use().filter(|count| count.state == "active").map(|count| count.oldest).min(),
+            oldest_active_at: in_use().filter(|count| count.is_active()).map(|count| count.oldest).min(),
             provider_keys: status
                 .checks
                 .into_iter()

@@ -1,6 +1,7 @@
 //! A new generation of an account's data key: it takes over at once, and what the old one sealed is sealed anew.
 
-use std::sync::PoisonError;
+use std::collections::HashSet;
+use std::sync::{MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
@@ -101,12 +102,16 @@ impl KeyKeeper {
 
     /// Gives the account a new data key in place of this one in the background, once at a time.
     pub(super) fn renew_soon(&self, account: &AccountId, old: u32) {
-        let renewing = || self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
-        if !renewing().insert(account.clone()) {
+        if !self.renewing().insert(account.clone()) {
             return;
         }
         let renewal = Renewal { keeper: self.clone(), account: account.clone(), old };
         tokio::spawn(async move { renewal.run().await });
+    }
+
+    fn renewing(&self) -> MutexGuard<'_, HashSet<AccountId>> {
+        // Left whole by every panic that could happen while it is held.
+        self.renewing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,7 +138,7 @@ impl Renewal {
 
 impl Drop for Renewal {
     fn drop(&mut self) {
-        self.keeper.renewing.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.account);
+        self.keeper.renewing().remove(&self.account);
     }
 }
 

@@ -63,7 +63,7 @@ impl KeyKeeper {
     /// How many data keys it wraps.
     async fn wrapped_with(&self, kek_ref: &str) -> Result<u64> {
         let counts = self.store.system().key_counts().await?;
-        let wrapped = counts.iter().filter(|count| count.kek_ref == kek_ref && count.state != "destroyed");
+        let wrapped = counts.iter().filter(|count| count.kek_ref == kek_ref && count.is_in_use());
         Ok(wrapped.map(|count| count.count).sum())
     }
 }

@@ -12,7 +12,7 @@ mod openbao;
 mod transit;
 
 use patchbay::domain::AccountId;
-use patchbay::vault::{CacheSettings, KeyBytes, KeyPlace, TransitSettings, Vault, WrappedKey};
+use patchbay::vault::{CacheSettings, Fault, KeyBytes, KeyPlace, TransitSettings, Vault, WrappedKey};
 
 use crate::support::account_id;
 
@@ -42,6 +42,15 @@ fn data_key() -> KeyBytes {
 
 fn place(account: &AccountId, key_id: u32) -> KeyPlace<'_> {
     KeyPlace { account, key_id }
+}
+
+/// What a refusal says of bytes that are no good.
+fn corrupt<T>(outcome: Result<T, Fault>) -> String {
+    match outcome {
+        Err(Fault::Corrupt(cause)) => cause,
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("no fault"),
+    }
 }
 
 /// Whether the vault gives the data key out.

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::bao::{Bao, POLICY, ROOT};
-use super::{INSTALL, NO_CACHE, UNAVAILABLE, data_key, opens, place, settings_for};
+use super::{INSTALL, NO_CACHE, UNAVAILABLE, corrupt, data_key, opens, place, settings_for};
 use crate::support::{Answer, World, account_id, eventually, open, wrapped};
 
 /// Longer than it ever takes a real service to be itself again.
@@ -27,6 +27,12 @@ async fn world(bao: &Bao, settings: &[(&str, &str)]) -> World {
     World::builder().without_keys().set(&common).set(settings).start().await
 }
 
+/// The same with a token of its own.
+async fn world_with_token(bao: &Bao) -> World {
+    let token = bao.token(&["patchbay"]).await;
+    world(bao, &[("keys.transit_token", &token)]).await
+}
+
 async fn install(world: &World, account: &str) -> Answer {
     world.account(account).post(INSTALL, &json!({"secrets": {"api_key": "sk_CANARY"}})).await
 }
@@ -39,19 +45,10 @@ async fn recovers(world: &World, account: &str) {
     eventually("it works again", RECOVERY, async || install(world, account).await.status == 200).await;
 }
 
-fn corrupt<T>(outcome: Result<T, Fault>) -> String {
-    match outcome {
-        Err(Fault::Corrupt(cause)) => cause,
-        Err(other) => panic!("{other:?}"),
-        Ok(_) => panic!("no fault"),
-    }
-}
-
 #[tokio::test]
 async fn an_install_seals_with_a_data_key_that_openbao_alone_unwraps() {
     let Some(bao) = Bao::start().await else { return };
-    let token = bao.token(&["patchbay"]).await;
-    let world = world(&bao, &[("keys.transit_token", &token)]).await;
+    let world = world_with_token(&bao).await;
     install(&world, "acme").await.ok();
     let keys = world.keys_of("acme").await;
     assert_eq!((&*keys[0].provider, &*keys[0].kek_ref), (TRANSIT, "transit:transit/patchbay:v1"));
@@ -83,8 +80,7 @@ async fn a_wrapped_key_moved_elsewhere_is_refused_and_rewrapping_moves_it_to_the
 #[tokio::test]
 async fn while_it_is_sealed_secrets_are_refused_and_nothing_is_restarted_after() {
     let Some(bao) = Bao::start().await else { return };
-    let token = bao.token(&["patchbay"]).await;
-    let world = world(&bao, &[("keys.transit_token", &token)]).await;
+    let world = world_with_token(&bao).await;
     install(&world, "acme").await.ok();
     bao.seal().await;
     for account in ["acme", "newcomer"] {
@@ -129,8 +125,7 @@ async fn a_revoked_token_is_replaced_in_its_file_without_a_restart() {
 #[tokio::test]
 async fn a_version_below_the_least_refuses_what_was_wrapped_with_it_and_nobody_else() {
     let Some(bao) = Bao::start().await else { return };
-    let token = bao.token(&["patchbay"]).await;
-    let world = world(&bao, &[("keys.transit_token", &token)]).await;
+    let world = world_with_token(&bao).await;
     install(&world, "acme").await.ok();
     bao.post("transit/keys/patchbay/rotate", json!({})).await;
     bao.post("transit/keys/patchbay/config", json!({"min_decryption_version": 2})).await;

@@ -7,7 +7,7 @@ use patchbay::vault::{Fault, KeyCheck, Keyring, LOCAL, Local, Provider, TRANSIT,
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{INSTALL, NO_CACHE, UNAVAILABLE, data_key, opens, place, settings_for};
+use super::{INSTALL, NO_CACHE, UNAVAILABLE, corrupt, data_key, opens, place, settings_for};
 use crate::support::transit::{FakeTransit, Mode, TOKEN};
 use crate::support::{Process, Wire, World, account_id, wrapped};
 
@@ -18,14 +18,6 @@ fn transit(fake: &FakeTransit) -> Transit {
 fn per_account(fake: &FakeTransit) -> Transit {
     let settings = TransitSettings { key_per_account: true, ..settings_for(&fake.url, TOKEN) };
     Transit::new(&settings).expect("settings")
-}
-
-fn corrupt<T>(outcome: Result<T, Fault>) -> String {
-    match outcome {
-        Err(Fault::Corrupt(cause)) => cause,
-        Err(other) => panic!("{other:?}"),
-        Ok(_) => panic!("no fault"),
-    }
 }
 
 #[tokio::test]

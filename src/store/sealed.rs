@@ -1,0 +1,131 @@
+//! The account's sealed values, whatever installation they belong to: those under a data key, and sealing them anew.
+
+use ::entity::{account_key, account_revision, installation_secret};
+use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::failure::Failed;
+use super::keys::ACTIVE;
+use super::pool::Transaction;
+use super::{Outcome, TenantStore, Work};
+use crate::domain::Sealed;
+use crate::error::{Error, Result};
+
+/// A sealed value with its place within the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedSecret {
+    /// The catalog entry.
+    pub integration: Uuid,
+    /// The connection.
+    pub connection: String,
+    /// The secret's name.
+    pub name: String,
+    /// The value.
+    pub sealed: Sealed,
+}
+
+/// A value that is to replace another, if that is still there.
+#[derive(Clone)]
+pub struct Resealed {
+    /// The value as it was read.
+    pub before: PlacedSecret,
+    /// The same, sealed under another key.
+    pub after: Sealed,
+}
+
+impl TenantStore {
+    /// Values that are sealed under this key, in the order of their places, after the one given.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sealed_under(&self, key: u32, after: Option<&PlacedSecret>, limit: u64) -> Result<Vec<PlacedSecret>> {
+        use installation_secret::Column;
+        self.placed(after, limit, Column::KeyId.eq(i64::from(key))).await
+    }
+
+    /// All sealed values, in the order of their places, after the one given.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sealed(&self, after: Option<&PlacedSecret>, limit: u64) -> Result<Vec<PlacedSecret>> {
+        self.placed(after, limit, Expr::value(true)).await
+    }
+
+    async fn placed(&self, after: Option<&PlacedSecret>, limit: u64, which: SimpleExpr) -> Result<Vec<PlacedSecret>> {
+        use installation_secret::{Column, Entity};
+        let mut rows = self.select::<Entity>().filter(which);
+        if let Some(PlacedSecret { integration, connection, name, .. }) = after {
+            let place = Expr::tuple([Column::IntegrationId, Column::Connection, Column::Name].map(Expr::col));
+            let last = [(*integration).into(), connection.as_str().into(), name.as_str().into()];
+            rows = rows.filter(place.gt(Expr::tuple(last.map(|value: sea_orm::Value| Expr::value(value)))));
+        }
+        for column in [Column::IntegrationId, Column::Connection, Column::Name] {
+            rows = rows.order_by_asc(column);
+        }
+        rows.limit(limit).all(&self.store.read).await?.into_iter().map(placed).collect()
+    }
+
+    /// Replaces each value by one sealed under this key, if it is still the one that was read, so that a client's write
+    /// wins; how many were replaced. None if the key is not the active one any more.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn replace_sealed(&self, key: u32, values: Vec<Resealed>) -> Result<u64> {
+        self.store.transaction(ReplaceSealed { tenant: self.clone(), key, values }).await
+    }
+}
+
+struct ReplaceSealed {
+    tenant: TenantStore,
+    key: u32,
+    values: Vec<Resealed>,
+}
+
+impl Work for ReplaceSealed {
+    type Value = u64;
+
+    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<u64>, Failed> {
+        use installation_secret::{Column, Entity};
+        let sealed = i64::try_from(self.values.len()).unwrap_or(i64::MAX);
+        let seals = account_revision::Column::Seals;
+        let counted = self.tenant.update::<account_revision::Entity>().col_expr(seals, Expr::col(seals).add(sealed));
+        // The revision row is the lock: the key stays active until what is sealed under it can be seen.
+        counted.exec(t).await?;
+        let active = self
+            .tenant
+            .select::<account_key::Entity>()
+            .filter(account_key::Column::KeyId.eq(i64::from(self.key)))
+            .filter(account_key::Column::State.eq(ACTIVE));
+        if active.one(t).await?.is_none() {
+            return Ok(Outcome::Nothing(0));
+        }
+        let mut replaced = 0;
+        for Resealed { before, after } in &self.values {
+            let done = self
+                .tenant
+                .update::<Entity>()
+                .col_expr(Column::Sealed, Expr::value(after.bytes.clone()))
+                .col_expr(Column::KeyId, Expr::value(i64::from(after.key_id)))
+                .filter(Column::IntegrationId.eq(before.integration))
+                .filter(Column::Connection.eq(&before.connection))
+                .filter(Column::Name.eq(&before.name))
+                .filter(Column::Sealed.eq(before.sealed.bytes.clone()))
+                .exec(t)
+                .await?;
+            replaced += done.rows_affected;
+        }
+        Ok(Outcome::Commit(replaced))
+    }
+}
+
+fn placed(row: installation_secret::Model) -> Result<PlacedSecret> {
+    let key_id = u32::try_from(row.key_id)
+        .map_err(|_| Error::Internal { cause: "installation_secrets.key_id is out of range".into() })?;
+    Ok(PlacedSecret {
+        integration: row.integration_id,
+        connection: row.connection,
+        name: row.name,
+        sealed: Sealed { key_id, bytes: row.sealed },
+    })
+}
