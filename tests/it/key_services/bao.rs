@@ -122,8 +122,25 @@ impl Bao {
         self.post("sys/unseal", json!({"key": self.unseal_key})).await;
     }
 
-    /// Sends a signal, such as `STOP`.
-    pub fn signal(&self, name: &str) {
+    /// Halts the process where it is. The signal alone is only on its way: a thread may still answer.
+    pub async fn halt(&self) {
+        self.signal("STOP");
+        eventually("every thread has stopped", Duration::from_secs(10), async || self.has_stopped()).await;
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    /// See proc_pid_stat(5): the state follows the name, which is in parentheses.
+    fn has_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("threads");
+        let states = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+        states.into_iter().all(|state| state.rsplit(") ").next().is_some_and(|state| state.starts_with('T')))
+    }
+
+    fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.expect("kill").success());
     }

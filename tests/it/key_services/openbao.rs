@@ -98,12 +98,12 @@ async fn a_process_that_hangs_keeps_only_the_caller_who_waits_for_it() {
     let transit = transit(&bao).await;
     let acme = account_id("acme");
     let wrapped = transit.wrap(place(&acme, 1), &data_key()).await.expect("wrapped");
-    bao.signal("STOP");
+    bao.halt().await;
     let started = Instant::now();
     let asked = transit.unwrap(place(&acme, 1), &wrapped);
     assert!(timeout(Duration::from_millis(300), asked).await.is_err());
     assert!(started.elapsed() < Duration::from_secs(2), "the call ends with its caller's deadline");
-    bao.signal("CONT");
+    bao.go_on();
     eventually("it answers again", RECOVERY, async || transit.unwrap(place(&acme, 1), &wrapped).await.is_ok()).await;
 }
 
