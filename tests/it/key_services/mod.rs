@@ -2,6 +2,7 @@
 //! they are away or refuse.
 
 mod bao;
+mod journey;
 #[cfg(feature = "aws-kms")]
 mod kms;
 #[cfg(not(feature = "aws-kms"))]

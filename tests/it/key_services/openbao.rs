@@ -15,6 +15,8 @@ use crate::support::{Answer, World, account_id, eventually, open, wrapped};
 
 /// Longer than it ever takes a real service to be itself again.
 const RECOVERY: Duration = Duration::from_secs(10);
+/// Of a call to a key service.
+const DEADLINE: Duration = Duration::from_secs(3);
 
 async fn transit(bao: &Bao) -> Transit {
     Transit::new(&settings_for(&bao.url(), &bao.token(&["patchbay"]).await)).expect("settings")
@@ -105,6 +107,22 @@ async fn a_process_that_hangs_keeps_only_the_caller_who_waits_for_it() {
     assert!(started.elapsed() < Duration::from_secs(2), "the call ends with its caller's deadline");
     bao.go_on();
     eventually("it answers again", RECOVERY, async || transit.unwrap(place(&acme, 1), &wrapped).await.is_ok()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_its_process_is_halted_secrets_are_refused_in_time_and_nothing_is_restarted_after() {
+    let Some(bao) = Bao::start().await else { return };
+    let world = world_with_token(&bao).await;
+    install(&world, "acme").await.ok();
+    bao.halt().await;
+    let started = Instant::now();
+    assert_refused(&world, "acme").await;
+    assert!((DEADLINE..DEADLINE + Duration::from_secs(1)).contains(&started.elapsed()), "{:?}", started.elapsed());
+    world.account("acme").get("/api/v1/integrations").await.ok();
+    world.account("acme").post(INSTALL, &json!({"params": {"n": 1}})).await.ok();
+    assert_eq!(world.account("acme").get("/readyz").await.ok()["secrets"], "degraded");
+    bao.go_on();
+    recovers(&world, "acme").await;
 }
 
 #[tokio::test]
