@@ -3,7 +3,7 @@
 mod support;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use patchbay::domain::{CatalogFilter, Page, Reference};
+use patchbay::domain::{CatalogQuery, Page, Reference};
 use support::two_secrets;
 use tokio::runtime::Runtime;
 
@@ -13,7 +13,7 @@ fn services(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("services/{}", world.engine));
         group.bench_function("list", |b| {
             b.to_async(&runtime).iter(async || {
-                let listing = world.tenant().list(CatalogFilter::default()).await.expect("list");
+                let listing = world.tenant().list(CatalogQuery::default()).await.expect("list");
                 let items = listing.page(&Page::All).expect("page").items.len();
                 (items, listing.category_counts().len(), listing.total())
             });

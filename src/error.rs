@@ -132,6 +132,14 @@ impl FieldProblem {
             None => format!("{}: {}", self.part.as_str(), self.message),
         }
     }
+
+    /// The place as a JSON pointer into what was supplied, `/params/region` (RFC 6901).
+    pub fn pointer(&self) -> String {
+        let part = self.part.as_str();
+        // Section 3 of the RFC.
+        let escape = |name: &str| name.replace('~', "~0").replace('/', "~1");
+        self.name.as_deref().map_or_else(|| format!("/{part}"), |name| format!("/{part}/{}", escape(name)))
+    }
 }
 
 /// Seconds a client should wait when the database or the identity provider is away, or the server is busy.

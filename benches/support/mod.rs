@@ -9,7 +9,7 @@ use axum::http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use patchbay::app::App;
 use patchbay::config::{Config, Resolved, Sources};
-use patchbay::domain::{AccountId, ActorKind, Call, CatalogFilter, Reference, Supplied};
+use patchbay::domain::{AccountId, ActorKind, Call, CatalogQuery, Reference, Supplied};
 use patchbay::service::TenantServices;
 use patchbay::vault::Keyring;
 use sea_orm::{ConnectionTrait, Database};
@@ -72,7 +72,7 @@ impl World {
     async fn seed(&self) {
         for _ in 0..ACCOUNTS {
             let tenant = self.tenant();
-            let listing = tenant.list(CatalogFilter::default()).await.expect("list");
+            let listing = tenant.list(CatalogQuery::default()).await.expect("list");
             let all = listing.page(&patchbay::domain::Page::All).expect("page");
             for integration in all.items.iter().step_by(3) {
                 let reference = Reference::Id(integration.entry.id);

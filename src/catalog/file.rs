@@ -1,19 +1,21 @@
-//! The shape of a catalog file. Unknown keys are refused: a misspelt key is a lost fact.
+//! A catalog file as it is used. Keys that are not known here are passed over, so that a row of a newer version can be read;
+//! whether a file has the right ones is the business of `shape`.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::schema;
-use crate::domain::entry::{Part, RequiredField};
-use crate::domain::{AuthKind, Entry, EntryState, IntegrationId};
+use crate::domain::entry::Part;
+use crate::domain::{AuthKind, Entry, EntryState, FieldKind, FormField, IntegrationId};
 
 /// One catalog entry as written in a file.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct EntryFile {
     /// For editors.
-    #[serde(rename = "$schema", default)]
+    #[serde(rename = "$schema")]
     pub schema: Option<String>,
     /// snake_case, never reused.
     pub name: String,
@@ -24,40 +26,36 @@ pub struct EntryFile {
     /// One of the closed list.
     pub category: String,
     /// Words to find it by.
-    #[serde(default)]
     pub tags: Vec<String>,
     /// The provider's site.
-    pub homepage_url: String,
+    pub homepage_url: Option<String>,
     /// The provider's API documentation.
-    pub docs_url: String,
+    pub docs_url: Option<String>,
     /// Where a key is made.
-    #[serde(default)]
     pub credentials_url: Option<String>,
     /// Slug of an icon file that an operator may supply.
-    #[serde(default)]
     pub icon: Option<String>,
     /// Grows with every change of the file.
     pub revision: i32,
     /// The day the facts were checked.
-    pub checked_on: NaiveDate,
+    pub checked_on: Option<NaiveDate>,
     /// Where each fact stands.
     pub sources: Vec<Source>,
+    /// Domains of the provider's beside those of the pages above.
+    pub sites: Vec<String>,
     /// One or more ways to authenticate.
     pub auth: Vec<AuthOption>,
     /// Plain fields.
-    #[serde(default)]
     pub params: Vec<Field>,
     /// Sealed fields.
-    #[serde(default)]
     pub secrets: Vec<Field>,
     /// How a call is made; absent for what does not speak HTTP.
-    #[serde(default)]
     pub http: Option<Http>,
 }
 
 /// A page that supports a fact.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct Source {
     /// Which fact.
     pub fact: String,
@@ -66,108 +64,79 @@ pub struct Source {
 }
 
 /// One way to authenticate.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct AuthOption {
     /// Wire name of an [`AuthKind`].
     pub kind: String,
     /// Where each field goes in a request.
-    #[serde(default)]
     pub placements: Vec<Placement>,
 }
 
 /// Where one field goes.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct Placement {
     /// `header`, `query`, `basic_user`, `basic_password`, `body` or `path`.
     #[serde(rename = "in")]
     pub place: String,
     /// For `header`.
-    #[serde(default)]
     pub header_name: Option<String>,
     /// For `query`.
-    #[serde(default)]
     pub query_name: Option<String>,
     /// For `body`.
-    #[serde(default)]
     pub body_name: Option<String>,
     /// Before the value.
-    #[serde(default)]
     pub prefix: Option<String>,
     /// After the value.
-    #[serde(default)]
     pub suffix: Option<String>,
     /// A param or secret.
-    #[serde(default)]
     pub field: Option<String>,
     /// A fixed text instead.
-    #[serde(default)]
     pub value: Option<String>,
 }
 
 /// A param or secret.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct Field {
     /// The provider's own word in snake_case.
     pub name: String,
     /// For a form.
     pub label: String,
     /// Where to find the value.
-    #[serde(default)]
     pub help: Option<String>,
     /// `string`, `integer`, `boolean` or `enum`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "field_kind")]
     pub kind: FieldKind,
     /// JSON Schema format.
-    #[serde(default)]
     pub format: Option<String>,
     /// A linear-time regular expression.
-    #[serde(default)]
     pub pattern: Option<String>,
     /// The choices of an `enum`.
-    #[serde(rename = "enum", default)]
+    #[serde(rename = "enum")]
     pub choices: Vec<Value>,
     /// Taken when nothing is supplied.
-    #[serde(default)]
     pub default: Option<Value>,
     /// Plainly fake.
-    #[serde(default)]
     pub example: Option<Value>,
     /// Needed by every way to authenticate.
-    #[serde(default)]
     pub required: bool,
-    /// Place in a form.
-    pub order: i32,
+    /// Place in a form; after those that have one when absent.
+    pub order: Option<i32>,
+    /// Why everybody may see a param that sounds like a secret.
+    pub plain_because: Option<String>,
     /// Needs a text area.
-    #[serde(default)]
     pub multiline: bool,
     /// Auth kinds that use it; all when empty.
-    #[serde(default)]
     pub applies_to: Vec<String>,
     /// Where the provider explains it.
-    #[serde(default)]
     pub docs_anchor: Option<String>,
 }
 
-/// The types a field can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FieldKind {
-    /// Text.
-    String,
-    /// A whole number.
-    Integer,
-    /// True or false.
-    Boolean,
-    /// One of `enum`.
-    Enum,
-}
-
 /// How a call is made.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct Http {
     /// Template over params.
     pub base_url: String,
@@ -178,8 +147,8 @@ pub struct Http {
 }
 
 /// A request that tells whether credentials work.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct Verify {
     /// HTTP method.
     pub method: String,
@@ -188,27 +157,21 @@ pub struct Verify {
     /// The status that means success.
     pub expect_status: u16,
     /// Of the body.
-    #[serde(default)]
     pub content_type: Option<String>,
     /// A literal body.
-    #[serde(default)]
     pub body: Option<String>,
     /// JSON pointer into the answer.
-    #[serde(default)]
     pub ok_path: Option<String>,
     /// The value there that means success.
-    #[serde(default)]
     pub ok_value: Option<Value>,
     /// JSON pointer to the connected account's id.
-    #[serde(default)]
     pub account_id_path: Option<String>,
     /// JSON pointer to the connected account's name.
-    #[serde(default)]
     pub account_label_path: Option<String>,
 }
 
 impl EntryFile {
-    /// The entry as the services use it.
+    /// The entry as the services use it: one of the shared catalog, as it came with the binary.
     pub fn into_entry(
         self,
         id: IntegrationId,
@@ -221,16 +184,19 @@ impl EntryFile {
             params_schema: schema::of(&self, Part::Params),
             secrets_schema: schema::of(&self, Part::Secrets),
             auth_kinds: self.auth_kinds(),
-            required: self.required(),
+            fields: self.form(),
             name: self.name,
             display_name: self.display_name,
             description: self.description,
             category: self.category,
             tags: self.tags,
             icon_url: None,
-            docs_url: Some(self.docs_url),
-            homepage_url: Some(self.homepage_url),
+            docs_url: self.docs_url,
+            homepage_url: self.homepage_url,
+            credentials_url: self.credentials_url,
             state,
+            is_custom: false,
+            differs_from_default: false,
             created_at,
             updated_at,
         }
@@ -243,25 +209,54 @@ impl EntryFile {
             Part::Secrets => &self.secrets,
         };
         let mut fields: Vec<_> = fields.iter().collect();
+        fields.sort_by_key(|field| field.order.unwrap_or(i32::MAX));
+        fields
+    }
+
+    /// All fields, in form order.
+    fn form(&self) -> Vec<FormField> {
+        let parts = [(Part::Params, &self.params), (Part::Secrets, &self.secrets)];
+        let fields = parts.into_iter().flat_map(|(part, fields)| fields.iter().map(move |field| field.of(part)));
+        let mut fields: Vec<_> = fields.collect();
         fields.sort_by_key(|field| field.order);
         fields
     }
 
-    fn required(&self) -> Vec<RequiredField> {
-        [Part::Params, Part::Secrets]
-            .into_iter()
-            .flat_map(|part| self.fields(part).into_iter().map(move |field| (part, field)))
-            .filter(|(_, field)| field.required)
-            .map(|(part, field)| RequiredField { part, name: field.name.clone() })
-            .collect()
-    }
-
     fn auth_kinds(&self) -> Vec<AuthKind> {
         let mut kinds = Vec::new();
-        for option in &self.auth {
-            let kind = AuthKind::ALL.iter().find(|(_, name)| *name == option.kind).map(|(kind, _)| *kind);
-            kinds.extend(kind.filter(|kind| !kinds.contains(kind)));
+        for kind in self.auth.iter().filter_map(|option| AuthKind::parse(&option.kind)) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
         }
         kinds
     }
+}
+
+impl Field {
+    fn of(&self, part: Part) -> FormField {
+        let field = self.clone();
+        FormField {
+            part,
+            name: field.name,
+            label: field.label,
+            help: field.help,
+            kind: field.kind,
+            format: field.format,
+            pattern: field.pattern,
+            choices: field.choices,
+            default: field.default,
+            example: field.example,
+            required: field.required,
+            order: field.order.unwrap_or(i32::MAX),
+            multiline: field.multiline,
+            applies_to: field.applies_to.iter().filter_map(|kind| AuthKind::parse(kind)).collect(),
+            docs_url: field.docs_anchor,
+        }
+    }
+}
+
+fn field_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FieldKind, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    FieldKind::parse(&name).ok_or_else(|| D::Error::custom("a type that this version does not know"))
 }

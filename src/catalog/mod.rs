@@ -6,7 +6,57 @@ mod builtin;
 mod file;
 mod rules;
 mod schema;
+mod shape;
+
+use chrono::NaiveDate;
+use serde_json::Value;
 
 pub use builtin::{builtin, retired};
 pub use file::EntryFile;
-pub use rules::problems;
+pub use shape::ENTRY_SCHEMA;
+
+/// One mistake of a catalog file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it stands, as a JSON pointer into the document (RFC 6901).
+    pub pointer: String,
+    /// The rule and the cure, in words; never what was supplied where that may be anything.
+    pub message: String,
+}
+
+/// Whose entries are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// Ours: every fact has its source.
+    Builtin,
+    /// An operator's or an account's own.
+    Custom,
+}
+
+/// What came of a check.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The entry, without what is wrong with it.
+    pub file: EntryFile,
+    /// Every mistake; the entry is fit for use when there is none.
+    pub problems: Vec<Problem>,
+    /// What is right today, and should be looked at.
+    pub warnings: Vec<Problem>,
+}
+
+/// Looks at a document for everything that is wrong with it.
+pub fn check(document: &Value, set: Set, today: NaiveDate) -> Checked {
+    let (mut problems, rest) = shape::check(document);
+    // What is left has the shape; should it not, the shape's mistakes say so.
+    let file: EntryFile = serde_json::from_value(rest).unwrap_or_default();
+    let is_told = |problem: &Problem| problems.iter().any(|told| covers(&told.pointer, &problem.pointer));
+    let further: Vec<_> = rules::check(&file, set, today).into_iter().filter(|problem| !is_told(problem)).collect();
+    problems.extend(further);
+    let warnings = if set == Set::Builtin { rules::warnings(&file, today) } else { Vec::new() };
+    Checked { file, problems, warnings }
+}
+
+/// Whether the one place is the other, or around it.
+fn covers(outer: &str, inner: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -1,192 +1,217 @@
-//! What makes an entry unfit, one sentence per mistake, each naming the culprit and the cure.
+//! What makes an entry unfit beyond its shape: one sentence per mistake, which names the cure.
 
 use std::collections::BTreeSet;
 
-use chrono::NaiveDate;
+use chrono::{Months, NaiveDate};
 use jsonschema::PatternOptions;
+use serde_json::Value;
 
-use super::file::{EntryFile, Field, FieldKind};
-use super::schema;
-use crate::domain::entry::{AuthKind, CATEGORIES, Part};
+use super::file::{EntryFile, Field};
+use super::{Problem, Set, schema};
+use crate::domain::{FieldKind, Part};
 
-const DESCRIPTION_MAX: usize = 160;
-const PATTERN_MAX: usize = 200;
-const PLACES: [&str; 6] = ["header", "query", "basic_user", "basic_password", "body", "path"];
-const FORMATS: [&str; 4] = ["hostname", "uri", "email", "uuid"];
 /// Fragments of live credentials' prefixes that no example may contain.
-const LIVE: [&str; 3] = ["sk_live_", "rk_live_", "AKIA"];
+const LIVE: [&str; 6] = ["sk_live_", "rk_live_", "AKIA", "ghp_", "xoxb-1", "xoxp-1"];
+/// Facts that were not checked for so long are to be checked again.
+const STALE_MONTHS: u32 = 18;
+/// Where providers publish code; an organization of a provider's is its own.
+const CODE_HOSTS: [&str; 3] = ["github.com", "raw.githubusercontent.com", "gitlab.com"];
 
-/// All mistakes of an entry; empty for a good one.
-pub fn problems(file: &EntryFile, today: NaiveDate) -> Vec<String> {
-    let mut found = Found { name: &file.name, sentences: Vec::new() };
-    identity(file, &mut found);
-    bookkeeping(file, today, &mut found);
+/// The mistakes of an entry whose shape is right; what the shape lacks is left out.
+pub(super) fn check(file: &EntryFile, set: Set, today: NaiveDate) -> Vec<Problem> {
+    let mut found = Found(Vec::new());
+    if set == Set::Builtin {
+        bookkeeping(file, today, &mut found);
+        helpfulness(file, &mut found);
+    }
     auth(file, &mut found);
     for part in [Part::Params, Part::Secrets] {
         fields(file, part, &mut found);
     }
+    orders(file, &mut found);
     http(file, &mut found);
-    found.sentences
+    found.0
 }
 
-struct Found<'a> {
-    name: &'a str,
-    sentences: Vec<String>,
+/// What is right today and should be looked at: facts that were checked long ago.
+pub(super) fn warnings(file: &EntryFile, today: NaiveDate) -> Vec<Problem> {
+    let fresh_until = file.checked_on.and_then(|day| day.checked_add_months(Months::new(STALE_MONTHS)));
+    let message = format!("is more than {STALE_MONTHS} months ago: check the sources again");
+    let stale = fresh_until.filter(|until| *until < today);
+    stale.map(|_| Problem { pointer: "/checked_on".into(), message }).into_iter().collect()
 }
 
-impl Found<'_> {
-    fn unless(&mut self, holds: bool, sentence: impl FnOnce() -> String) {
+struct Found(Vec<Problem>);
+
+impl Found {
+    fn unless(&mut self, holds: bool, pointer: impl Into<String>, sentence: impl FnOnce() -> String) {
         if !holds {
-            self.sentences.push(format!("{}: {}", self.name, sentence()));
+            self.0.push(Problem { pointer: pointer.into(), message: sentence() });
         }
     }
 }
 
-fn identity(file: &EntryFile, found: &mut Found<'_>) {
-    found.unless(is_snake(&file.name, 63), || "name must match ^[a-z][a-z0-9_]{0,62}$".into());
-    found.unless(!file.display_name.trim().is_empty(), || "display_name is empty".into());
-    let length = file.description.chars().count();
-    found.unless((1..=DESCRIPTION_MAX).contains(&length), || {
-        format!("description has {length} characters: write one sentence of at most {DESCRIPTION_MAX}")
-    });
-    found.unless(CATEGORIES.contains(&file.category.as_str()), || {
-        format!("category {} is not one of {}", file.category, CATEGORIES.join(", "))
-    });
-    for tag in &file.tags {
-        found.unless(
-            tag.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') && !tag.is_empty(),
-            || format!("tag {tag} must be lower-case letters, digits and hyphens"),
-        );
+/// What the built-in set owes to whoever relies on it.
+fn bookkeeping(file: &EntryFile, today: NaiveDate, found: &mut Found) {
+    for (key, value) in [("homepage_url", &file.homepage_url), ("docs_url", &file.docs_url)] {
+        found.unless(value.is_some(), format!("/{key}"), || "is missing: name the provider's page".into());
     }
-    for (key, url) in [("homepage_url", &file.homepage_url), ("docs_url", &file.docs_url)] {
-        found.unless(url.starts_with("https://"), || format!("{key} must start with https://"));
+    found.unless(file.revision >= 1, "/revision", || "is missing: start with 1, and add 1 with every change".into());
+    match file.checked_on {
+        None => found.unless(false, "/checked_on", || "is missing: give the day the facts were checked".into()),
+        Some(day) => found.unless(day <= today, "/checked_on", || format!("{day} is in the future")),
     }
-}
-
-fn bookkeeping(file: &EntryFile, today: NaiveDate, found: &mut Found<'_>) {
-    found.unless(file.revision >= 1, || "revision starts at 1".into());
-    found.unless(file.checked_on <= today, || format!("checked_on {} is in the future", file.checked_on));
-    found.unless(!file.sources.is_empty(), || "sources is empty: name the provider's page for each fact".into());
-    for source in &file.sources {
-        found.unless(source.url.starts_with("https://") && !source.fact.is_empty(), || {
-            format!("source {} needs a fact and an https:// URL", source.url)
+    found.unless(!file.sources.is_empty(), "/sources", || "is missing: name the provider's page for each fact".into());
+    for (at, source) in file.sources.iter().enumerate().filter(|(_, source)| !source.url.is_empty()) {
+        found.unless(is_own_site(file, &source.url), format!("/sources/{at}/url"), || {
+            let host = host_of(&source.url);
+            format!("{host} is no site of the provider's that the entry names: read the fact there, or add the site to sites")
         });
     }
 }
 
-fn auth(file: &EntryFile, found: &mut Found<'_>) {
-    found.unless(!file.auth.is_empty(), || "auth is empty: use kind none for a public API".into());
-    let known: BTreeSet<_> = file.params.iter().chain(&file.secrets).map(|f| f.name.as_str()).collect();
-    for option in &file.auth {
-        found.unless(is_auth_kind(&option.kind), || format!("auth kind {} is unknown", option.kind));
-        for placement in &option.placements {
-            let place = placement.place.as_str();
-            found.unless(PLACES.contains(&place), || {
-                format!("placement in {place} is not one of {}", PLACES.join(", "))
+fn helpfulness(file: &EntryFile, found: &mut Found) {
+    for (part, fields) in [("params", &file.params), ("secrets", &file.secrets)] {
+        for (at, field) in fields.iter().enumerate() {
+            found.unless(field.help.is_some(), format!("/{part}/{at}/help"), || {
+                "is missing: say where a person finds the value".into()
             });
-            found.unless(placement.field.is_some() != placement.value.is_some(), || {
-                format!("placement in {place} needs either field or value")
+            found.unless(field.example.is_some(), format!("/{part}/{at}/example"), || {
+                "is missing: give a value that is plainly fake".into()
             });
+        }
+    }
+}
+
+fn auth(file: &EntryFile, found: &mut Found) {
+    let known: BTreeSet<_> = file.params.iter().chain(&file.secrets).map(|field| field.name.as_str()).collect();
+    for (option_at, option) in file.auth.iter().enumerate() {
+        for (at, placement) in option.placements.iter().enumerate() {
+            let at = format!("/auth/{option_at}/placements/{at}");
             if let Some(field) = &placement.field {
-                found.unless(known.contains(field.as_str()), || format!("placement names the unknown field {field}"));
+                found.unless(known.contains(field.as_str()), format!("{at}/field"), || {
+                    format!("{field} is neither a param nor a secret of this entry: correct the name, or add the field")
+                });
             }
-            let named = match place {
+            let named = match placement.place.as_str() {
                 "header" => placement.header_name.is_some(),
                 "query" => placement.query_name.is_some(),
                 "body" => placement.body_name.is_some(),
                 _ => true,
             };
-            found.unless(named, || format!("placement in {place} needs {place}_name"));
+            found.unless(named, format!("{at}/{}_name", placement.place), || {
+                format!("is missing: say which one of the {}", placement.place)
+            });
         }
     }
 }
 
-fn fields(file: &EntryFile, part: Part, found: &mut Found<'_>) {
-    let other: BTreeSet<_> = match part {
-        Part::Params => file.secrets.iter().map(|f| f.name.as_str()).collect(),
-        Part::Secrets => file.params.iter().map(|f| f.name.as_str()).collect(),
+fn fields(file: &EntryFile, part: Part, found: &mut Found) {
+    let (own, other) = match part {
+        Part::Params => (&file.params, &file.secrets),
+        Part::Secrets => (&file.secrets, &file.params),
     };
     let schema = schema::of(file, part);
     let mut seen = BTreeSet::new();
-    for field in file.fields(part) {
-        let at = format!("{}.{}", part.as_str(), field.name);
-        found.unless(is_snake(&field.name, 63), || format!("{at} must be snake_case"));
-        found.unless(seen.insert(field.name.as_str()), || format!("{at} stands twice"));
-        found.unless(!other.contains(field.name.as_str()), || format!("{at} stands in params and in secrets"));
-        found.unless(part == Part::Secrets || !sounds_secret(&field.name), || {
-            format!("{at} sounds like a secret: move it to secrets")
+    for (at, field) in own.iter().enumerate().filter(|(_, field)| !field.name.is_empty()) {
+        let at = format!("/{}/{at}", part.as_str());
+        found.unless(seen.insert(field.name.as_str()), format!("{at}/name"), || {
+            format!("{} stands twice: give each field a name of its own", field.name)
         });
-        found.unless(field.applies_to.iter().all(|kind| is_auth_kind(kind)), || {
-            format!("{at} applies to an unknown auth kind")
+        found.unless(part == Part::Params || other.iter().all(|f| f.name != field.name), format!("{at}/name"), || {
+            format!("{} stands in params and in secrets: keep it in one of them", field.name)
+        });
+        let may_be_plain = part == Part::Secrets || field.plain_because.is_some() || !sounds_secret(&field.name);
+        found.unless(may_be_plain, format!("{at}/name"), || {
+            format!(
+                "{} sounds like a secret: move it to secrets, or say in plain_because why everybody may see it",
+                field.name
+            )
         });
         shape(field, &at, found);
-        values(field, &at, &schema, found);
+        if field.kind != FieldKind::Enum || !field.choices.is_empty() {
+            values(field, &at, &schema["properties"][&field.name], found);
+        }
     }
 }
 
-fn shape(field: &Field, at: &str, found: &mut Found<'_>) {
-    found.unless((field.kind == FieldKind::Enum) != field.choices.is_empty(), || {
-        format!("{at}: enum goes with type enum, and only there")
+fn shape(field: &Field, at: &str, found: &mut Found) {
+    let is_enum = field.kind == FieldKind::Enum;
+    found.unless(!is_enum || !field.choices.is_empty(), format!("{at}/enum"), || {
+        "is missing: a field of type enum lists what may be chosen".into()
     });
-    if let Some(format) = &field.format {
-        found.unless(FORMATS.contains(&format.as_str()), || {
-            format!("{at}: format {format} is not one of {}", FORMATS.join(", "))
-        });
-    }
+    found.unless(is_enum || field.choices.is_empty(), format!("{at}/enum"), || {
+        "goes with type enum alone: change the type, or take it out".into()
+    });
     if let Some(pattern) = &field.pattern {
-        found.unless(pattern.starts_with('^') && pattern.len() <= PATTERN_MAX, || {
-            format!("{at}: pattern must start with ^ and be at most {PATTERN_MAX} characters long")
+        found.unless(pattern.starts_with('^'), format!("{at}/pattern"), || {
+            "must start with ^: what comes before would be anything".into()
         });
     }
 }
 
-fn values(field: &Field, at: &str, schema: &serde_json::Value, found: &mut Found<'_>) {
-    let property = &schema["properties"][&field.name];
+fn values(field: &Field, at: &str, property: &Value, found: &mut Found) {
     let options = jsonschema::options().should_validate_formats(true).with_pattern_options(PatternOptions::regex());
     let Ok(validator) = options.build(property) else {
-        found.unless(false, || {
-            format!("{at}: its schema is not valid; is the pattern a linear-time regular expression?")
+        found.unless(false, format!("{at}/pattern"), || {
+            "is no regular expression that can be matched in linear time: take out look-arounds and back-references"
+                .into()
         });
         return;
     };
     for (key, value) in [("example", &field.example), ("default", &field.default)] {
         if let Some(value) = value {
-            found.unless(validator.is_valid(value), || format!("{at}: {key} breaks the field's own rules"));
-        }
-    }
-    let text = field.example.as_ref().and_then(|example| example.as_str()).unwrap_or_default();
-    found
-        .unless(!LIVE.iter().any(|live| text.contains(live)), || format!("{at}: example looks like a live credential"));
-}
-
-fn http(file: &EntryFile, found: &mut Found<'_>) {
-    let Some(http) = &file.http else { return };
-    let in_path: BTreeSet<_> = file
-        .auth
-        .iter()
-        .flat_map(|option| &option.placements)
-        .filter(|placement| placement.place == "path")
-        .filter_map(|placement| placement.field.as_deref())
-        .collect();
-    for (key, template) in [("base_url", &http.base_url), ("verify.path", &http.verify.path)] {
-        for variable in variables(template) {
-            let is_param = file.params.iter().any(|f| f.name == variable);
-            found.unless(is_param || (key == "verify.path" && in_path.contains(variable)), || {
-                format!("http.{key} names {variable}, which is not a param")
+            found.unless(validator.is_valid(value), format!("{at}/{key}"), || {
+                "breaks the field's own type, format, pattern or enum: correct the one or the other".into()
             });
         }
     }
-    found.unless(!http.allowed_hosts.is_empty(), || {
-        "http.allowed_hosts is empty: name the hosts a secret may go to".into()
+    let text = field.example.as_ref().and_then(Value::as_str).unwrap_or_default();
+    found.unless(!LIVE.iter().any(|live| text.contains(live)), format!("{at}/example"), || {
+        "looks like a live credential: take one that is plainly fake".into()
     });
-    found.unless(http.verify.path.starts_with('/') || http.verify.path.is_empty(), || {
-        "http.verify.path must start with /".into()
+}
+
+fn orders(file: &EntryFile, found: &mut Found) {
+    let mut seen = BTreeSet::new();
+    for (part, fields) in [("params", &file.params), ("secrets", &file.secrets)] {
+        for (at, field) in fields.iter().enumerate() {
+            found.unless(field.order.is_none_or(|order| seen.insert(order)), format!("/{part}/{at}/order"), || {
+                "is another field's order: number params and secrets through".into()
+            });
+        }
+    }
+}
+
+fn http(file: &EntryFile, found: &mut Found) {
+    let Some(http) = &file.http else { return };
+    let placements = file.auth.iter().flat_map(|option| &option.placements);
+    let in_path: BTreeSet<_> = placements.filter(|p| p.place == "path").filter_map(|p| p.field.as_deref()).collect();
+    let is_param = |name: &str| file.params.iter().any(|field| field.name == name);
+    let mut is_resolved = true;
+    let templates = [("/http/base_url", &http.base_url), ("/http/verify/path", &http.verify.path)];
+    for (pointer, template) in templates {
+        for variable in variables(template) {
+            let may = is_param(variable) || (pointer == "/http/verify/path" && in_path.contains(variable));
+            is_resolved &= may;
+            found.unless(may, pointer, || {
+                format!("{variable} in braces is not a param: a secret may stand in a path alone, and only with a placement in path")
+            });
+        }
+    }
+    let path = &http.verify.path;
+    found.unless(path.is_empty() || (path.starts_with('/') && !path.starts_with("//")), "/http/verify/path", || {
+        "must start with one /".into()
     });
-    found
-        .unless((100..600).contains(&http.verify.expect_status), || "http.verify.expect_status is not a status".into());
-    let resolved = resolve(&http.base_url, file);
-    found.unless(host_is_allowed(&resolved, &http.allowed_hosts, file), || {
-        format!("http.base_url resolves to {resolved}, whose host is not in allowed_hosts")
+    if !is_resolved || http.base_url.is_empty() || http.allowed_hosts.is_empty() {
+        return;
+    }
+    let Some(resolved) = resolve(&http.base_url, file) else { return };
+    found.unless(resolved.starts_with("https://"), "/http/base_url", || {
+        format!("resolves to {resolved} with the examples: it must start with https://")
+    });
+    found.unless(host_is_allowed(&resolved, &http.allowed_hosts, file), "/http/allowed_hosts", || {
+        format!("base_url resolves to {resolved} with the examples, whose host is not among them: add it, or correct base_url")
     });
 }
 
@@ -195,39 +220,55 @@ fn variables(template: &str) -> Vec<&str> {
     template.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
 }
 
-/// The template with each param's example, else default, in place.
-fn resolve(template: &str, file: &EntryFile) -> String {
-    file.params.iter().fold(template.to_owned(), |text, field| {
-        let value = field.default.as_ref().or(field.example.as_ref());
-        let value = value.map_or(String::new(), |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
-        text.replace(&format!("{{{}}}", field.name), &value)
+/// The template with each param's default, else example, in place; `None` when one has neither.
+fn resolve(template: &str, file: &EntryFile) -> Option<String> {
+    variables(template).into_iter().try_fold(template.to_owned(), |text, variable| {
+        let field = file.params.iter().find(|field| field.name == variable)?;
+        let value = field.default.as_ref().or(field.example.as_ref())?;
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Some(text.replace(&format!("{{{variable}}}"), &value))
     })
 }
 
 fn host_is_allowed(url: &str, allowed: &[String], file: &EntryFile) -> bool {
-    let Some(host) = url.strip_prefix("https://").and_then(|rest| rest.split(['/', ':']).next()) else { return false };
+    let host = host_of(url);
     allowed.iter().any(|pattern| {
-        let pattern = resolve(pattern, file);
-        let pattern = pattern.strip_prefix("https://").unwrap_or(&pattern).split(['/', ':']).next().unwrap_or_default();
+        let Some(pattern) = resolve(pattern, file) else { return false };
+        let pattern = if pattern.contains("://") { host_of(&pattern).to_owned() } else { pattern };
         match pattern.strip_prefix("*.") {
             Some(domain) => host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == domain),
-            None => host == pattern,
+            None => host == pattern.split(['/', ':']).next().unwrap_or_default(),
         }
     })
 }
 
-fn is_auth_kind(kind: &str) -> bool {
-    AuthKind::ALL.iter().any(|(_, name)| *name == kind)
+/// Whether a page lies on a site that the entry itself names, or in public code.
+fn is_own_site(file: &EntryFile, url: &str) -> bool {
+    let host = host_of(url).to_lowercase();
+    let named = [&file.homepage_url, &file.docs_url, &file.credentials_url].into_iter().flatten();
+    let named = named.map(|url| domain_of(host_of(url)).to_owned());
+    let hosts = file.http.iter().flat_map(|http| &http.allowed_hosts).map(|host| domain_of(host).to_owned());
+    let mut own = named.chain(hosts).chain(file.sites.iter().cloned());
+    CODE_HOSTS.contains(&&*host) || own.any(|domain| host == domain || host.ends_with(&format!(".{domain}")))
+}
+
+fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', ':', '?', '#']).next().unwrap_or_default()
+}
+
+/// The last two labels; with a short one before the last, as in `co.uk`, the last three.
+fn domain_of(host: &str) -> &str {
+    let dots: Vec<_> = host.rmatch_indices('.').map(|(at, _)| at).collect();
+    let labels = match (dots.first(), dots.get(1)) {
+        (Some(last), Some(second)) if last - second <= 4 && host.len() - last <= 3 => 3,
+        _ => 2,
+    };
+    dots.get(labels - 1).map_or(host, |at| &host[at + 1..])
 }
 
 fn sounds_secret(name: &str) -> bool {
     name.ends_with("_secret") || name.ends_with("_token") || name == "password" || name == "api_key"
-}
-
-fn is_snake(name: &str, longest: usize) -> bool {
-    name.len() <= longest
-        && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 #[cfg(test)]
@@ -235,56 +276,154 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::catalog;
 
     fn good() -> Value {
         json!({
             "name": "acme", "display_name": "Acme", "description": "Sells anvils.", "category": "commerce",
             "tags": ["anvils"], "homepage_url": "https://acme.example", "docs_url": "https://acme.example/api",
             "revision": 1, "checked_on": "2026-11-24",
-            "sources": [{"fact": "authentication", "url": "https://acme.example/api"}],
+            "sources": [{"fact": "authentication", "url": "https://docs.acme.example/api"}],
             "auth": [{"kind": "bearer", "placements": [
                 {"in": "header", "header_name": "Authorization", "prefix": "Bearer ", "field": "api_key"}]}],
-            "params": [{"name": "shop", "label": "Shop", "type": "string", "pattern": "^[a-z]+$", "example": "one", "order": 1}],
-            "secrets": [{"name": "api_key", "label": "API key", "type": "string", "example": "fake", "required": true, "order": 2}],
+            "params": [{"name": "shop", "label": "Shop", "help": "Its name.", "type": "string", "pattern": "^[a-z]+$",
+                        "example": "one", "order": 1}],
+            "secrets": [{"name": "api_key", "label": "API key", "help": "On its page.", "type": "string",
+                         "example": "fake", "required": true, "order": 2}],
             "http": {"base_url": "https://{shop}.acme.example", "allowed_hosts": ["*.acme.example"],
                      "verify": {"method": "GET", "path": "/me", "expect_status": 200}}
         })
     }
 
-    fn found_in(change: impl FnOnce(&mut Value)) -> Vec<String> {
+    fn today() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, 24).expect("a date")
+    }
+
+    fn found_in(set: Set, change: impl FnOnce(&mut Value)) -> Vec<(String, String)> {
         let mut value = good();
         change(&mut value);
-        let file = serde_json::from_value(value).expect("readable");
-        problems(&file, NaiveDate::from_ymd_opt(2026, 11, 24).expect("date"))
+        let problems = catalog::check(&value, set, today()).problems;
+        problems.into_iter().map(|problem| (problem.pointer, problem.message)).collect()
     }
 
     #[test]
     fn a_good_entry_has_no_problems() {
-        assert_eq!(found_in(|_| {}), Vec::<String>::new());
+        assert_eq!(found_in(Set::Builtin, |_| {}), []);
     }
 
     #[test]
-    fn each_mistake_is_one_sentence() {
+    fn an_entry_of_somebodys_own_owes_no_sources() {
+        let bare = json!({"name": "acme", "display_name": "Acme", "description": "Sells.", "category": "commerce",
+                          "auth": [{"kind": "none"}]});
+        assert_eq!(found_in(Set::Custom, |value| *value = bare.clone()), []);
+        let owed: Vec<_> = found_in(Set::Builtin, |value| *value = bare).into_iter().map(|(at, _)| at).collect();
+        assert_eq!(owed, ["/homepage_url", "/docs_url", "/revision", "/checked_on", "/sources"]);
+    }
+
+    #[test]
+    fn each_mistake_is_one_sentence_at_its_place() {
         type Change = fn(&mut Value);
-        let cases: [(&str, Change); 14] = [
-            ("name must match", |v| v["name"] = json!("Acme")),
-            ("category games", |v| v["category"] = json!("games")),
-            ("description has 161", |v| v["description"] = json!("x".repeat(161))),
-            ("in the future", |v| v["checked_on"] = json!("2026-11-25")),
-            ("sources is empty", |v| v["sources"] = json!([])),
-            ("auth kind magic", |v| v["auth"][0]["kind"] = json!("magic")),
-            ("unknown field nope", |v| v["auth"][0]["placements"][0]["field"] = json!("nope")),
-            ("needs header_name", |v| v["auth"][0]["placements"][0]["header_name"] = Value::Null),
-            ("example breaks", |v| v["params"][0]["example"] = json!("ONE")),
-            ("sounds like a secret", |v| v["params"][0]["name"] = json!("access_token")),
-            ("names stranger", |v| v["http"]["verify"]["path"] = json!("/{stranger}")),
-            ("names api_key", |v| v["http"]["base_url"] = json!("https://one.acme.example/{api_key}")),
-            ("not in allowed_hosts", |v| v["http"]["allowed_hosts"] = json!(["other.example"])),
-            ("live credential", |v| v["secrets"][0]["example"] = json!(["sk", "live", "1"].join("_"))),
+        let cases: [(&str, &str, Change); 42] = [
+            ("/name", "must match", |v| v["name"] = json!("Acme")),
+            ("/display_name", "must not be empty", |v| v["display_name"] = json!("")),
+            ("/description", "at most 160 characters", |v| v["description"] = json!("x".repeat(161))),
+            ("/description", "is missing", |v| drop(v.as_object_mut().map(|o| o.remove("description")))),
+            ("/category", "must be one of accounting", |v| v["category"] = json!("games")),
+            ("/tags/0", "must match", |v| v["tags"] = json!(["Anvils"])),
+            ("/tags", "the same twice", |v| v["tags"] = json!(["a", "a"])),
+            ("/homepage_url", "must match ^https://", |v| v["homepage_url"] = json!("http://acme.example")),
+            ("/docs_url", "is missing", |v| drop(v.as_object_mut().map(|o| o.remove("docs_url")))),
+            ("/revision", "at least 1", |v| v["revision"] = json!(0)),
+            ("/checked_on", "in the future", |v| v["checked_on"] = json!("2026-11-25")),
+            ("/checked_on", "must be a date", |v| v["checked_on"] = json!("yesterday")),
+            ("/sources", "must not be an empty list", |v| v["sources"] = json!([])),
+            ("/sources/0/url", "no site of the provider's", |v| {
+                v["sources"][0]["url"] = json!("https://blog.example/x")
+            }),
+            ("/colour", "is not a key", |v| v["colour"] = json!("red")),
+            ("/auth", "must not be an empty list", |v| v["auth"] = json!([])),
+            ("/auth/0/kind", "must be one of api_key", |v| v["auth"][0]["kind"] = json!("magic")),
+            ("/auth/0/placements/0/in", "must be one of header", |v| {
+                v["auth"][0]["placements"][0]["in"] = json!("smoke")
+            }),
+            ("/auth/0/placements/0/field", "neither a param", |v| {
+                v["auth"][0]["placements"][0]["field"] = json!("nope")
+            }),
+            ("/auth/0/placements/0/header_name", "is missing", |v| {
+                drop(v["auth"][0]["placements"][0].as_object_mut().map(|o| o.remove("header_name")))
+            }),
+            ("/auth/0/placements/0", "either field or value", |v| v["auth"][0]["placements"][0]["value"] = json!("x")),
+            ("/params/0/name", "sounds like a secret", |v| {
+                v["params"][0]["name"] = json!("access_token");
+                v["http"]["base_url"] = json!("https://one.acme.example");
+            }),
+            ("/secrets/0/name", "in params and in secrets", |v| {
+                v["params"][0]["name"] = json!("api_key");
+                v["params"][0]["plain_because"] = json!("a test");
+                v["http"]["base_url"] = json!("https://one.acme.example");
+            }),
+            ("/params/1/name", "stands twice", |v| {
+                let mut twin = v["params"][0].clone();
+                twin["order"] = json!(3);
+                v["params"].as_array_mut().expect("a list").push(twin);
+            }),
+            ("/params/0/type", "must be one of string", |v| v["params"][0]["type"] = json!("float")),
+            ("/params/0/format", "must be one of hostname", |v| v["params"][0]["format"] = json!("ipv4")),
+            ("/params/0/help", "is missing", |v| drop(v["params"][0].as_object_mut().map(|o| o.remove("help")))),
+            ("/params/0/example", "is missing", |v| drop(v["params"][0].as_object_mut().map(|o| o.remove("example")))),
+            ("/params/0/example", "own type", |v| v["params"][0]["example"] = json!("ONE")),
+            ("/params/0/default", "own type", |v| v["params"][0]["default"] = json!(1)),
+            ("/params/0/pattern", "must start with ^", |v| v["params"][0]["pattern"] = json!("[a-z]+")),
+            ("/params/0/pattern", "linear time", |v| v["params"][0]["pattern"] = json!("^(?=one)")),
+            ("/params/0/enum", "with type enum alone", |v| v["params"][0]["enum"] = json!(["one"])),
+            ("/params/0/enum", "is missing", |v| v["params"][0]["type"] = json!("enum")),
+            ("/secrets/0/order", "another field's", |v| v["secrets"][0]["order"] = json!(1)),
+            ("/secrets/0/example", "live credential", |v| {
+                v["secrets"][0]["example"] = json!(["sk", "live", "1"].join("_"))
+            }),
+            ("/secrets/0/applies_to/0", "must be one of", |v| v["secrets"][0]["applies_to"] = json!(["magic"])),
+            ("/http/base_url", "not a param", |v| v["http"]["base_url"] = json!("https://one.acme.example/{api_key}")),
+            ("/http/base_url", "must start with https", |v| v["http"]["base_url"] = json!("http://one.acme.example")),
+            ("/http/verify/path", "not a param", |v| v["http"]["verify"]["path"] = json!("/{stranger}")),
+            ("/http/allowed_hosts", "not among them", |v| v["http"]["allowed_hosts"] = json!(["other.example"])),
+            ("/http/verify", "is missing", |v| drop(v["http"].as_object_mut().map(|o| o.remove("verify")))),
         ];
-        for (expected, change) in cases {
-            let found = found_in(change);
-            assert!(found.iter().any(|sentence| sentence.contains(expected)), "{expected}: {found:?}");
+        for (pointer, expected, change) in cases {
+            let found = found_in(Set::Builtin, change);
+            let [(at, sentence)] = &found[..] else { panic!("one for {pointer} ({expected}): {found:?}") };
+            assert!(at == pointer && sentence.contains(expected), "{pointer} {expected}: {found:?}");
         }
+    }
+
+    #[test]
+    fn mistakes_at_several_places_are_all_told_at_once() {
+        let found = found_in(Set::Builtin, |v| {
+            v["name"] = json!(7);
+            v["params"][0]["label"] = json!(null);
+            v["params"][0]["example"] = json!("ONE");
+            v["http"]["allowed_hosts"] = json!(["other.example"]);
+        });
+        let places: Vec<_> = found.iter().map(|(at, _)| at.as_str()).collect();
+        assert_eq!(places, ["/name", "/params/0/label", "/params/0/example", "/http/allowed_hosts"]);
+    }
+
+    #[test]
+    fn a_plain_field_that_sounds_secret_needs_a_reason() {
+        let reason = |v: &mut Value| {
+            v["params"][0]["name"] = json!("site_token");
+            v["params"][0]["plain_because"] = json!("It stands in every page of the site.");
+            v["http"]["base_url"] = json!("https://one.acme.example");
+        };
+        assert_eq!(found_in(Set::Builtin, reason), []);
+    }
+
+    #[test]
+    fn facts_checked_long_ago_are_a_warning() {
+        let warned = |day: &str| {
+            let mut value = good();
+            value["checked_on"] = json!(day);
+            catalog::check(&value, Set::Builtin, today()).warnings.len()
+        };
+        assert_eq!((warned("2025-05-23"), warned("2025-05-24")), (1, 0));
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::file::{EntryFile, Field, FieldKind};
-use crate::domain::Part;
+use super::file::{EntryFile, Field};
+use crate::domain::{FieldKind, Part};
 
 /// The schema of one part. Unknown keys are accepted: a provider may know more than the catalog does.
 pub(super) fn of(file: &EntryFile, part: Part) -> Value {

@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::field::FormField;
+
 /// Names the namespace of built-in ids; it never changes, or every deployment's ids would.
 const NAMESPACE: Uuid = Uuid::from_u128(0xd4c2bc5a_e42b_5539_8166_3dbaddd01bd1);
 
@@ -96,6 +98,11 @@ impl AuthKind {
         (Self::McpOauth, "mcp_oauth"),
         (Self::None, "none"),
     ];
+
+    /// The kind with this wire name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
 }
 
 /// Whether an entry is still offered.
@@ -103,8 +110,18 @@ impl AuthKind {
 pub enum EntryState {
     /// Offered.
     Active,
-    /// Gone from the built-in set; still readable and uninstallable.
+    /// Not to be installed anew; still readable and uninstallable.
     Deprecated,
+}
+
+impl EntryState {
+    /// The state's wire name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Deprecated => "deprecated",
+        }
+    }
 }
 
 /// One catalog entry, immutable once loaded.
@@ -128,29 +145,26 @@ pub struct Entry {
     pub docs_url: Option<String>,
     /// The provider's site.
     pub homepage_url: Option<String>,
+    /// Where a person makes the credentials.
+    pub credentials_url: Option<String>,
     /// In the entry's order, without repetition.
     pub auth_kinds: Vec<AuthKind>,
-    /// Required fields, `params.region` or `secrets.api_key` style, params first.
-    pub required: Vec<RequiredField>,
+    /// What an installation asks for, in the order of a form.
+    pub fields: Vec<FormField>,
     /// JSON Schema 2020-12 of `params`.
     pub params_schema: Value,
     /// JSON Schema 2020-12 of `secrets`.
     pub secrets_schema: Value,
     /// Still offered or not.
     pub state: EntryState,
+    /// Owned by one account, which alone sees it.
+    pub is_custom: bool,
+    /// A built-in entry that an operator edited.
+    pub differs_from_default: bool,
     /// When the entry was first loaded.
     pub created_at: DateTime<Utc>,
     /// When the entry last changed.
     pub updated_at: DateTime<Utc>,
-}
-
-/// A field that an installation needs to be complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequiredField {
-    /// Where the value goes.
-    pub part: Part,
-    /// The field's name.
-    pub name: String,
 }
 
 /// The two halves of what an account supplies.

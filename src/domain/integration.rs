@@ -50,19 +50,13 @@ impl Integration {
         self.installation.as_ref().map_or(&[], |i| &i.secret_names)
     }
 
-    /// Required fields that were not supplied yet, in the entry's order.
+    /// Required fields that were not supplied yet: params, then secrets, in the form's order.
     pub fn missing_fields(&self) -> Vec<String> {
-        let wants_params = self.entry.required.iter().any(|field| field.part == Part::Params);
-        let params = if wants_params { self.params().to_map() } else { Map::new() };
-        self.entry
-            .required
-            .iter()
-            .filter(|field| match field.part {
-                Part::Params => !params.contains_key(&field.name),
-                Part::Secrets => !self.secret_names().contains(&field.name),
-            })
-            .map(|field| format!("{}.{}", field.part.as_str(), field.name))
-            .collect()
+        let required = |part: Part| self.entry.fields.iter().filter(move |field| field.required && field.part == part);
+        let params = if required(Part::Params).next().is_some() { self.params().to_map() } else { Map::new() };
+        let params = required(Part::Params).filter(|field| !params.contains_key(&field.name));
+        let secrets = required(Part::Secrets).filter(|field| !self.secret_names().contains(&field.name));
+        params.chain(secrets).map(|field| format!("{}.{}", field.part.as_str(), field.name)).collect()
     }
 
     /// The later of the entry's and the installation's last change.

@@ -1,16 +1,56 @@
 //! Finding and paging: filters, cursors, slices.
 
+use super::entry::AuthKind;
 use super::integration::Status;
 
-/// What a list is narrowed to. Empty filters match everything.
+/// What of the catalog is wanted, and in which order. What is not given matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CatalogFilter {
+pub struct CatalogQuery {
     /// Exactly this category; one that does not exist matches nothing.
     pub category: Option<String>,
     /// Only this status.
     pub status: Option<Status>,
-    /// Case-insensitive part of name, display name, description or tag.
+    /// Case-insensitive part of name, display name, description or tag; when nothing in the catalog has it, what comes
+    /// within a letter of its words.
     pub search: Option<String>,
+    /// Only what has exactly this tag; one that nobody has matches nothing.
+    pub tag: Option<String>,
+    /// Only what can be authenticated to like this.
+    pub auth_kind: Option<AuthKind>,
+    /// The order of the list.
+    pub order: CatalogOrder,
+}
+
+/// Orders of the catalog. Each ends with the display name, without case, and the id, so that no two places are equal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CatalogOrder {
+    /// By category.
+    #[default]
+    Category,
+    /// By name.
+    Name,
+    /// By display name.
+    DisplayName,
+    /// What was installed last comes first, what is not installed last.
+    InstalledAt,
+    /// What a search means most likely comes first; without a search, by display name.
+    Relevance,
+}
+
+impl CatalogOrder {
+    /// Each order with its wire name.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Category, "category"),
+        (Self::Name, "name"),
+        (Self::DisplayName, "display_name"),
+        (Self::InstalledAt, "installed_at"),
+        (Self::Relevance, "relevance"),
+    ];
+
+    /// The order with this wire name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(order, _)| *order)
+    }
 }
 
 /// A position in a list: the sort key of an item, bound to the list it came from.

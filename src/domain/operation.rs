@@ -37,6 +37,7 @@ operations! {
     ShowIntegration:       InstallationsRead,  "getIntegration",       "Query.integration";
     FindNode:              InstallationsRead,  "",                     "Query.node";
     FollowIntegrations:    InstallationsRead,  "",                     "Subscription.integrationChanged";
+    Validate:              InstallationsRead,  "validateInstallation", "Mutation.validateInstallation";
     Install:               InstallationsWrite, "installIntegration",   "Mutation.installIntegration";
     Uninstall:             InstallationsWrite, "uninstallIntegration", "Mutation.uninstallIntegration";
     Purge:                 SecretsPurge,       "purgeInstallationData", "Mutation.purgeInstallationData";

@@ -8,11 +8,12 @@ use super::query::caller;
 use super::types::{
     ApiKey, ApiKeyError, CreateApiKeyInput, CreateApiKeyPayload, InstallIntegrationInput, InstallIntegrationPayload,
     InstallationError, Integration, PurgeInstallationDataInput, PurgeInstallationDataPayload, RevokeApiKeyInput,
-    RevokeApiKeyPayload, UninstallIntegrationInput, UninstallIntegrationPayload,
+    RevokeApiKeyPayload, UninstallIntegrationInput, UninstallIntegrationPayload, ValidateInstallationInput,
+    ValidateInstallationPayload,
 };
 use crate::domain::{Operation, Supplied};
 use crate::error::Error;
-use crate::service::{MadeKey, Outcome};
+use crate::service::{MadeKey, Outcome, Verdict};
 
 /// Everything that can be done. Needs the account in `X-Account-ID`.
 pub(super) struct Mutation;
@@ -29,6 +30,16 @@ impl Mutation {
         #[graphql(desc = "What to install.")] input: InstallIntegrationInput,
     ) -> Option<Result<InstallIntegrationPayload>> {
         Some(install(ctx, input).await)
+    }
+
+    /// What an install with this input would come to: the values it would refuse, and the required fields that would still
+    /// be missing. Stores nothing. Needs the scope `installations:read`.
+    async fn validate_installation(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What would be installed.")] input: ValidateInstallationInput,
+    ) -> Option<Result<ValidateInstallationPayload>> {
+        Some(validate(ctx, input).await)
     }
 
     /// Marks the integration as available. Params and secrets are kept, and are in force again after the next install.
@@ -80,6 +91,23 @@ async fn install(ctx: &Context<'_>, input: InstallIntegrationInput) -> Result<In
     Ok(InstallIntegrationPayload { integration, changed, user_errors })
 }
 
+async fn validate(ctx: &Context<'_>, input: ValidateInstallationInput) -> Result<ValidateInstallationPayload> {
+    let tenant = caller(ctx).tenant(Operation::Validate)?;
+    let supplied = Supplied::new(input.params.map(|p| p.0.into_owned()), input.secrets.map(|s| s.0.into_owned()))?;
+    Ok(match tenant.validate(&input.integration.into(), &supplied).await {
+        Ok(Verdict { problems, missing_fields }) => {
+            let user_errors: Vec<_> = problems.into_iter().map(Into::into).collect();
+            ValidateInstallationPayload { valid: user_errors.is_empty(), missing_fields, user_errors }
+        }
+        Err(Error::NotFound) => ValidateInstallationPayload {
+            valid: false,
+            missing_fields: Vec::new(),
+            user_errors: vec![InstallationError::not_found()],
+        },
+        Err(error) => return Err(error.into()),
+    })
+}
+
 async fn uninstall(ctx: &Context<'_>, input: UninstallIntegrationInput) -> Result<UninstallIntegrationPayload> {
     let outcome = caller(ctx).tenant(Operation::Uninstall)?.uninstall(&input.integration.into()).await;
     let (integration, changed, user_errors) = payload(outcome)?;
@@ -122,6 +150,7 @@ pub(super) fn check_input(field: &str, input: Value, at: Pos) -> std::result::Re
     match field {
         "installIntegration" => check::<InstallIntegrationInput>(input, at),
         "purgeInstallationData" => check::<PurgeInstallationDataInput>(input, at),
+        "validateInstallation" => check::<ValidateInstallationInput>(input, at),
         "uninstallIntegration" => check::<UninstallIntegrationInput>(input, at),
         "createApiKey" => check::<CreateApiKeyInput>(input, at),
         "revokeApiKey" => check::<RevokeApiKeyInput>(input, at),

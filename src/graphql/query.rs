@@ -7,10 +7,11 @@ use super::executor::Caller;
 use super::loaders::Loaders;
 use super::plan::InOneGo;
 use super::types::{
-    ApiKeyConnection, AuditEventConnection, AuditEventFilter, Integration, IntegrationConnection, IntegrationRef,
-    IntegrationStatus, McpConnectionList, NativeToolList, Node, PageArguments, RateLimit, first_of,
+    ApiKeyConnection, AuditEventConnection, AuditEventFilter, AuthKind, Integration, IntegrationConnection,
+    IntegrationOrder, IntegrationRef, IntegrationStatus, McpConnectionList, NativeToolList, Node, PageArguments,
+    RateLimit, first_of,
 };
-use crate::domain::{self, CatalogFilter, Cursor, Operation, Reference};
+use crate::domain::{self, CatalogQuery, Cursor, Operation, Reference};
 use crate::error::Error;
 use crate::service::ApiKeyPage;
 
@@ -23,16 +24,21 @@ pub(super) struct Query;
 // that may not be null, and wipes its siblings.
 #[Object]
 impl Query {
-    /// The catalog as the account sees it, by category, display name and id. Needs the scope `installations:read`.
+    /// The catalog as the account sees it. Filters can be combined. Needs the scope `installations:read`.
     #[allow(clippy::too_many_arguments, reason = "each is an argument of the field")]
     async fn integrations(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Only this category. One that does not exist matches nothing.")] category: Option<String>,
         #[graphql(desc = "Only integrations with this status.")] status: Option<IntegrationStatus>,
-        #[graphql(desc = "Case-insensitive part of the name, display name, description or a tag.")] search: Option<
-            String,
-        >,
+        #[graphql(
+            desc = "Case-insensitive part of the name, display name, description or a tag. When nothing in the catalog \
+                    has it, what comes within a letter of its words is found."
+        )]
+        search: Option<String>,
+        #[graphql(desc = "Only what has exactly this tag. One that nobody has matches nothing.")] tag: Option<String>,
+        #[graphql(desc = "Only what can be authenticated to like this.")] auth_kind: Option<AuthKind>,
+        #[graphql(desc = "The order of the list; `CATEGORY` when absent.")] order_by: Option<IntegrationOrder>,
         #[graphql(desc = "The first so many, 1 to 200; 50 when neither `first` nor `last` is given.")] first: Option<
             i32,
         >,
@@ -42,7 +48,9 @@ impl Query {
     ) -> Result<InOneGo<IntegrationConnection>> {
         let tenant = caller(ctx).tenant(Operation::ListIntegrations)?;
         let page = PageArguments { first, after, last, before }.page()?;
-        let listing = tenant.list(CatalogFilter { category, status: status.map(Into::into), search }).await?;
+        let (status, auth_kind) = (status.map(Into::into), auth_kind.map(Into::into));
+        let order = order_by.map(Into::into).unwrap_or_default();
+        let listing = tenant.list(CatalogQuery { category, status, search, tag, auth_kind, order }).await?;
         Ok(InOneGo(IntegrationConnection::new(listing, &page)?))
     }
 

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::domain;
+use super::error::{FieldError, field_error};
+use crate::{domain, service};
 
 /// Belongs to the pair of account and integration.
 #[derive(Clone, Copy, Serialize, ToSchema)]
@@ -21,7 +22,7 @@ pub(super) enum Status {
 }
 
 /// How a provider wants to be authenticated to.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum AuthKind {
     /// A fixed secret in a header or query under the provider's own name.
@@ -48,6 +49,104 @@ pub(super) enum AuthKind {
     None,
 }
 
+/// Whether an entry is still offered.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    /// It is.
+    Active,
+    /// Not to be installed anew; still readable and uninstallable.
+    Deprecated,
+}
+
+/// Orders of the catalog.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "describes the parameter in the document")]
+pub(super) enum Order {
+    /// By category.
+    Category,
+    /// By name.
+    Name,
+    /// By display name.
+    DisplayName,
+    /// What was installed last comes first, what is not installed last.
+    InstalledAt,
+    /// What a search means most likely comes first.
+    Relevance,
+}
+
+/// The half of an installation that a field belongs to.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Part {
+    /// Plain; can be read back.
+    Params,
+    /// Sealed; never shown again.
+    Secrets,
+}
+
+/// The type of a field's value.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FieldKind {
+    /// Text.
+    String,
+    /// A whole number.
+    Integer,
+    /// True or false.
+    Boolean,
+    /// One of `enum`.
+    Enum,
+}
+
+/// What a form has to know to ask for one value.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FormField<'a> {
+    /// Unique within the integration.
+    #[schema(example = "api_key")]
+    name: &'a str,
+    /// Where the value goes.
+    part: Part,
+    /// The same, for a form: show no value, and mask what is typed.
+    secret: bool,
+    /// In the provider's words.
+    #[schema(example = "Secret or restricted key")]
+    label: &'a str,
+    /// Where to find the value.
+    #[schema(required = true)]
+    help: Option<&'a str>,
+    /// The type of the value.
+    #[serde(rename = "type")]
+    kind: FieldKind,
+    /// `hostname`, `uri`, `email` or `uuid`.
+    #[schema(required = true)]
+    format: Option<&'a str>,
+    /// A regular expression that a value matches.
+    #[schema(required = true, example = "^(sk|rk)_")]
+    pattern: Option<&'a str>,
+    /// What may be chosen; empty unless the type is `enum`.
+    #[serde(rename = "enum")]
+    choices: &'a [Value],
+    /// What applies when nothing is stored.
+    #[schema(required = true)]
+    default: Option<&'a Value>,
+    /// A value that is plainly fake.
+    #[schema(required = true)]
+    example: Option<&'a Value>,
+    /// An installation is incomplete without it.
+    required: bool,
+    /// Its place in the form, ascending.
+    order: i32,
+    /// Needs more than one line.
+    multiline: bool,
+    /// The ways to authenticate that use it; all of them when empty.
+    applies_to: Vec<AuthKind>,
+    /// Where the provider explains it.
+    #[schema(required = true, format = "uri")]
+    docs_url: Option<&'a str>,
+}
+
 /// A catalog entry as the account sees it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Integration<'a> {
@@ -67,6 +166,8 @@ pub(super) struct Integration<'a> {
         "required": ["api_key"], "additionalProperties": true
     }))]
     secrets_schema: &'a Value,
+    /// The same as a list, in the order of a form.
+    fields: Vec<FormField<'a>>,
 }
 
 /// An item of a list: an integration whose schemas are there only with `include=schemas`.
@@ -83,6 +184,10 @@ pub(super) struct IntegrationItem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = BTreeMap<String, Value>, required = false)]
     secrets_schema: Option<&'a Value>,
+    /// The same as a list, in the order of a form; only with `include=schemas`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<FormField>, required = false)]
+    fields: Option<Vec<FormField<'a>>>,
 }
 
 /// What is always told of an integration.
@@ -115,6 +220,9 @@ pub(super) struct Summary<'a> {
     /// The provider's site.
     #[schema(required = true, format = "uri", example = "https://stripe.com")]
     homepage_url: Option<&'a str>,
+    /// Where a person makes the credentials.
+    #[schema(required = true, format = "uri", example = "https://dashboard.stripe.com/apikeys")]
+    credentials_url: Option<&'a str>,
     /// Ways to authenticate to the provider.
     auth_kinds: Vec<AuthKind>,
     /// Of this account.
@@ -133,6 +241,10 @@ pub(super) struct Summary<'a> {
     missing_fields: Vec<String>,
     /// Owned by this account alone.
     is_custom: bool,
+    /// Whether the entry is still offered.
+    state: State,
+    /// A built-in entry that the operator edited.
+    differs_from_default: bool,
     /// When the entry came into the catalog.
     created_at: DateTime<Utc>,
     /// The later of the last changes of entry and installation.
@@ -143,11 +255,13 @@ pub(super) struct Summary<'a> {
 #[derive(Serialize, ToSchema)]
 #[allow(dead_code, reason = "describes the answer in the document; it is written by `fragments`")]
 pub(super) struct IntegrationList<'a> {
-    /// By category, display name without case, id.
+    /// In the order that was asked for.
     integrations: Vec<IntegrationItem<'a>>,
     /// Matches in each category as if `category` had not been given; categories without any are left out.
     #[schema(value_type = BTreeMap<String, u64>, example = json!({"payments": 3}))]
     category_counts: BTreeMap<&'a str, usize>,
+    /// Matches with each status as if `status` had not been given.
+    status_counts: StatusCounts,
     /// All matches, not only this page.
     #[schema(value_type = u64, example = 1)]
     total: usize,
@@ -155,6 +269,17 @@ pub(super) struct IntegrationList<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, required = false)]
     next_cursor: Option<Option<&'a str>>,
+}
+
+/// How many match with each status.
+#[derive(Serialize, ToSchema)]
+pub(super) struct StatusCounts {
+    /// Not installed.
+    #[schema(value_type = u64, example = 1)]
+    available: usize,
+    /// Installed.
+    #[schema(value_type = u64, example = 2)]
+    installed: usize,
 }
 
 /// What came of an install or uninstall.
@@ -165,6 +290,18 @@ pub(super) struct Changed<'a> {
     integration: Integration<'a>,
     /// Whether anything was changed.
     changed: bool,
+}
+
+/// What an install would come to.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Verdict {
+    /// Whether it would be taken.
+    valid: bool,
+    /// One item per value that would be refused.
+    errors: Vec<FieldError>,
+    /// Required fields that would still be missing.
+    #[schema(example = json!(["secrets.api_key"]))]
+    missing_fields: Vec<String>,
 }
 
 /// What an install may supply. Server-set and unknown fields are ignored.
@@ -245,6 +382,7 @@ impl<'a> Integration<'a> {
             summary: Summary::of(integration),
             params_schema: &integration.entry.params_schema,
             secrets_schema: &integration.entry.secrets_schema,
+            fields: integration.entry.fields.iter().map(FormField::of).collect(),
         }
     }
 }
@@ -262,15 +400,84 @@ impl<'a> Summary<'a> {
             icon_url: entry.icon_url.as_deref(),
             docs_url: entry.docs_url.as_deref(),
             homepage_url: entry.homepage_url.as_deref(),
+            credentials_url: entry.credentials_url.as_deref(),
             auth_kinds: entry.auth_kinds.iter().map(|kind| (*kind).into()).collect(),
             status: integration.status().into(),
             installed_at: integration.installed_at(),
             params: integration.params().to_map(),
             secret_names: integration.secret_names(),
             missing_fields: integration.missing_fields(),
-            is_custom: false,
+            is_custom: entry.is_custom,
+            state: entry.state.into(),
+            differs_from_default: entry.differs_from_default,
             created_at: entry.created_at,
             updated_at: integration.updated_at(),
+        }
+    }
+}
+
+impl Verdict {
+    pub(super) fn of(verdict: service::Verdict) -> Self {
+        let errors: Vec<_> = verdict.problems.iter().map(field_error).collect();
+        Self { valid: errors.is_empty(), errors, missing_fields: verdict.missing_fields }
+    }
+}
+
+impl<'a> FormField<'a> {
+    fn of(field: &'a domain::FormField) -> Self {
+        Self {
+            name: &field.name,
+            part: field.part.into(),
+            secret: field.part == domain::Part::Secrets,
+            label: &field.label,
+            help: field.help.as_deref(),
+            kind: field.kind.into(),
+            format: field.format.as_deref(),
+            pattern: field.pattern.as_deref(),
+            choices: &field.choices,
+            default: field.default.as_ref(),
+            example: field.example.as_ref(),
+            required: field.required,
+            order: field.order,
+            multiline: field.multiline,
+            applies_to: field.applies_to.iter().map(|kind| (*kind).into()).collect(),
+            docs_url: field.docs_url.as_deref(),
+        }
+    }
+}
+
+impl StatusCounts {
+    pub(super) fn of(counts: [(domain::Status, usize); 2]) -> Self {
+        let count = |wanted| counts.iter().filter(|(status, _)| *status == wanted).map(|(_, count)| count).sum();
+        Self { available: count(domain::Status::Available), installed: count(domain::Status::Installed) }
+    }
+}
+
+impl From<domain::EntryState> for State {
+    fn from(state: domain::EntryState) -> Self {
+        match state {
+            domain::EntryState::Active => Self::Active,
+            domain::EntryState::Deprecated => Self::Deprecated,
+        }
+    }
+}
+
+impl From<domain::Part> for Part {
+    fn from(part: domain::Part) -> Self {
+        match part {
+            domain::Part::Params => Self::Params,
+            domain::Part::Secrets => Self::Secrets,
+        }
+    }
+}
+
+impl From<domain::FieldKind> for FieldKind {
+    fn from(kind: domain::FieldKind) -> Self {
+        match kind {
+            domain::FieldKind::String => Self::String,
+            domain::FieldKind::Integer => Self::Integer,
+            domain::FieldKind::Boolean => Self::Boolean,
+            domain::FieldKind::Enum => Self::Enum,
         }
     }
 }

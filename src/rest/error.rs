@@ -87,15 +87,8 @@ impl FieldError {
     }
 }
 
-fn field_error(problem: &FieldProblem) -> FieldError {
-    let part = problem.part.as_str();
-    // RFC 6901, section 3.
-    let escape = |name: &str| name.replace('~', "~0").replace('/', "~1");
-    let pointer = match &problem.name {
-        Some(name) => format!("/{part}/{}", escape(name)),
-        None => format!("/{part}"),
-    };
-    FieldError { pointer, detail: problem.message.clone() }
+pub(super) fn field_error(problem: &FieldProblem) -> FieldError {
+    FieldError { pointer: problem.pointer(), detail: problem.message.clone() }
 }
 
 /// Only a client that names the type gets it; `*/*` does not.

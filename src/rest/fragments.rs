@@ -30,7 +30,7 @@ pub(super) type Print = [u8; 32];
 pub(super) enum Detail {
     /// Without schemas.
     Summary,
-    /// With `params_schema` and `secrets_schema`.
+    /// With `params_schema`, `secrets_schema` and `fields`.
     Schemas,
 }
 
@@ -68,6 +68,7 @@ struct Fragment {
 #[derive(Serialize)]
 struct ListRest<'a> {
     category_counts: BTreeMap<&'a str, usize>,
+    status_counts: body::StatusCounts,
     total: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<Option<&'a str>>,
@@ -150,6 +151,7 @@ impl Rendered {
         out.push(b']');
         let rest = ListRest {
             category_counts: listing.category_counts().collect(),
+            status_counts: body::StatusCounts::of(listing.status_counts()),
             total: listing.total(),
             next_cursor: next_cursor.map(|cursor| cursor.map(|Cursor(text)| text.as_str())),
         };
@@ -307,7 +309,9 @@ mod tests {
                 fragment.write(&mut out, &integration, Detail::Summary).expect("written");
                 let mut without: Value = serde_json::from_str(&whole).expect("JSON");
                 let object = without.as_object_mut().expect("an object");
-                assert!(object.remove("params_schema").is_some() && object.remove("secrets_schema").is_some());
+                assert!(
+                    ["params_schema", "secrets_schema", "fields"].iter().all(|name| object.remove(*name).is_some())
+                );
                 assert_eq!(serde_json::from_slice::<Value>(&out).expect("JSON"), without);
             }
         }

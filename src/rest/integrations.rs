@@ -16,7 +16,7 @@ type Answer = Result<Response, Failure>;
 
 /// List integrations
 ///
-/// The catalog as the account sees it, with counts per category. Without `limit` and `cursor` the whole list is
+/// The catalog as the account sees it, with counts per category and status. Filters can be combined. Without `limit` and `cursor` the whole list is
 /// answered; with either, a page and the cursor of the next one.
 #[utoipa::path(get, path = "/integrations", tag = "integrations", operation_id = "listIntegrations",
     params(ListQuery),
@@ -40,9 +40,9 @@ pub(super) async fn list(State(state): State<RestState>, visitor: Visitor, heade
         if current.is_among(&headers) {
             return Ok(current.unchanged());
         }
-        tenant.list_at(revision, wanted.filter).await?
+        tenant.list_at(revision, wanted.query).await?
     } else {
-        tenant.list(wanted.filter).await?
+        tenant.list(wanted.query).await?
     };
     let slice = listing.page(&wanted.page)?;
     let next = slice.items.last().filter(|_| slice.has_next).map(|last| listing.cursor(last));
@@ -57,7 +57,7 @@ pub(super) async fn list(State(state): State<RestState>, visitor: Visitor, heade
 
 /// Show an integration
 ///
-/// One catalog entry as the account sees it, with the JSON Schemas of its params and secrets.
+/// One catalog entry as the account sees it, with its form as a list of fields and as JSON Schemas.
 #[utoipa::path(get, path = "/integrations/{id}", tag = "integrations", operation_id = "getIntegration",
     params(("id" = String, Path, description = "UUID, in any case, or name", example = "stripe")),
     responses(
@@ -110,6 +110,33 @@ pub(super) async fn install(
     let bytes = read_optional_json(&headers, body, state.edge.max_body_bytes).await?;
     let outcome = tenant.install(&path.0, json::supplied(&bytes)?).await?;
     changed(&state, &tenant, &outcome)
+}
+
+/// Validate an installation
+///
+/// Says what an install with this body would come to: the values it would refuse, and the required fields that would still
+/// be missing. Stores nothing.
+#[utoipa::path(post, path = "/integrations/{id}/validate", tag = "integrations", operation_id = "validateInstallation",
+    params(("id" = String, Path, description = "UUID, in any case, or name", example = "stripe")),
+    request_body(content = Option<body::InstallBody>, description = "Empty or `null`: nothing is supplied"),
+    responses(
+        (status = 200, description = "The verdict", body = body::Verdict),
+        (status = 400, description = "A missing or malformed account, or a malformed body"),
+        (status = 404, description = "No such integration for this account"),
+        (status = 413, description = "The body is too large"),
+        (status = 415, description = "The body is not JSON"),
+    ))]
+pub(super) async fn validate(
+    State(state): State<RestState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    path: Id,
+    body: Body,
+) -> Answer {
+    let tenant = state.edge.enter(&visitor, Operation::Validate)?;
+    let bytes = read_optional_json(&headers, body, state.edge.max_body_bytes).await?;
+    let verdict = tenant.validate(&path.0, &json::supplied(&bytes)?).await?;
+    Ok(respond::json(json::text(&body::Verdict::of(verdict))?))
 }
 
 /// Uninstall an integration

@@ -60,6 +60,7 @@ fn documented() -> OpenApiRouter<RestState> {
     let routes = OpenApiRouter::new()
         .routes(routes!(integrations::list))
         .routes(routes!(integrations::show))
+        .routes(routes!(integrations::validate))
         .routes(routes!(integrations::install))
         .routes(routes!(integrations::uninstall))
         .routes(routes!(integrations::purge))

@@ -10,7 +10,7 @@ use super::PREFIX;
 use super::fragments::Detail;
 use crate::domain::integration::Status;
 use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
-use crate::domain::{CatalogFilter, Cursor, Page};
+use crate::domain::{AuthKind, CatalogOrder, CatalogQuery, Cursor, Page};
 use crate::error::{Error, Result};
 
 /// Filters and paging of a list. Unknown parameters are ignored.
@@ -25,14 +25,23 @@ pub(super) struct ListQuery {
     /// Only integrations with this status.
     #[param(value_type = Option<super::body::Status>)]
     status: Option<String>,
-    /// Case-insensitive part of the name, display name, description or a tag, such as `stripe`.
+    /// Case-insensitive part of the name, display name, description or a tag, such as `stripe`. When nothing in the catalog
+    /// has it, what comes within a letter of its words is found.
     search: Option<String>,
+    /// Only what has exactly this tag. One that nobody has matches nothing.
+    tag: Option<String>,
+    /// Only what can be authenticated to like this.
+    #[param(value_type = Option<super::body::AuthKind>)]
+    auth_kind: Option<String>,
+    /// The order of the list; `category` when not given. Each is followed by display name, without case, and id.
+    #[param(value_type = Option<super::body::Order>)]
+    order: Option<String>,
     /// Page size. Without `limit` and `cursor` the whole list is answered.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
     limit: Option<String>,
     /// Continues after the page that had this as `next_cursor`. Without `limit` the page size is 50.
     cursor: Option<String>,
-    /// `schemas` adds `params_schema` and `secrets_schema` to each integration.
+    /// `schemas` adds `params_schema`, `secrets_schema` and `fields` to each integration.
     #[param(value_type = Option<Include>)]
     include: Option<String>,
 }
@@ -42,13 +51,13 @@ pub(super) struct ListQuery {
 #[schema(rename_all = "snake_case")]
 #[allow(dead_code, reason = "describes the parameter in the document")]
 pub(super) enum Include {
-    /// `params_schema` and `secrets_schema`.
+    /// `params_schema`, `secrets_schema` and `fields`.
     Schemas,
 }
 
 /// A list that was asked for.
 pub(super) struct Wanted {
-    pub(super) filter: CatalogFilter,
+    pub(super) query: CatalogQuery,
     pub(super) page: Page,
     pub(super) detail: Detail,
 }
@@ -77,7 +86,7 @@ pub(super) fn limit(text: Option<&str>) -> Result<Option<usize>> {
 impl ListQuery {
     /// # Errors
     /// [`Error::BadInput`] naming the parameter and what it may be.
-    pub(super) fn parse(self) -> Result<Wanted> {
+    pub(super) fn parse(mut self) -> Result<Wanted> {
         let detail = match self.include.as_deref() {
             None | Some("") => Detail::Summary,
             Some("schemas") => Detail::Schemas,
@@ -89,14 +98,31 @@ impl ListQuery {
             Some("installed") => Some(Status::Installed),
             Some(_) => return Err(Error::bad_input("status must be available or installed")),
         };
-        let page = match (limit(self.limit.as_deref())?, self.cursor) {
+        let page = match (limit(self.limit.as_deref())?, self.cursor.take()) {
             (None, None) => Page::All,
             (limit, cursor) => {
                 Page::First { limit: limit.unwrap_or(PAGE_DEFAULT), after: cursor.map(Cursor), before: None }
             }
         };
-        let filter = CatalogFilter { category: self.category, status, search: self.search };
-        Ok(Wanted { filter, page, detail })
+        let auth_kind = one_of("auth_kind", self.auth_kind.as_deref(), &AuthKind::ALL)?;
+        let order = one_of("order", self.order.as_deref(), &CatalogOrder::ALL)?.unwrap_or_default();
+        let Self { category, search, tag, .. } = self;
+        Ok(Wanted { query: CatalogQuery { category, status, search, tag, auth_kind, order }, page, detail })
+    }
+}
+
+/// The value that this text names, if there is one.
+///
+/// # Errors
+/// [`Error::BadInput`] when it names none.
+fn one_of<T: Copy>(parameter: &str, text: Option<&str>, known: &[(T, &str)]) -> Result<Option<T>> {
+    let Some(text) = text else { return Ok(None) };
+    match known.iter().find(|(_, name)| *name == text) {
+        Some((value, _)) => Ok(Some(*value)),
+        None => {
+            let names = known.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
+            Err(Error::bad_input(format!("{parameter} must be one of {names}")))
+        }
     }
 }
 

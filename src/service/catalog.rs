@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Listing, Snapshot, TenantServices};
-use crate::domain::{CatalogFilter, Installation, Integration, IntegrationId, Reference};
+use crate::domain::{CatalogQuery, Installation, Integration, IntegrationId, Reference};
 use crate::error::{Error, Result};
 
 impl TenantServices {
@@ -20,22 +20,22 @@ impl TenantServices {
         self.tenant.revision().await
     }
 
-    /// The list under a filter: at most one statement, over the account's own rows.
+    /// The list under a query: at most one statement, over the account's own rows.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn list(&self, filter: CatalogFilter) -> Result<Listing> {
+    pub async fn list(&self, query: CatalogQuery) -> Result<Listing> {
         let state = self.tenant.state().await?;
-        Ok(Listing::new(self.account(), self.catalog.clone(), state, filter))
+        Ok(Listing::new(self.account(), self.catalog.clone(), state, query))
     }
 
     /// The same for someone who has just asked for the revision.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn list_at(&self, revision: i64, filter: CatalogFilter) -> Result<Listing> {
+    pub async fn list_at(&self, revision: i64, query: CatalogQuery) -> Result<Listing> {
         let state = self.tenant.state_at(revision).await?;
-        Ok(Listing::new(self.account(), self.catalog.clone(), state, filter))
+        Ok(Listing::new(self.account(), self.catalog.clone(), state, query))
     }
 
     /// One integration.

@@ -30,6 +30,14 @@ pub struct Outcome {
     pub changed: bool,
 }
 
+/// What would come of an install.
+pub struct Verdict {
+    /// What would be refused; nothing would be stored when there is any.
+    pub problems: Vec<FieldProblem>,
+    /// Required fields that would still be missing, `secrets.api_key` style.
+    pub missing_fields: Vec<String>,
+}
+
 /// What is to become of an installation.
 enum Wish {
     /// Installed, with these params if any, and these secrets merged into those that are kept.
@@ -64,6 +72,32 @@ impl TenantServices {
         let listed = self.catalog.find_listed(reference).ok_or(Error::NotFound)?;
         let secrets = self.check(listed, &supplied)?;
         self.change(&listed.entry, Wish::Install { params: supplied.into_params(), secrets }).await
+    }
+
+    /// What an install with these values would come to. Stores nothing, and needs no key.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and those of the database.
+    pub async fn validate(&self, reference: &Reference, supplied: &Supplied) -> Result<Verdict> {
+        let listed = self.catalog.find_listed(reference).ok_or(Error::NotFound)?;
+        let problems = match self.check(listed, supplied) {
+            Ok(_) => Vec::new(),
+            Err(Error::Invalid(problems)) => problems,
+            Err(error) => return Err(error),
+        };
+        let stored = self.tenant.installation(listed.entry.id).await?;
+        let mut after = stored.map_or_else(
+            || Installation::new(listed.entry.id, listed.entry.created_at),
+            |stored| Installation::clone(&stored),
+        );
+        if let Some(params) = supplied.params() {
+            after.params = params.into();
+        }
+        after.secret_names.retain(|name| !supplied.secrets().get(name).is_some_and(Value::is_null));
+        let given = supplied.secrets().iter().filter(|(_, value)| !value.is_null());
+        after.secret_names.extend(given.map(|(name, _)| name.clone()));
+        let integration = Integration { entry: listed.entry.clone(), installation: Some(Arc::new(after)) };
+        Ok(Verdict { problems, missing_fields: integration.missing_fields() })
     }
 
     /// Uninstalls; params and secrets are kept as they are.

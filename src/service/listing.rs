@@ -1,33 +1,40 @@
-//! A list under a filter: counts, total, pages. Pure: everything was read before.
+//! A list under a query: counts, total, order, pages. Pure: everything was read before.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::cursor::{self, Binding};
-use super::snapshot::{Snapshot, SortKey, sort_key};
-use crate::domain::{AccountId, CatalogFilter, Cursor, Integration, IntegrationId, Page, Slice, Status};
+use super::search::Rank;
+use super::snapshot::Snapshot;
+use crate::domain::{AccountId, CatalogOrder, CatalogQuery, Cursor, Integration, IntegrationId, Page, Slice, Status};
 use crate::error::Result;
 use crate::store::AccountState;
 
-/// Bytes of an id in a cursor.
+/// Bytes of an id in a cursor, and of the number before it.
 const ID: usize = 16;
+const MAJOR: usize = 8;
 
-/// What matches a filter, for one account. Works out what it is asked for, once.
+/// What matches a query, for one account. Works out what it is asked for, once.
 pub struct Listing {
     account: AccountId,
     snapshot: Arc<Snapshot>,
     state: Arc<AccountState>,
-    filter: CatalogFilter,
+    query: CatalogQuery,
+    /// What the search found, ascending by place; nothing without one.
+    ranks: OnceLock<Vec<(usize, Rank)>>,
     matches: OnceLock<Matches>,
 }
 
-/// The places in the snapshot that match; and how many match in each category as if none had been chosen.
+/// What matches, in the order of the list; and how much would, had one filter not been given.
 struct Matches {
     places: Places,
-    counts: Vec<(usize, usize)>,
+    /// By category, as if none had been chosen.
+    categories: Vec<(usize, usize)>,
+    /// Available and installed, as if neither had been chosen.
+    statuses: [(Status, usize); 2],
 }
 
-/// Places in ascending order.
+/// Places in the snapshot, in the order of the list.
 enum Places {
     /// All of these.
     Range(Range<usize>),
@@ -35,15 +42,24 @@ enum Places {
     Some(Vec<usize>),
 }
 
+/// Where an item stands in an order; compared from the first field to the last.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Position<'a> {
+    major: u64,
+    group: &'a str,
+    name: &'a str,
+    id: IntegrationId,
+}
+
 impl Listing {
     pub(super) fn new(
         account: &AccountId,
         snapshot: Arc<Snapshot>,
         state: Arc<AccountState>,
-        mut filter: CatalogFilter,
+        mut query: CatalogQuery,
     ) -> Self {
-        filter.search = filter.search.map(|text| text.to_lowercase()).filter(|text| !text.is_empty());
-        Self { account: account.clone(), snapshot, state, filter, matches: OnceLock::new() }
+        query.search = query.search.map(|text| text.to_lowercase()).filter(|text| !text.is_empty());
+        Self { account: account.clone(), snapshot, state, query, ranks: OnceLock::new(), matches: OnceLock::new() }
     }
 
     /// The catalog it is a list of.
@@ -64,21 +80,27 @@ impl Listing {
     /// How many match in each category that has any, as if no category had been chosen: a sidebar keeps its rows. Sorted.
     pub fn category_counts(&self) -> impl ExactSizeIterator<Item = (&str, usize)> {
         let name = |category: usize| self.snapshot.categories()[category].0.as_str();
-        self.matches().counts.iter().map(move |(category, count)| (name(*category), *count))
+        self.matches().categories.iter().map(move |(category, count)| (name(*category), *count))
+    }
+
+    /// How many match with each status, as if none had been chosen; also where there are none.
+    pub fn status_counts(&self) -> [(Status, usize); 2] {
+        self.matches().statuses
     }
 
     /// A part of the list.
     ///
     /// # Errors
-    /// [`BadInput`](crate::error::Error::BadInput) for a cursor that does not belong to this account and filter.
+    /// [`BadInput`](crate::error::Error::BadInput) for a cursor that does not belong to this account and query.
     pub fn page(&self, page: &Page) -> Result<Slice<Integration>> {
         let places = self.places();
         let (limit, after, before) = match page {
             Page::All => (usize::MAX, None, None),
             Page::First { limit, after, before } | Page::Last { limit, after, before } => {
-                (*limit, self.position(after.as_ref())?, self.position(before.as_ref())?)
+                (*limit, self.bytes_of(after.as_ref())?, self.bytes_of(before.as_ref())?)
             }
         };
+        let (after, before) = (position_in(after.as_deref())?, position_in(before.as_deref())?);
         let from = after.as_ref().map_or(0, |key| self.first_place(|at| at > key));
         let to = before.as_ref().map_or(places.len(), |key| self.first_place(|at| at >= key));
         let window = from..to.max(from);
@@ -95,25 +117,48 @@ impl Listing {
 
     /// Where this item of the list stands in it.
     pub fn cursor(&self, integration: &Integration) -> Cursor {
-        let (category, name, id) = sort_key(&integration.entry);
-        let mut bytes = Vec::with_capacity(ID + category.len() + name.len() + 1);
-        bytes.extend_from_slice(id.0.as_bytes());
-        bytes.extend_from_slice(category.as_bytes());
-        bytes.push(0);
-        bytes.extend_from_slice(name.as_bytes());
-        self.binding().cursor(&bytes)
+        let place = self.snapshot.place(integration.entry.id);
+        let position = place.map_or_else(Vec::new, |place| self.position(place).to_bytes());
+        self.binding().cursor(&position)
     }
 
-    /// How many matches stand before the first whose key satisfies this.
-    fn first_place(&self, is_past: impl Fn(&SortKey) -> bool) -> usize {
+    /// How many matches stand before the first whose position satisfies this.
+    fn first_place(&self, is_past: impl Fn(&Position<'_>) -> bool) -> usize {
         let places = self.places();
-        let is_before = |n: usize| !is_past(&self.snapshot.listed()[places.at(n)].sort_key);
+        let is_before = |n: usize| !is_past(&self.position(places.at(n)));
         let (mut low, mut high) = (0, places.len());
         while low < high {
             let middle = low + (high - low) / 2;
             if is_before(middle) { low = middle + 1 } else { high = middle }
         }
         low
+    }
+
+    fn position(&self, place: usize) -> Position<'_> {
+        let listed = &self.snapshot.listed()[place];
+        let (category, name, id) = &listed.sort_key;
+        let (group, name) = match self.query.order {
+            CatalogOrder::Category => (category.as_str(), name.as_str()),
+            CatalogOrder::Name => ("", listed.entry.name.as_str()),
+            CatalogOrder::DisplayName | CatalogOrder::InstalledAt | CatalogOrder::Relevance => ("", name.as_str()),
+        };
+        Position { major: self.major(place), group, name, id: *id }
+    }
+
+    /// What counts before any name.
+    fn major(&self, place: usize) -> u64 {
+        match self.query.order {
+            CatalogOrder::Category | CatalogOrder::Name | CatalogOrder::DisplayName => 0,
+            CatalogOrder::InstalledAt => {
+                let row = self.state.find(self.snapshot.listed()[place].entry.id);
+                let at = row.and_then(|row| row.installed_at).map(|at| at.timestamp_micros());
+                at.and_then(|at| u64::try_from(at).ok()).map_or(u64::MAX, |at| u64::MAX - 1 - at)
+            }
+            CatalogOrder::Relevance => {
+                let ranks = self.ranks();
+                ranks.binary_search_by_key(&place, |(at, _)| *at).map_or(0, |at| ranks[at].1 as u64)
+            }
+        }
     }
 
     fn places(&self) -> &Places {
@@ -124,32 +169,56 @@ impl Listing {
         self.matches.get_or_init(|| self.find())
     }
 
+    fn ranks(&self) -> &[(usize, Rank)] {
+        let search = self.query.search.as_deref();
+        self.ranks.get_or_init(|| search.map(|text| self.snapshot.search(text)).unwrap_or_default())
+    }
+
     fn find(&self) -> Matches {
         let all = 0..self.snapshot.len();
-        let wanted = self.filter.category.as_ref().map_or(all.clone(), |name| self.snapshot.places_of(name));
-        let categories = self.snapshot.categories();
-        let found = match (self.filter.status, &self.filter.search) {
-            (None, None) => {
-                let counts = categories.iter().enumerate().map(|(at, (_, places))| (at, places.len())).collect();
-                return Matches { places: Places::Range(wanted), counts };
-            }
-            (status, search) => {
-                let mentions =
-                    |at: &usize| search.as_ref().is_none_or(|needle| self.snapshot.listed()[*at].mentions(needle));
-                match status {
-                    None => all.filter(mentions).collect(),
-                    Some(Status::Installed) => self.installed().into_iter().filter(mentions).collect(),
-                    Some(Status::Available) => without(all, &self.installed()).filter(mentions).collect::<Vec<_>>(),
-                }
-            }
+        let wanted = self.query.category.as_ref().map_or(all.clone(), |name| self.snapshot.places_of(name));
+        let fitting = self.fitting();
+        let mut installed = self.installed();
+        installed.retain(|at| fitting.as_ref().is_none_or(|fitting| fitting.binary_search(at).is_ok()));
+
+        let in_category = fitting.as_ref().map_or(wanted.len(), |fitting| within(fitting, &wanted).len());
+        let installed_in_category = within(&installed, &wanted).len();
+        let statuses =
+            [(Status::Available, in_category - installed_in_category), (Status::Installed, installed_in_category)];
+        let found = match self.query.status {
+            None => fitting,
+            Some(Status::Installed) => Some(installed),
+            Some(Status::Available) => Some(match fitting {
+                None => without(all, &installed),
+                Some(fitting) => without(fitting, &installed),
+            }),
         };
-        let count = |(at, (_, places)): (usize, &(String, Range<usize>))| {
-            let count = found.partition_point(|p| *p < places.end) - found.partition_point(|p| *p < places.start);
-            (count > 0).then_some((at, count))
+        let count = |places: &Range<usize>| found.as_ref().map_or(places.len(), |found| within(found, places).len());
+        let categories = self.snapshot.categories().iter().enumerate();
+        let categories =
+            categories.map(|(at, (_, places))| (at, count(places))).filter(|(_, count)| *count > 0).collect();
+        let places = match found {
+            None => Places::Range(wanted),
+            Some(found) => Places::Some(within(&found, &wanted).to_vec()),
         };
-        let counts = categories.iter().enumerate().filter_map(count).collect();
-        let places = found.into_iter().filter(|at| wanted.contains(at)).collect();
-        Matches { places: Places::Some(places), counts }
+        Matches { places: self.in_order(places), categories, statuses }
+    }
+
+    /// What search, tag and kind of authentication leave, ascending; `None` when that is everything.
+    fn fitting(&self) -> Option<Vec<usize>> {
+        let CatalogQuery { search, tag, auth_kind, .. } = &self.query;
+        if search.is_none() && tag.is_none() && auth_kind.is_none() {
+            return None;
+        }
+        let fits = |at: &usize| {
+            let entry = &self.snapshot.listed()[*at].entry;
+            tag.as_ref().is_none_or(|tag| entry.tags.contains(tag))
+                && auth_kind.is_none_or(|kind| entry.auth_kinds.contains(&kind))
+        };
+        Some(match search {
+            None => (0..self.snapshot.len()).filter(fits).collect(),
+            Some(_) => self.ranks().iter().map(|(at, _)| *at).filter(fits).collect(),
+        })
     }
 
     /// The places of what is installed, in ascending order: found from the account's side, which is the smaller one.
@@ -160,26 +229,53 @@ impl Listing {
         places
     }
 
+    /// The same places, which are ascending, in the order that is wanted.
+    fn in_order(&self, places: Places) -> Places {
+        let turns = match self.query.order {
+            // Places are numbered in this order.
+            CatalogOrder::Category => return places,
+            CatalogOrder::Name => self.snapshot.by_name_order(),
+            CatalogOrder::DisplayName | CatalogOrder::InstalledAt | CatalogOrder::Relevance => {
+                self.snapshot.by_display_name()
+            }
+        };
+        let mut places: Vec<_> = (0..places.len()).map(|n| places.at(n)).collect();
+        places.sort_by_cached_key(|place| (self.major(*place), turns[*place]));
+        Places::Some(places)
+    }
+
     fn integration(&self, place: usize) -> Integration {
         let entry = self.snapshot.listed()[place].entry.clone();
         let installation = self.state.find(entry.id).cloned();
         Integration { entry, installation }
     }
 
-    fn position(&self, cursor: Option<&Cursor>) -> Result<Option<SortKey>> {
-        cursor.map(|cursor| self.decode(cursor).ok_or_else(cursor::foreign)).transpose()
-    }
-
-    fn decode(&self, cursor: &Cursor) -> Option<SortKey> {
-        let position = self.binding().position(cursor)?;
-        let (id, key) = position.split_at_checked(ID)?;
-        let (category, name) = std::str::from_utf8(key).ok()?.split_once('\0')?;
-        let id = uuid::Uuid::from_slice(id).ok()?;
-        Some((category.to_owned(), name.to_owned(), IntegrationId(id)))
+    /// What this list's cursors hold.
+    fn bytes_of(&self, cursor: Option<&Cursor>) -> Result<Option<Vec<u8>>> {
+        cursor.map(|cursor| self.binding().position(cursor).ok_or_else(cursor::foreign)).transpose()
     }
 
     fn binding(&self) -> Binding {
-        Binding::of("category,display_name,id", &self.account, &self.filter)
+        Binding::of("catalog", &self.account, &self.query)
+    }
+}
+
+impl Position<'_> {
+    fn to_bytes(&self) -> Vec<u8> {
+        // No name holds a NUL.
+        let texts = [self.group.as_bytes(), &[0], self.name.as_bytes()].concat();
+        [&self.major.to_be_bytes()[..], self.id.0.as_bytes(), &texts].concat()
+    }
+}
+
+impl<'a> Position<'a> {
+    fn of_bytes(bytes: &'a [u8]) -> Option<Self> {
+        let (major, rest) = bytes.split_at_checked(MAJOR)?;
+        let (id, texts) = rest.split_at_checked(ID)?;
+        let (group, name) =
+            std::str::from_utf8(texts).ok()?.split_once('\0').filter(|(_, name)| !name.contains('\0'))?;
+        let major = u64::from_be_bytes(major.try_into().ok()?);
+        Some(Self { major, group, name, id: IntegrationId(uuid::Uuid::from_slice(id).ok()?) })
     }
 }
 
@@ -199,77 +295,182 @@ impl Places {
     }
 }
 
-/// `all` without `some`; both in ascending order.
-fn without(all: Range<usize>, some: &[usize]) -> impl Iterator<Item = usize> {
+fn position_in(bytes: Option<&[u8]>) -> Result<Option<Position<'_>>> {
+    bytes.map(|bytes| Position::of_bytes(bytes).ok_or_else(cursor::foreign)).transpose()
+}
+
+/// Those of these places, which are ascending, that lie in the range.
+fn within<'a>(places: &'a [usize], range: &Range<usize>) -> &'a [usize] {
+    &places[places.partition_point(|at| *at < range.start)..places.partition_point(|at| *at < range.end)]
+}
+
+/// `all` without `some`; both ascending.
+fn without(all: impl IntoIterator<Item = usize>, some: &[usize]) -> Vec<usize> {
     let mut next = some.iter().peekable();
-    all.filter(move |at| next.next_if_eq(&at).is_none())
+    all.into_iter().filter(move |at| next.next_if_eq(&at).is_none()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use chrono::DateTime;
+    use chrono::{DateTime, Utc};
     use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
-    use crate::domain::{Entry, EntryState, Installation};
+    use crate::domain::{AuthKind, Entry, EntryState, Installation};
 
     const CATEGORIES: [&str; 3] = ["ai", "crm", "payments"];
+    const TAGS: [&str; 2] = ["cards", "chat"];
+    const KINDS: [AuthKind; 2] = [AuthKind::Bearer, AuthKind::Basic];
 
-    fn entry(n: usize, category: usize, word: bool) -> Entry {
+    /// What an entry is like, and what the account did with it: installed it so many microseconds after the epoch, or
+    /// uninstalled it since.
+    #[derive(Clone, Debug)]
+    struct Kind {
+        category: usize,
+        title: &'static str,
+        has_word: bool,
+        tag: usize,
+        auth: usize,
+        installed: Option<Option<u32>>,
+    }
+
+    fn kinds() -> impl Strategy<Value = Vec<Kind>> {
+        let titles = prop::sample::select(vec!["Stripe", "stripes", "Pin Stripe", "Slack", "Word"]);
+        let kind = (0..3_usize, titles, any::<bool>(), 0..2_usize, 0..2_usize, any::<Option<Option<u32>>>());
+        let kind = kind.prop_map(|(category, title, has_word, tag, auth, installed)| Kind {
+            category,
+            title,
+            has_word,
+            tag,
+            auth,
+            installed,
+        });
+        prop::collection::vec(kind, 0..40)
+    }
+
+    fn queries() -> impl Strategy<Value = CatalogQuery> {
+        let search =
+            prop::sample::select(vec![None, Some("wOrD"), Some("stripe"), Some("STRPE"), Some("nothing"), Some("")]);
+        let orders = prop::sample::select(CatalogOrder::ALL.map(|(order, _)| order).to_vec());
+        let category = prop::option::of(0..4_usize);
+        (category, any::<Option<bool>>(), search, prop::option::of(0..3_usize), prop::option::of(0..2_usize), orders)
+            .prop_map(|(category, installed, search, tag, auth, order)| CatalogQuery {
+                category: category.map(|n| CATEGORIES.get(n).unwrap_or(&"nothing").to_string()),
+                status: installed.map(|yes| if yes { Status::Installed } else { Status::Available }),
+                search: search.map(str::to_owned),
+                tag: tag.map(|n| TAGS.get(n).unwrap_or(&"nothing").to_string()),
+                auth_kind: auth.map(|n| KINDS[n]),
+                order,
+            })
+    }
+
+    fn entry(n: usize, kind: &Kind) -> Entry {
         let name = format!("entry_{n}");
         Entry {
             id: IntegrationId::of_builtin(&name),
-            display_name: format!("{} {}", if n.is_multiple_of(2) { "Even" } else { "odd" }, n % 7),
-            description: if word { "Has the WORD in it".into() } else { String::new() },
-            category: CATEGORIES[category].into(),
-            tags: Vec::new(),
+            display_name: format!("{} {}", kind.title, n % 7),
+            description: if kind.has_word { "Has the WORD in it".into() } else { String::new() },
+            category: CATEGORIES[kind.category].into(),
+            tags: vec![TAGS[kind.tag].into()],
             icon_url: None,
             docs_url: None,
             homepage_url: None,
-            auth_kinds: Vec::new(),
-            required: Vec::new(),
+            credentials_url: None,
+            auth_kinds: vec![KINDS[kind.auth]],
+            fields: Vec::new(),
             params_schema: Value::Null,
             secrets_schema: Value::Null,
             state: EntryState::Active,
+            is_custom: false,
+            differs_from_default: false,
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,
             name,
         }
     }
 
-    /// An entry's category, whether it has the word, and what the account did with it.
-    type Kind = (usize, bool, Option<bool>);
+    fn installed_at(kind: &Kind) -> Option<DateTime<Utc>> {
+        kind.installed.flatten().map(|micros| DateTime::from_timestamp_micros(micros.into()).expect("in range"))
+    }
 
-    fn listing(kinds: &[Kind], filter: CatalogFilter) -> Listing {
-        let entries: Vec<_> =
-            kinds.iter().enumerate().map(|(n, (category, word, _))| entry(n, *category, *word)).collect();
+    fn listing(kinds: &[Kind], query: CatalogQuery) -> Listing {
+        let entries: Vec<_> = kinds.iter().enumerate().map(|(n, kind)| entry(n, kind)).collect();
         let at = DateTime::UNIX_EPOCH;
-        let row = |(entry, (_, _, done)): (&Entry, &Kind)| {
-            let installed_at = done.as_ref()?.then_some(at);
-            Some(Arc::new(Installation { installed_at, ..Installation::new(entry.id, at) }))
+        let row = |(entry, kind): (&Entry, &Kind)| {
+            kind.installed?;
+            Some(Arc::new(Installation { installed_at: installed_at(kind), ..Installation::new(entry.id, at) }))
         };
         let rows = entries.iter().zip(kinds).filter_map(row);
         let state = rows.fold(AccountState::default(), |state, row| state.with(row, 0));
         let account = AccountId::parse("acme").expect("well-formed");
-        Listing::new(&account, Arc::new(Snapshot::new(1, entries)), Arc::new(state), filter)
+        Listing::new(&account, Arc::new(Snapshot::new(1, entries)), Arc::new(state), query)
     }
 
-    /// What is listed, worked out the slow way: names in order, counts by category.
-    fn expected(kinds: &[Kind], filter: &CatalogFilter) -> (Vec<String>, BTreeMap<String, usize>) {
-        let fits = |(_, word, done): &Kind| {
-            let status = if *done == Some(true) { Status::Installed } else { Status::Available };
-            filter.status.is_none_or(|wanted| wanted == status) && (filter.search.is_none() || *word)
+    fn status(kind: &Kind) -> Status {
+        if installed_at(kind).is_some() { Status::Installed } else { Status::Available }
+    }
+
+    /// Whether an entry has the text, worked out anew; and its rank, where the texts above leave two.
+    fn found_by(kinds: &[Kind], search: Option<&str>) -> Vec<Option<Rank>> {
+        let all = || vec![Some(Rank::Exact); kinds.len()];
+        let Some(text) = search.map(str::to_lowercase).filter(|text| !text.is_empty()) else { return all() };
+        let literal = |kind: &Kind| {
+            let title = kind.title.to_lowercase();
+            let in_title = match title.find(&text) {
+                Some(0) => Some(Rank::Prefix),
+                Some(_) => Some(Rank::Word),
+                None => None,
+            };
+            in_title.or((text == "word" && kind.has_word).then_some(Rank::DescriptionWord))
         };
-        let found = kinds.iter().enumerate().filter(|(_, kind)| fits(kind));
-        let mut entries: Vec<_> = found.map(|(n, (category, word, _))| entry(n, *category, *word)).collect();
-        entries.sort_by_key(|e| (e.category.clone(), e.display_name.to_lowercase(), e.id));
-        let mut counts = BTreeMap::new();
-        entries.iter().for_each(|e| *counts.entry(e.category.clone()).or_default() += 1);
-        let wanted = |e: &Entry| filter.category.as_ref().is_none_or(|category| e.category == *category);
-        (entries.into_iter().filter(wanted).map(|e| e.name).collect(), counts)
+        let found: Vec<_> = kinds.iter().map(literal).collect();
+        if found.iter().any(Option::is_some) {
+            return found;
+        }
+        let near = |kind: &Kind| (text == "strpe" && kind.title.ends_with("tripe")).then_some(Rank::Near);
+        kinds.iter().map(near).collect()
+    }
+
+    /// Names in order, counts by category and by status.
+    type Answer = (Vec<String>, BTreeMap<String, usize>, [(Status, usize); 2]);
+
+    /// The answer, worked out the slow way.
+    fn expected(kinds: &[Kind], query: &CatalogQuery) -> Answer {
+        let ranks = found_by(kinds, query.search.as_deref());
+        let fits = |n: usize| {
+            let kind = &kinds[n];
+            ranks[n].is_some()
+                && query.tag.as_ref().is_none_or(|tag| *tag == TAGS[kind.tag])
+                && query.auth_kind.is_none_or(|auth| auth == KINDS[kind.auth])
+        };
+        let in_category = |n: usize| query.category.as_ref().is_none_or(|name| *name == CATEGORIES[kinds[n].category]);
+        let has_status = |n: usize| query.status.is_none_or(|wanted| wanted == status(&kinds[n]));
+        let fitting: Vec<_> = (0..kinds.len()).filter(|n| fits(*n)).collect();
+        let mut categories = BTreeMap::new();
+        for n in fitting.iter().filter(|n| has_status(**n)) {
+            *categories.entry(CATEGORIES[kinds[*n].category].to_owned()).or_default() += 1;
+        }
+        let count =
+            |wanted: Status| fitting.iter().filter(|n| in_category(**n) && status(&kinds[**n]) == wanted).count();
+        let statuses = [Status::Available, Status::Installed].map(|status| (status, count(status)));
+        let mut places: Vec<_> = fitting.into_iter().filter(|n| in_category(*n) && has_status(*n)).collect();
+        places.sort_by_key(|n| {
+            let entry = entry(*n, &kinds[*n]);
+            let (major, group) = match query.order {
+                CatalogOrder::Category => (0, entry.category),
+                CatalogOrder::Name => (0, entry.name),
+                CatalogOrder::DisplayName => (0, String::new()),
+                CatalogOrder::InstalledAt => {
+                    (installed_at(&kinds[*n]).map_or(i64::MAX, |at| -at.timestamp_micros()), String::new())
+                }
+                CatalogOrder::Relevance => (ranks[*n].expect("found") as i64, String::new()),
+            };
+            (major, group, entry.display_name.to_lowercase(), entry.id)
+        });
+        (places.into_iter().map(|n| format!("entry_{n}")).collect(), categories, statuses)
     }
 
     fn names(slice: &Slice<Integration>) -> Vec<String> {
@@ -279,22 +480,20 @@ mod tests {
     proptest! {
         #[test]
         fn lists_counts_and_pages_are_those_worked_out_the_slow_way(
-            kinds in prop::collection::vec((0..3_usize, any::<bool>(), any::<Option<bool>>()), 0..40),
-            category in prop::option::of(0..4_usize),
-            installed in any::<Option<bool>>(),
-            has_search in any::<bool>(),
-            limit in 1..9_usize,
+            kinds in kinds(), query in queries(), limit in 1..9_usize,
         ) {
-            let filter = CatalogFilter {
-                category: category.map(|n| CATEGORIES.get(n).unwrap_or(&"nothing").to_string()),
-                status: installed.map(|yes| if yes { Status::Installed } else { Status::Available }),
-                search: has_search.then(|| "wOrD".to_owned()),
-            };
-            let (all, counts) = expected(&kinds, &filter);
-            let listing = listing(&kinds, filter);
+            let (all, categories, statuses) = expected(&kinds, &query);
+            let listing = listing(&kinds, query.clone());
             prop_assert_eq!(listing.total(), all.len());
             let told: BTreeMap<_, _> = listing.category_counts().map(|(name, n)| (name.to_owned(), n)).collect();
-            prop_assert_eq!(told, counts);
+            if query.category.is_none() {
+                prop_assert_eq!(told.values().sum::<usize>(), listing.total());
+            }
+            prop_assert_eq!(told, categories);
+            if query.status.is_none() {
+                prop_assert_eq!(statuses[0].1 + statuses[1].1, listing.total());
+            }
+            prop_assert_eq!(listing.status_counts(), statuses);
             let whole = listing.page(&Page::All).expect("whole");
             prop_assert_eq!(names(&whole), all.clone());
             prop_assert!(!whole.has_next && !whole.has_previous);

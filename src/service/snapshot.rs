@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use serde_json::Value;
 
+use super::search::{self, Rank, Searched, Vocabulary};
 use super::validation::Forms;
 use crate::catalog::EntryFile;
 use crate::domain::{Entry, EntryState, IntegrationId, Reference};
@@ -22,15 +23,21 @@ pub struct Snapshot {
     by_name: HashMap<String, usize>,
     /// Each category with its places in `listed`, which is sorted by category first.
     categories: Vec<(String, Range<usize>)>,
+    /// Made when first needed, as the orders below.
+    vocabulary: OnceLock<Vocabulary>,
+    by_name_order: OnceLock<Turns>,
+    by_display_name: OnceLock<Turns>,
 }
+
+/// For each place of a snapshot, which one it is in another order.
+pub(super) type Turns = Vec<usize>;
 
 /// An entry with what is derived from it once.
 pub(super) struct Listed {
     pub(super) entry: Arc<Entry>,
     /// Its place in the order.
     pub(super) sort_key: SortKey,
-    /// What a search looks into, in lower case.
-    searched: Vec<String>,
+    searched: Searched,
     forms: OnceLock<Forms>,
 }
 
@@ -55,7 +62,16 @@ impl Snapshot {
                 Some((chunk[0].entry.category.clone(), range))
             })
             .collect();
-        Self { revision, listed, by_id, by_name, categories }
+        Self {
+            revision,
+            listed,
+            by_id,
+            by_name,
+            categories,
+            vocabulary: OnceLock::new(),
+            by_name_order: OnceLock::new(),
+            by_display_name: OnceLock::new(),
+        }
     }
 
     /// Grows with every change of the catalog.
@@ -109,22 +125,45 @@ impl Snapshot {
     pub(super) fn categories(&self) -> &[(String, Range<usize>)] {
         &self.categories
     }
+
+    /// The places that this text is found at, ascending, each with how well it fits.
+    pub(super) fn search(&self, text: &str) -> Vec<(usize, Rank)> {
+        let text = text.to_lowercase();
+        let searched = || self.listed.iter().map(|listed| &listed.searched);
+        let found = search::having(searched(), &text);
+        if !found.is_empty() {
+            return found;
+        }
+        self.vocabulary.get_or_init(|| Vocabulary::of(searched())).near(&text)
+    }
+
+    /// The order by name.
+    pub(super) fn by_name_order(&self) -> &Turns {
+        self.by_name_order.get_or_init(|| self.turns(|entry| &entry.entry.name))
+    }
+
+    /// The order by display name, without case.
+    pub(super) fn by_display_name(&self) -> &Turns {
+        self.by_display_name.get_or_init(|| self.turns(|entry| &entry.sort_key.1))
+    }
+
+    fn turns<'a>(&'a self, text: impl Fn(&'a Listed) -> &'a str) -> Turns {
+        let mut places: Vec<_> = (0..self.listed.len()).collect();
+        places.sort_by_key(|at| (text(&self.listed[*at]), self.listed[*at].entry.id));
+        let mut turns = vec![0; places.len()];
+        places.into_iter().enumerate().for_each(|(turn, place)| turns[place] = turn);
+        turns
+    }
 }
 
 impl Listed {
     fn new(entry: Entry) -> Self {
-        let texts = [&entry.name, &entry.display_name, &entry.description].into_iter().chain(&entry.tags);
         Self {
-            searched: texts.map(|text| text.to_lowercase()).collect(),
+            searched: Searched::of(&entry),
             sort_key: sort_key(&entry),
             forms: OnceLock::new(),
             entry: Arc::new(entry),
         }
-    }
-
-    /// `needle` must be in lower case.
-    pub(super) fn mentions(&self, needle: &str) -> bool {
-        self.searched.iter().any(|text| text.contains(needle))
     }
 
     /// The entry's schemas, compiled when first needed.
@@ -178,6 +217,10 @@ fn entry(row: CatalogRow) -> std::result::Result<Entry, String> {
         definition.insert("name".into(), row.name.into());
     }
     let file: EntryFile = serde_json::from_value(definition).map_err(|e| e.to_string())?;
+    if file.display_name.is_empty() || file.category.is_empty() {
+        return Err("it lacks a display name or a category".to_owned());
+    }
     let state = if row.is_active { EntryState::Active } else { EntryState::Deprecated };
-    Ok(file.into_entry(IntegrationId(row.id), state, row.created_at, row.updated_at))
+    let entry = file.into_entry(IntegrationId(row.id), state, row.created_at, row.updated_at);
+    Ok(Entry { differs_from_default: row.modified_from_default, ..entry })
 }

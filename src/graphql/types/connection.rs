@@ -3,7 +3,7 @@
 use async_graphql::connection::PageInfo;
 use async_graphql::{Object, SimpleObject};
 
-use super::Integration;
+use super::{Integration, IntegrationStatus};
 use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::domain::{Cursor, Page, Slice};
 use crate::error::{Error, Result};
@@ -47,6 +47,15 @@ pub(in crate::graphql) struct CategoryCount<'a> {
     /// One of 24 categories.
     category: &'a str,
     /// At least 1: categories without any are left out.
+    count: usize,
+}
+
+/// How many integrations have a status.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct StatusCount {
+    /// The status.
+    status: IntegrationStatus,
+    /// Also when there are none.
     count: usize,
 }
 
@@ -94,6 +103,12 @@ impl IntegrationConnection {
         let counts = self.listing.category_counts();
         counts.map(|(category, count)| CategoryCount { category, count }).collect()
     }
+
+    /// Matches with each status as if `status` had not been given.
+    async fn status_counts(&self) -> Vec<StatusCount> {
+        let counts = self.listing.status_counts();
+        counts.into_iter().map(|(status, count)| StatusCount { status: status.into(), count }).collect()
+    }
 }
 
 impl AtHand for IntegrationConnection {
@@ -105,6 +120,7 @@ impl AtHand for IntegrationConnection {
             "pageInfo" => to.object(&now(self.page_info(ctx)), below),
             "totalCount" => to.leaf(&now(self.total_count(ctx))),
             "categoryCounts" => to.list(&now(self.category_counts(ctx)), below),
+            "statusCounts" => to.list(&now(self.status_counts(ctx)), below),
             _ => to.leaf(&()),
         }
     }
@@ -125,6 +141,16 @@ impl AtHand for CategoryCount<'_> {
     fn write(&self, field: &str, _: &Plan, to: &mut Writer<'_>) {
         match field {
             "category" => to.leaf(&self.category),
+            "count" => to.leaf(&self.count),
+            _ => to.leaf(&()),
+        }
+    }
+}
+
+impl AtHand for StatusCount {
+    fn write(&self, field: &str, _: &Plan, to: &mut Writer<'_>) {
+        match field {
+            "status" => to.leaf(&self.status),
             "count" => to.leaf(&self.count),
             _ => to.leaf(&()),
         }

@@ -18,6 +18,17 @@ pub(in crate::graphql) struct InstallIntegrationInput {
     pub(in crate::graphql) secrets: Option<JsonObject<'static>>,
 }
 
+/// What would be installed; as for an install.
+#[derive(InputObject)]
+pub(in crate::graphql) struct ValidateInstallationInput {
+    /// Which integration.
+    pub(in crate::graphql) integration: IntegrationRef,
+    /// Would replace the stored params whole; absent or null would leave them.
+    pub(in crate::graphql) params: Option<JsonObject<'static>>,
+    /// Would be merged by name into the stored secrets. Better sent as a variable than written into the document.
+    pub(in crate::graphql) secrets: Option<JsonObject<'static>>,
+}
+
 /// What to uninstall.
 #[derive(InputObject)]
 pub(in crate::graphql) struct UninstallIntegrationInput {
@@ -40,6 +51,17 @@ pub(in crate::graphql) struct InstallIntegrationPayload {
     /// Whether anything was changed.
     pub(in crate::graphql) changed: bool,
     /// What a person can fix; nothing was stored when there is any.
+    pub(in crate::graphql) user_errors: Vec<InstallationError>,
+}
+
+/// What an install would come to.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct ValidateInstallationPayload {
+    /// Whether it would be taken.
+    pub(in crate::graphql) valid: bool,
+    /// Required fields that would still be missing, `secrets.api_key` style.
+    pub(in crate::graphql) missing_fields: Vec<String>,
+    /// What would be refused.
     pub(in crate::graphql) user_errors: Vec<InstallationError>,
 }
 
@@ -72,6 +94,8 @@ pub(in crate::graphql) struct InstallationError {
     message: String,
     /// The way to the field at fault from the mutation's arguments, such as `["input", "params", "region"]`.
     field: Option<Vec<String>>,
+    /// The same as a JSON pointer into the input, such as `/params/region` (RFC 6901).
+    pointer: Option<String>,
     /// The kind of problem.
     code: InstallationErrorCode,
 }
@@ -93,6 +117,7 @@ impl InstallationError {
         Self {
             message: Error::NotFound.public_message().into_owned(),
             field: Some(vec!["input".into(), "integration".into()]),
+            pointer: Some("/integration".into()),
             code: InstallationErrorCode::IntegrationNotFound,
         }
     }
@@ -104,7 +129,8 @@ impl From<FieldProblem> for InstallationError {
             Part::Params => InstallationErrorCode::ParamsInvalid,
             Part::Secrets => InstallationErrorCode::SecretsInvalid,
         };
+        let pointer = Some(problem.pointer());
         let path = ["input", problem.part.as_str()].into_iter().map(str::to_owned).chain(problem.name);
-        Self { message: problem.message, field: Some(path.collect()), code }
+        Self { message: problem.message, field: Some(path.collect()), pointer, code }
     }
 }

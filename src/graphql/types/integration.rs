@@ -6,6 +6,7 @@ use async_graphql::resolver_utils::EnumType;
 use async_graphql::{Enum, ID, Interface, Object, OneofObject};
 use serde::{Serialize, Serializer};
 
+use super::field::IntegrationField;
 use super::{DateTime, JsonObject};
 use crate::domain::{self, Reference};
 use crate::graphql::plan::{AtHand, Plan, Writer, now};
@@ -48,6 +49,32 @@ pub(in crate::graphql) enum AuthKind {
     McpOauth,
     /// A public API.
     None,
+}
+
+/// Whether an entry is still offered.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::EntryState")]
+pub(in crate::graphql) enum IntegrationState {
+    /// It is.
+    Active,
+    /// Not to be installed anew; still readable and uninstallable.
+    Deprecated,
+}
+
+/// Orders of the catalog. Each ends with display name, without case, and id.
+#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::CatalogOrder")]
+pub(in crate::graphql) enum IntegrationOrder {
+    /// By category.
+    Category,
+    /// By name.
+    Name,
+    /// By display name.
+    DisplayName,
+    /// What was installed last comes first, what is not installed last.
+    InstalledAt,
+    /// What a search means most likely comes first; without a search, by display name.
+    Relevance,
 }
 
 /// Names an integration: exactly one of its id and its name.
@@ -118,6 +145,11 @@ impl Integration {
         self.0.entry.homepage_url.as_deref()
     }
 
+    /// Where a person makes the credentials.
+    async fn credentials_url(&self) -> Option<&str> {
+        self.0.entry.credentials_url.as_deref()
+    }
+
     /// Ways to authenticate to the provider.
     async fn auth_kinds(&self) -> Vec<AuthKind> {
         self.0.entry.auth_kinds.iter().map(|kind| (*kind).into()).collect()
@@ -158,9 +190,24 @@ impl Integration {
         object(&self.0.entry.secrets_schema)
     }
 
+    /// The same as a list, in the order of a form.
+    async fn fields(&self) -> Vec<IntegrationField<'_>> {
+        self.0.entry.fields.iter().map(IntegrationField).collect()
+    }
+
     /// Owned by this account alone.
     async fn is_custom(&self) -> bool {
-        false
+        self.0.entry.is_custom
+    }
+
+    /// Whether the entry is still offered.
+    async fn state(&self) -> IntegrationState {
+        self.0.entry.state.into()
+    }
+
+    /// A built-in entry that the operator edited.
+    async fn differs_from_default(&self) -> bool {
+        self.0.entry.differs_from_default
     }
 
     /// When the entry came into the catalog.
@@ -175,7 +222,7 @@ impl Integration {
 }
 
 impl AtHand for Integration {
-    fn write(&self, field: &str, _: &Plan, to: &mut Writer<'_>) {
+    fn write(&self, field: &str, below: &Plan, to: &mut Writer<'_>) {
         let ctx = to.context;
         match field {
             "id" => to.leaf(&now(self.id(ctx))),
@@ -187,6 +234,7 @@ impl AtHand for Integration {
             "iconUrl" => to.leaf(&now(self.icon_url(ctx))),
             "docsUrl" => to.leaf(&now(self.docs_url(ctx))),
             "homepageUrl" => to.leaf(&now(self.homepage_url(ctx))),
+            "credentialsUrl" => to.leaf(&now(self.credentials_url(ctx))),
             "authKinds" => to.leaf(&now(self.auth_kinds(ctx))),
             "status" => to.leaf(&now(self.status(ctx))),
             "installedAt" => to.leaf(&now(self.installed_at(ctx))),
@@ -195,7 +243,10 @@ impl AtHand for Integration {
             "missingFields" => to.leaf(&now(self.missing_fields(ctx))),
             "paramsSchema" => to.leaf(&now(self.params_schema(ctx))),
             "secretsSchema" => to.leaf(&now(self.secrets_schema(ctx))),
+            "fields" => to.list(&now(self.fields(ctx)), below),
             "isCustom" => to.leaf(&now(self.is_custom(ctx))),
+            "state" => to.leaf(&now(self.state(ctx))),
+            "differsFromDefault" => to.leaf(&now(self.differs_from_default(ctx))),
             "createdAt" => to.leaf(&now(self.created_at(ctx))),
             "updatedAt" => to.leaf(&now(self.updated_at(ctx))),
             _ => to.leaf(&()),
@@ -214,6 +265,12 @@ impl Serialize for IntegrationStatus {
     }
 }
 
+impl Serialize for IntegrationState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        word(self).serialize(serializer)
+    }
+}
+
 impl Serialize for AuthKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         word(self).serialize(serializer)
@@ -221,7 +278,7 @@ impl Serialize for AuthKind {
 }
 
 /// A value of an enum as the schema names it.
-fn word<T: EnumType>(value: &T) -> Option<&'static str> {
+pub(super) fn word<T: EnumType>(value: &T) -> Option<&'static str> {
     T::items().iter().find(|item| item.value == *value).map(|item| item.name)
 }
 

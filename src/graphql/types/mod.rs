@@ -3,6 +3,7 @@
 mod api_key;
 mod connection;
 mod event;
+mod field;
 mod installation;
 mod integration;
 mod rate_limit;
@@ -17,9 +18,10 @@ pub(super) use connection::{IntegrationConnection, PageArguments, first_of};
 pub(super) use event::{AuditEventConnection, AuditEventFilter};
 pub(super) use installation::{
     InstallIntegrationInput, InstallIntegrationPayload, InstallationError, PurgeInstallationDataInput,
-    PurgeInstallationDataPayload, UninstallIntegrationInput, UninstallIntegrationPayload,
+    PurgeInstallationDataPayload, UninstallIntegrationInput, UninstallIntegrationPayload, ValidateInstallationInput,
+    ValidateInstallationPayload,
 };
-pub(super) use integration::{Integration, IntegrationRef, IntegrationStatus, Node};
+pub(super) use integration::{AuthKind, Integration, IntegrationOrder, IntegrationRef, IntegrationStatus, Node};
 pub(super) use rate_limit::RateLimit;
 pub(super) use scalars::{DateTime, JsonObject};
 pub(super) use stubs::{McpConnectionList, NativeToolList};

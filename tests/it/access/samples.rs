@@ -38,6 +38,10 @@ impl Sample {
                 rest(Method::POST, "/integrations/stripe/install", ""),
                 graphql(r#"mutation { installIntegration(input: {integration: {name: "stripe"}}) { changed } }"#),
             ],
+            Operation::Validate => vec![
+                rest(Method::POST, "/integrations/stripe/validate", ""),
+                graphql(r#"mutation { validateInstallation(input: {integration: {name: "stripe"}}) { valid } }"#),
+            ],
             Operation::Uninstall => vec![
                 rest(Method::POST, "/integrations/stripe/uninstall", ""),
                 graphql(r#"mutation { uninstallIntegration(input: {integration: {name: "stripe"}}) { changed } }"#),

@@ -62,22 +62,29 @@ async fn edges_and_nodes_are_the_same_page() {
     assert_eq!(&shown["pageInfo"]["endCursor"], cursor_at(&shown, 2));
 }
 
+/// The names of the whole list, as REST has it, and how many there are.
+async fn whole(acme: &Client) -> (Vec<String>, Value) {
+    let list = acme.get("/api/v1/integrations").await.ok();
+    let items = list["integrations"].as_array().expect("a list").iter();
+    (items.map(|item| item["name"].as_str().expect("a name").to_owned()).collect(), list["total"].clone())
+}
+
 #[tokio::test]
 async fn walking_forward_meets_every_entry_once() {
     let (_world, acme) = acme().await;
-    let whole = page(&acme, json!({"first": 200})).await;
+    let whole = whole(&acme).await;
     let (mut met, mut after) = (Vec::new(), Value::Null);
-    for turn in 0..20 {
+    for turn in 0..40 {
         let shown = page(&acme, json!({"first": 7, "after": after})).await;
         met.extend(names(&shown));
-        assert_eq!(shown["totalCount"], whole["totalCount"], "the total is of the list, not of the page");
+        assert_eq!(shown["totalCount"], whole.1, "the total is of the list, not of the page");
         assert_eq!(shown["pageInfo"]["hasPreviousPage"], turn > 0);
         after = shown["pageInfo"]["endCursor"].clone();
         if shown["pageInfo"]["hasNextPage"] == false {
             break;
         }
     }
-    assert_eq!(met, names(&whole));
+    assert_eq!(met, whole.0);
     let beyond = page(&acme, json!({"first": 7, "after": after})).await;
     assert_eq!(names(&beyond), [""; 0]);
     assert_eq!(
@@ -89,9 +96,9 @@ async fn walking_forward_meets_every_entry_once() {
 #[tokio::test]
 async fn walking_backward_meets_every_entry_once() {
     let (_world, acme) = acme().await;
-    let whole = page(&acme, json!({"first": 200})).await;
+    let whole = whole(&acme).await;
     let (mut met, mut before) = (Vec::new(), Value::Null);
-    for turn in 0..20 {
+    for turn in 0..40 {
         let shown = page(&acme, json!({"last": 7, "before": before})).await;
         met.splice(0..0, names(&shown));
         assert_eq!(shown["pageInfo"]["hasNextPage"], turn > 0);
@@ -100,7 +107,7 @@ async fn walking_backward_meets_every_entry_once() {
             break;
         }
     }
-    assert_eq!(met, names(&whole));
+    assert_eq!(met, whole.0);
 }
 
 #[tokio::test]
@@ -128,39 +135,12 @@ async fn both_cursors_bound_a_window() {
 
 #[tokio::test]
 async fn the_page_has_fifty_entries_unless_asked_otherwise() {
-    let (world, acme) = acme().await;
-    // The built-in catalog is smaller than a page.
-    let database = world.connect().await;
-    copy_stripe(&database, 60).await;
-    world.app.services().refresh_catalog().await.expect("read again");
+    let (_world, acme) = acme().await;
     let total = page(&acme, json!({"first": 1})).await["totalCount"].as_u64().expect("a number");
-    assert!(total > 100, "{total}");
+    assert!(total > 200, "more than the largest page: {total}");
     assert_eq!(names(&page(&acme, json!({})).await).len(), 50);
     assert_eq!(names(&page(&acme, json!({"first": null, "last": null})).await).len(), 50);
-    assert_eq!(names(&page(&acme, json!({"last": 200})).await).len() as u64, total);
-}
-
-/// Adds entries behind the server's back, and tells it as another replica would.
-async fn copy_stripe(database: &sea_orm::DatabaseConnection, copies: u32) {
-    use sea_orm::sea_query::Expr;
-    use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Set};
-    let stripe = entity::integration::Entity::find()
-        .filter(entity::integration::Column::Name.eq("stripe"))
-        .one(database)
-        .await
-        .expect("read")
-        .expect("stripe");
-    for i in 0..copies {
-        let mut copy = stripe.clone().into_active_model();
-        copy.id = Set(uuid::Uuid::new_v4());
-        copy.name = Set(format!("stripe_{i}"));
-        copy.reset_all().insert(database).await.expect("written");
-    }
-    entity::catalog_revision::Entity::update_many()
-        .col_expr(entity::catalog_revision::Column::Revision, Expr::cust("revision + 1"))
-        .exec(database)
-        .await
-        .expect("told");
+    assert_eq!(names(&page(&acme, json!({"last": 200})).await).len(), 200);
 }
 
 #[tokio::test]
@@ -225,7 +205,6 @@ async fn counts_ignore_the_category_and_obey_the_rest() {
     install(&acme, "slack", json!({})).await;
     let all = page(&acme, json!({"first": 200})).await;
     assert_eq!(counts(&all).values().sum::<u64>(), all["totalCount"].as_u64().expect("a number"));
-    assert_eq!(names(&all).len() as u64, all["totalCount"].as_u64().expect("a number"));
     assert!(counts(&all).values().all(|count| *count > 0));
     let payments = page(&acme, json!({"first": 1, "category": "payments"})).await;
     assert_eq!(counts(&payments), counts(&all));

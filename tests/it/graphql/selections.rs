@@ -24,14 +24,37 @@ static CONNECTION: Shape = Shape {
         ("edges", Some(&EDGE)),
         ("pageInfo", Some(&PAGE_INFO)),
         ("categoryCounts", Some(&COUNT)),
+        ("statusCounts", Some(&STATUS_COUNT)),
         ("totalCount", None),
     ],
 };
 static EDGE: Shape = Shape { name: "IntegrationEdge", fields: &[("cursor", None), ("node", Some(&INTEGRATION))] };
 static COUNT: Shape = Shape { name: "CategoryCount", fields: &[("category", None), ("count", None)] };
+static STATUS_COUNT: Shape = Shape { name: "StatusCount", fields: &[("status", None), ("count", None)] };
 static PAGE_INFO: Shape = Shape {
     name: "PageInfo",
     fields: &[("hasNextPage", None), ("hasPreviousPage", None), ("startCursor", None), ("endCursor", None)],
+};
+static FIELD: Shape = Shape {
+    name: "IntegrationField",
+    fields: &[
+        ("name", None),
+        ("part", None),
+        ("secret", None),
+        ("label", None),
+        ("help", None),
+        ("type", None),
+        ("format", None),
+        ("pattern", None),
+        ("enum", None),
+        ("default", None),
+        ("example", None),
+        ("required", None),
+        ("order", None),
+        ("multiline", None),
+        ("appliesTo", None),
+        ("docsUrl", None),
+    ],
 };
 static INTEGRATION: Shape = Shape {
     name: "Integration",
@@ -45,6 +68,7 @@ static INTEGRATION: Shape = Shape {
         ("iconUrl", None),
         ("docsUrl", None),
         ("homepageUrl", None),
+        ("credentialsUrl", None),
         ("authKinds", None),
         ("status", None),
         ("installedAt", None),
@@ -53,7 +77,10 @@ static INTEGRATION: Shape = Shape {
         ("missingFields", None),
         ("paramsSchema", None),
         ("secretsSchema", None),
+        ("fields", Some(&FIELD)),
         ("isCustom", None),
+        ("state", None),
+        ("differsFromDefault", None),
         ("createdAt", None),
         ("updatedAt", None),
     ],
@@ -94,7 +121,7 @@ const ALIASES_MAX: usize = 29;
 fn items() -> impl Strategy<Value = Vec<Item>> {
     let directive = prop_oneof![1 => 0..DIRECTIVES.len(), 5 => Just(DIRECTIVES.len() - 1)];
     let field = |below: BoxedStrategy<Vec<Item>>| {
-        (0..20usize, prop::bool::weighted(0.2), below).prop_map(|(at, has_alias, below)| Kind::Field {
+        (0..24usize, prop::bool::weighted(0.2), below).prop_map(|(at, has_alias, below)| Kind::Field {
             at,
             has_alias,
             below,
@@ -185,7 +212,7 @@ fn a_list_written_in_one_go_is_what_the_library_would_answer() {
 #[tokio::test]
 async fn every_field_of_the_list_is_among_the_random_ones() {
     let (_world, acme) = acme().await;
-    for shape in [&CONNECTION, &EDGE, &COUNT, &PAGE_INFO, &INTEGRATION] {
+    for shape in [&CONNECTION, &EDGE, &COUNT, &STATUS_COUNT, &PAGE_INFO, &FIELD, &INTEGRATION] {
         let query = "query($name: String!) { __type(name: $name) { fields { name } } }";
         let data = acme.graphql(query, json!({"name": shape.name})).await.data();
         let fields = data["__type"]["fields"].as_array().expect("fields").iter();

@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::http::Method;
-use patchbay::domain::{AuthKind, CatalogFilter, Cursor, Integration, Page as DomainPage, Reference, Status, Supplied};
+use patchbay::domain::{
+    AuthKind, CatalogOrder, CatalogQuery, Cursor, FieldKind, FormField, Integration, Page as DomainPage, Part,
+    Reference, Status, Supplied,
+};
 use patchbay::edge::Failure;
 use patchbay::error::Error;
 use patchbay::service::Outcome;
 use serde_json::{Map, Value, json};
 
-use super::{Filter, Page, Question, Reply, WHOLE, invalid, refused};
+use super::{Filter, Page, Question, Reply, invalid, refused};
 use crate::support::{Answer, World, account_id, call};
 
 const FIELDS: &str = "id name displayName description category tags iconUrl docsUrl homepageUrl authKinds status \
-    installedAt params secretNames missingFields paramsSchema secretsSchema isCustom createdAt updatedAt";
+    credentialsUrl installedAt params secretNames missingFields paramsSchema secretsSchema isCustom state differsFromDefault createdAt updatedAt \
+    fields { name part secret label help type format pattern enum default example required order multiline appliesTo docsUrl }";
+/// A page that may be asked for with all of that.
+const PIECE: i64 = 100;
 
 pub(super) async fn rest(world: &World, account: &str, question: &Question) -> Reply {
     let client = world.account(account).header("accept", "application/problem+json");
@@ -51,7 +57,14 @@ pub(super) async fn rest(world: &World, account: &str, question: &Question) -> R
 
 fn list_path(filter: &Filter, page: &Page) -> String {
     let mut query = form_urlencoded::Serializer::new(String::from("include=schemas&"));
-    for (name, value) in [("category", filter.category), ("status", filter.status), ("search", filter.search)] {
+    for (name, value) in [
+        ("category", filter.category),
+        ("status", filter.status),
+        ("search", filter.search),
+        ("tag", filter.tag),
+        ("auth_kind", filter.auth_kind),
+        ("order", filter.order),
+    ] {
         if let Some(value) = value {
             query.append_pair(name, value);
         }
@@ -65,19 +78,32 @@ fn list_path(filter: &Filter, page: &Page) -> String {
     format!("/api/v1/integrations?{}", query.finish())
 }
 
+/// The whole list is more than a page: it is asked for page by page.
 pub(super) async fn graphql(world: &World, account: &str, question: &Question) -> Reply {
+    let Question::List(filter, page @ Page { limit: None, cursor: None }) = question else {
+        return graphql_once(world, account, question).await;
+    };
+    let mut page = Page { limit: Some(PIECE), ..page.clone() };
+    let mut whole = graphql_once(world, account, &Question::List(*filter, page.clone())).await;
+    while let Some(next) = whole.get("next_cursor").and_then(Value::as_str) {
+        page.cursor = Some(next.to_owned());
+        let mut more = graphql_once(world, account, &Question::List(*filter, page.clone())).await;
+        let items = more["integrations"].as_array_mut().expect("a page").drain(..).collect::<Vec<_>>();
+        whole["integrations"].as_array_mut().expect("a page").extend(items);
+        whole["next_cursor"] = more["next_cursor"].take();
+    }
+    whole
+}
+
+async fn graphql_once(world: &World, account: &str, question: &Question) -> Reply {
     let (document, variables) = match question {
         Question::List(filter, page) => (
-            format!(
-                "query($category: String, $status: IntegrationStatus, $search: String, $first: Int, $after: String) {{
-                    answer: integrations(category: $category, status: $status, search: $search, first: $first, after: $after) {{
-                        nodes {{ {FIELDS} }} totalCount categoryCounts {{ category count }}
-                        pageInfo {{ hasNextPage endCursor }} }} }}"
-            ),
+            // More than a page may have is refused for the size alone, whatever is asked for.
+            list_document(if page.limit > Some(PIECE) { "name" } else { FIELDS }),
             json!({
-                "category": filter.category, "search": filter.search, "after": page.cursor,
-                "status": filter.status.map(str::to_uppercase),
-                "first": page.limit.or(page.cursor.is_none().then_some(WHOLE)),
+                "category": filter.category, "search": filter.search, "after": page.cursor, "tag": filter.tag,
+                "status": filter.status.map(str::to_uppercase), "authKind": filter.auth_kind.map(str::to_uppercase),
+                "order": filter.order.map(str::to_uppercase), "first": page.limit,
             }),
         ),
         Question::Show(id) => (
@@ -94,6 +120,17 @@ pub(super) async fn graphql(world: &World, account: &str, question: &Question) -
         ),
     };
     of_graphql(question, &world.account(account).graphql(&document, variables).await)
+}
+
+fn list_document(fields: &str) -> String {
+    format!(
+        "query($category: String, $status: IntegrationStatus, $search: String, $first: Int, $after: String,
+               $tag: String, $authKind: AuthKind, $order: IntegrationOrder) {{
+            answer: integrations(category: $category, status: $status, search: $search, first: $first, after: $after,
+                                 tag: $tag, authKind: $authKind, orderBy: $order) {{
+                nodes {{ {fields} }} totalCount categoryCounts {{ category count }} statusCounts {{ status count }}
+                pageInfo {{ hasNextPage endCursor }} }} }}"
+    )
 }
 
 fn mutation(field: &str, input: &str) -> String {
@@ -121,10 +158,13 @@ fn of_graphql(question: &Question, answer: &Answer) -> Reply {
             let counts = answer["categoryCounts"].as_array().expect("counts").iter();
             let counts: Map<_, _> =
                 counts.map(|c| (c["category"].as_str().expect("category").to_owned(), c["count"].clone())).collect();
+            let statuses = answer["statusCounts"].as_array().expect("counts").iter();
+            let statuses: Map<_, _> = statuses.map(|c| (lower(&c["status"]), c["count"].clone())).collect();
             let page = &answer["pageInfo"];
             let next = if page["hasNextPage"] == true { page["endCursor"].clone() } else { Value::Null };
             let nodes: Value = answer["nodes"].as_array().expect("nodes").iter().cloned().map(snake).collect();
-            json!({"integrations": nodes, "category_counts": counts, "total": answer["totalCount"], "next_cursor": next})
+            json!({"integrations": nodes, "category_counts": counts, "status_counts": statuses,
+                   "total": answer["totalCount"], "next_cursor": next})
         }
         Question::Install(..) | Question::Uninstall(..) => {
             let errors = answer["userErrors"].as_array().expect("userErrors");
@@ -152,15 +192,19 @@ fn part_and_name(pointer: String, message: String) -> (String, String, String) {
     (part.to_owned(), name.to_owned(), message)
 }
 
-/// An integration in the words of REST. What it holds itself keeps its own words.
+/// A value of an enum in the words of REST.
+fn lower(value: &Value) -> String {
+    value.as_str().expect("a word").to_lowercase()
+}
+
+/// An integration, or a field of one, in the words of REST. What it holds itself keeps its own words.
 fn snake(integration: Value) -> Value {
     let Value::Object(fields) = integration else { panic!("no integration: {integration}") };
     let pairs = fields.into_iter().map(|(name, value)| {
         let value = match name.as_str() {
-            "status" => value.as_str().expect("status").to_lowercase().into(),
-            "authKinds" => {
-                value.as_array().expect("kinds").iter().map(|k| k.as_str().expect("kind").to_lowercase()).collect()
-            }
+            "status" | "state" | "part" | "type" => lower(&value).into(),
+            "authKinds" | "appliesTo" => value.as_array().expect("kinds").iter().map(lower).collect(),
+            "fields" => value.as_array().expect("fields").iter().cloned().map(snake).collect(),
             _ => value,
         };
         let name = name.chars().fold(String::new(), |mut name, c| {
@@ -197,8 +241,10 @@ async fn ask_service(world: &World, account: &str, question: &Question) -> Resul
                 "installed" => Status::Installed,
                 other => panic!("no status {other}"),
             });
-            let (category, search) = (filter.category.map(Into::into), filter.search.map(Into::into));
-            let listing = tenant.list(CatalogFilter { category, status, search }).await?;
+            let [category, search, tag] = [filter.category, filter.search, filter.tag].map(|text| text.map(Into::into));
+            let auth_kind = filter.auth_kind.map(|name| AuthKind::parse(name).expect("a kind"));
+            let order = filter.order.map(|name| CatalogOrder::parse(name).expect("an order")).unwrap_or_default();
+            let listing = tenant.list(CatalogQuery { category, status, search, tag, auth_kind, order }).await?;
             let slice = listing.page(&match (page.limit, &page.cursor) {
                 (None, None) => DomainPage::All,
                 (limit, cursor) => DomainPage::First {
@@ -210,7 +256,10 @@ async fn ask_service(world: &World, account: &str, question: &Question) -> Resul
             let next = slice.items.last().filter(|_| slice.has_next).map(|last| listing.cursor(last).0);
             Ok(json!({
                 "integrations": slice.items.iter().map(of_domain).collect::<Vec<_>>(),
-                "category_counts": listing.category_counts().collect::<BTreeMap<_, _>>(), "total": listing.total(), "next_cursor": next,
+                "category_counts": listing.category_counts().collect::<BTreeMap<_, _>>(),
+                "status_counts": listing.status_counts().map(|(status, count)| (status_name(status), count)).into_iter()
+                    .collect::<BTreeMap<_, _>>(),
+                "total": listing.total(), "next_cursor": next,
             }))
         }
         Question::Show(id) => Ok(of_domain(&tenant.integration(&Reference::parse(id)).await?)),
@@ -240,17 +289,44 @@ fn of_domain(integration: &Integration) -> Value {
         "docs_url": entry.docs_url,
         "homepage_url": entry.homepage_url,
         "auth_kinds": entry.auth_kinds.iter().map(wire_name).collect::<Vec<_>>(),
-        "status": match integration.status() { Status::Available => "available", Status::Installed => "installed" },
+        "credentials_url": entry.credentials_url,
+        "status": status_name(integration.status()),
         "installed_at": integration.installed_at(),
         "params": integration.params().to_map(),
         "secret_names": integration.secret_names(),
         "missing_fields": integration.missing_fields(),
         "params_schema": entry.params_schema,
         "secrets_schema": entry.secrets_schema,
-        "is_custom": false,
+        "fields": entry.fields.iter().map(of_field).collect::<Vec<_>>(),
+        "is_custom": entry.is_custom,
+        "state": entry.state.as_str(),
+        "differs_from_default": entry.differs_from_default,
         "created_at": entry.created_at,
         "updated_at": integration.updated_at(),
     })
+}
+
+fn of_field(field: &FormField) -> Value {
+    let kind = match field.kind {
+        FieldKind::String => "string",
+        FieldKind::Integer => "integer",
+        FieldKind::Boolean => "boolean",
+        FieldKind::Enum => "enum",
+    };
+    json!({
+        "name": field.name, "part": field.part.as_str(), "secret": field.part == Part::Secrets, "label": field.label,
+        "help": field.help, "type": kind, "format": field.format, "pattern": field.pattern, "enum": field.choices,
+        "default": field.default, "example": field.example, "required": field.required, "order": field.order,
+        "multiline": field.multiline, "applies_to": field.applies_to.iter().map(wire_name).collect::<Vec<_>>(),
+        "docs_url": field.docs_url,
+    })
+}
+
+fn status_name(status: Status) -> &'static str {
+    match status {
+        Status::Available => "available",
+        Status::Installed => "installed",
+    }
 }
 
 fn wire_name(kind: &AuthKind) -> &'static str {

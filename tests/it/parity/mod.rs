@@ -21,6 +21,9 @@ struct Filter {
     category: Option<&'static str>,
     status: Option<&'static str>,
     search: Option<&'static str>,
+    tag: Option<&'static str>,
+    auth_kind: Option<&'static str>,
+    order: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -28,9 +31,6 @@ struct Page {
     limit: Option<i64>,
     cursor: Option<String>,
 }
-
-/// The largest page of either way: what GraphQL is asked for where REST shows the whole list.
-const WHOLE: i64 = 200;
 
 /// An answer in the words of REST. Moments are kept to the microsecond, in whatever form they came.
 type Reply = Value;

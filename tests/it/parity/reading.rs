@@ -1,5 +1,6 @@
 //! Questions that change nothing: the same account is asked all three ways.
 
+use patchbay::domain::CatalogOrder;
 use serde_json::{Value, json};
 
 use super::{Filter, Page, Question, asking, moments};
@@ -20,11 +21,25 @@ fn questions() -> Vec<Question> {
         Filter { search: Some("%"), ..all },
         Filter { search: Some("_"), ..all },
         Filter { search: Some("no such thing at all"), ..all },
-        Filter { category: Some("payments"), status: Some("installed"), search: Some("pay") },
+        Filter { category: Some("payments"), status: Some("installed"), search: Some("pay"), ..all },
+        Filter { search: Some("strpe"), ..all },
+        Filter { search: Some("stripe"), order: Some("relevance"), ..all },
+        Filter { search: Some("bill"), order: Some("relevance"), status: Some("available"), ..all },
+        Filter { tag: Some("subscriptions"), ..all },
+        Filter { tag: Some("Subscriptions"), ..all },
+        Filter { auth_kind: Some("basic"), order: Some("name"), ..all },
+        Filter { auth_kind: Some("oauth2_client_credentials"), category: Some("payments"), ..all },
+        Filter { order: Some("installed_at"), ..all },
+        Filter { order: Some("display_name"), search: Some("api"), auth_kind: Some("bearer"), ..all },
     ];
     let mut questions: Vec<_> = filters.into_iter().map(|filter| Question::List(filter, Page::default())).collect();
-    for limit in [1, 2, 7, 50, 200] {
-        for filter in [all, Filter { category: Some("payments"), ..all }, Filter { status: Some("installed"), ..all }] {
+    for limit in [1, 2, 7, 50, 100] {
+        for filter in [
+            all,
+            Filter { category: Some("payments"), ..all },
+            Filter { status: Some("installed"), ..all },
+            Filter { order: Some("installed_at"), ..all },
+        ] {
             questions.push(Question::List(filter, Page { limit: Some(limit), cursor: None }));
         }
     }
@@ -75,15 +90,21 @@ async fn every_question_has_the_same_answer_on_both_transports_and_from_the_serv
 #[tokio::test]
 async fn a_cursor_of_one_transport_continues_on_the_other() {
     let world = furnished().await;
-    let filter = Filter { status: Some("available"), ..Filter::default() };
-    let whole = asking::rest(&world, "acme", &Question::List(filter, Page::default())).await;
+    for (_, order) in CatalogOrder::ALL {
+        continue_elsewhere(&world, order).await;
+    }
+}
+
+async fn continue_elsewhere(world: &World, order: &'static str) {
+    let filter = Filter { status: Some("available"), order: Some(order), search: Some("a"), ..Filter::default() };
+    let whole = asking::rest(world, "acme", &Question::List(filter, Page::default())).await;
     let mut cursor = None;
     let mut walked = Vec::new();
     for step in 0.. {
-        let question = Question::List(filter, Page { limit: Some(9), cursor: cursor.take() });
-        let rest = moments(asking::rest(&world, "acme", &question).await, true);
-        let graphql = moments(asking::graphql(&world, "acme", &question).await, true);
-        let service = moments(asking::service(&world, "acme", &question).await, true);
+        let question = Question::List(filter, Page { limit: Some(40), cursor: cursor.take() });
+        let rest = moments(asking::rest(world, "acme", &question).await, true);
+        let graphql = moments(asking::graphql(world, "acme", &question).await, true);
+        let service = moments(asking::service(world, "acme", &question).await, true);
         assert_eq!((&rest, &rest), (&graphql, &service), "page {step}");
         walked.extend(rest["integrations"].as_array().expect("page").clone());
         match &rest["next_cursor"] {

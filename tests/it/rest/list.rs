@@ -35,7 +35,7 @@ async fn a_list_has_its_keys_and_no_schemas_unless_they_are_asked_for() {
     let world = World::start().await;
     let acme = world.account("acme");
     let plain = acme.get(LIST).await.ok();
-    assert_eq!(keys(&plain), ["category_counts", "integrations", "total"]);
+    assert_eq!(keys(&plain), ["category_counts", "integrations", "status_counts", "total"]);
     let with_schemas = list(&acme, "include=schemas").await;
     for (item, whole) in plain["integrations"]
         .as_array()
@@ -49,7 +49,7 @@ async fn a_list_has_its_keys_and_no_schemas_unless_they_are_asked_for() {
         }
         let mut shorter = whole.clone();
         let fields = shorter.as_object_mut().expect("an object");
-        fields.retain(|key, _| !key.ends_with("_schema"));
+        fields.retain(|key, _| !key.ends_with("_schema") && key != "fields");
         assert_eq!(&shorter, item);
     }
     assert_eq!(with_schemas["total"], plain["total"]);

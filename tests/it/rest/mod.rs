@@ -5,6 +5,7 @@ mod body;
 mod caching;
 mod docs;
 mod errors;
+mod finding;
 mod ids;
 mod install;
 mod limits;
@@ -19,6 +20,7 @@ mod show;
 mod snapshots;
 mod socket;
 mod uninstall;
+mod validate;
 mod wire;
 
 use serde_json::Value;
@@ -28,12 +30,14 @@ pub const STRIPE: &str = "/api/v1/integrations/stripe";
 pub const INSTALL: &str = "/api/v1/integrations/stripe/install";
 pub const UNINSTALL: &str = "/api/v1/integrations/stripe/uninstall";
 
-/// What every integration has, sorted: in a list, and besides its two schemas everywhere else.
-pub const KEYS: [&str; 18] = [
+/// What every integration has, sorted: in a list, and besides its two schemas and its form everywhere else.
+pub const KEYS: [&str; 21] = [
     "auth_kinds",
     "category",
     "created_at",
+    "credentials_url",
     "description",
+    "differs_from_default",
     "display_name",
     "docs_url",
     "homepage_url",
@@ -45,17 +49,19 @@ pub const KEYS: [&str; 18] = [
     "name",
     "params",
     "secret_names",
+    "state",
     "status",
     "tags",
     "updated_at",
 ];
 
 /// Every documented route: method and path.
-pub const ROUTES: [(&str, &str); 7] = [
+pub const ROUTES: [(&str, &str); 8] = [
     ("GET", LIST),
     ("GET", STRIPE),
     ("POST", INSTALL),
     ("POST", UNINSTALL),
+    ("POST", "/api/v1/integrations/stripe/validate"),
     ("GET", "/api/v1/events"),
     ("GET", "/api/v1/mcp-connections"),
     ("GET", "/api/v1/native-tools"),

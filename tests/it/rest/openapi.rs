@@ -66,6 +66,7 @@ fn every_operation_says_who_it_is_and_asks_for_the_account() {
             "readSecrets",
             "revokeApiKey",
             "uninstallIntegration",
+            "validateInstallation",
         ]
     );
 }

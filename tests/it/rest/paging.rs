@@ -136,7 +136,8 @@ async fn a_cursor_belongs_to_its_account_and_filters() {
         }
         // What does not change the list does not bind the cursor.
         let same = acme.get(&format!("{LIST}?{filter}&limit=200&include=schemas&cursor={theirs}")).await.ok();
-        assert_eq!(json!(names(&same).len() + 1), same["total"], "{filter}");
+        let rest = same["total"].as_u64().expect("a number") - 1;
+        assert_eq!(names(&same).len() as u64, rest.min(200), "{filter}");
     }
 }
 

@@ -20,7 +20,7 @@ async fn an_integration_has_every_key_also_where_there_is_no_value() {
     let keys: Vec<_> = shown.as_object().expect("an object").keys().map(String::as_str).collect();
     let mut sorted = keys.clone();
     sorted.sort_unstable();
-    let mut expected = [&KEYS[..], &["params_schema", "secrets_schema"]].concat();
+    let mut expected = [&KEYS[..], &["params_schema", "secrets_schema", "fields"]].concat();
     expected.sort_unstable();
     assert_eq!(sorted, expected);
     assert_eq!((&shown["icon_url"], &shown["installed_at"]), (&json!(null), &json!(null)));

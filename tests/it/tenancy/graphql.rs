@@ -73,6 +73,14 @@ const CASES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "Mutation.validateInstallation",
+        &[
+            r#"(input: {integration: {name: "stripe"}})"#,
+            r#"(input: {integration: {name: "slack"}, params: {x: 1}, secrets: {bot_token: 7}})"#,
+            r#"(input: {integration: {name: "nobody_has_this"}})"#,
+        ],
+    ),
+    (
         "Mutation.uninstallIntegration",
         &[
             r#"(input: {integration: {name: "stripe"}})"#,

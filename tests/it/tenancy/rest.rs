@@ -46,6 +46,14 @@ const CASES: &[(&str, &[Request])] = &[
         ],
     ),
     (
+        "validateInstallation",
+        &[
+            (Method::POST, "/integrations/stripe/validate", ""),
+            (Method::POST, "/integrations/slack/validate", r#"{"params": {"x": 1}, "secrets": {"bot_token": 7}}"#),
+            (Method::POST, "/integrations/nobody_has_this/validate", ""),
+        ],
+    ),
+    (
         "uninstallIntegration",
         &[
             (Method::POST, "/integrations/stripe/uninstall", ""),
