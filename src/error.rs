@@ -38,6 +38,21 @@ pub enum Error {
     NotFound,
     /// The integration is not installed, and what is asked for is given of installed ones only.
     NotInstalled,
+    /// The integration is deprecated, and not to be installed anew.
+    Deprecated,
+    /// The integration belongs to the shared catalog, which is not the account's to change.
+    NotOwn,
+    /// The integration is installed, and cannot be deleted.
+    Installed,
+    /// The account used this name for an entry of its own before.
+    NameTaken,
+    /// The account has as many entries of its own as it may.
+    TooManyEntries {
+        /// How many that is.
+        most: u64,
+    },
+    /// What was supplied as a catalog entry is none: one problem per mistake, never empty.
+    DefinitionInvalid(Vec<DefinitionProblem>),
     /// Supplied values break the entry's schemas: one problem per field, never empty.
     Invalid(Vec<FieldProblem>),
     /// No such API key for the one who asks.
@@ -113,6 +128,15 @@ pub struct InputProblem {
     pub message: String,
 }
 
+/// A mistake of a catalog entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefinitionProblem {
+    /// Where it stands, as a JSON pointer (RFC 6901); empty for the whole.
+    pub pointer: String,
+    /// The rule and the cure, in words.
+    pub message: String,
+}
+
 /// One field that breaks its rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldProblem {
@@ -182,6 +206,17 @@ impl Error {
             Self::BadInput { message } => message.clone(),
             Self::NotFound => "Integration not found".into(),
             Self::NotInstalled => "Integration is not installed".into(),
+            Self::Deprecated => "Integration is deprecated: it cannot be installed anew".into(),
+            Self::NotOwn => "The integration belongs to the shared catalog: the operator alone can change it".into(),
+            Self::Installed => "Integration is installed: uninstall it first, or delete it with force".into(),
+            Self::NameTaken => "name: the account used it before, and names are never used again: choose another".into(),
+            Self::TooManyEntries { most } => {
+                format!("The account has {most} entries of its own, the most it may have: delete one first").into()
+            }
+            Self::DefinitionInvalid(problems) => {
+                let sentences = problems.iter().map(|problem| format!("{} {}", problem.pointer, problem.message));
+                sentences.collect::<Vec<_>>().join("; ").trim_start().to_owned().into()
+            }
             Self::ApiKeyNotFound => "API key not found".into(),
             Self::ApiKeyInvalid(problems) => {
                 let sentences = problems.iter().map(|problem| format!("{} {}", problem.field, problem.message));

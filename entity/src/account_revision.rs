@@ -14,6 +14,8 @@ pub struct Model {
     pub revision: i64,
     /// Values sealed since data keys are counted, whichever key sealed them.
     pub seals: i64,
+    /// The revision at which the account's own catalog entries last changed; 0 while it never had any.
+    pub own_catalog: i64,
 }
 
 /// No relations.

@@ -12,3 +12,4 @@ pub mod installation_secret;
 pub mod integration;
 pub mod key_check;
 pub mod key_mark;
+pub mod own_integration;

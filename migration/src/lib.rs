@@ -14,6 +14,7 @@ mod m20261124_000004_writes;
 mod m20261124_000005_audit;
 mod m20261124_000006_api_keys;
 mod m20261124_000007_generations;
+mod m20261128_000008_own_entries;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000005_audit::Migration),
             Box::new(m20261124_000006_api_keys::Migration),
             Box::new(m20261124_000007_generations::Migration),
+            Box::new(m20261128_000008_own_entries::Migration),
         ]
     }
 

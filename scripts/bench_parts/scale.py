@@ -19,6 +19,20 @@ PAGES = [
               {"query": f"{{ integrations(first: {PAGE}) {{ nodes {{ id name displayName category status installedAt }} }} }}"}),
 ]
 
+# With the copies below every entry has the word, so that a search for it is as large as one can be.
+FINDS = [
+    Operation("list_page", f"a page of {PAGE} with counts", None, "GET", f"{LIST}?limit={PAGE}"),
+    Operation("search", "search that all have, by relevance", None, "GET", f"{LIST}?search=stripe&order=relevance&limit={PAGE}"),
+    Operation("search_few", "search that few have", None, "GET", f"{LIST}?search=helpdesk&limit={PAGE}"),
+    Operation("near", "search that forgives a letter", None, "GET", f"{LIST}?search=strpie&order=relevance&limit={PAGE}"),
+    Operation("narrow", "category, status and kind of authentication", None, "GET",
+              f"{LIST}?category=payments&status=available&auth_kind=bearer&limit={PAGE}"),
+    Operation("newest", "by time of installation", None, "GET", f"{LIST}?order=installed_at&limit={PAGE}"),
+    Operation("find_graphql", "the search over GraphQL, with all counts", None, "POST", "/graphql",
+              {"query": f"{{ integrations(first: {PAGE}, search: \"stripe\", orderBy: RELEVANCE) {{ nodes {{ id name displayName status }} "
+                        "totalCount categoryCounts { category count } statusCounts { status count } } }"}),
+]
+
 # Copies of one entry under other names. Marked as edited, or loading the built-in catalog would look at them.
 SYNTHETIC = """
 WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count}),
@@ -64,6 +78,38 @@ def run(bench, arguments):
     restart(lambda server: grow_catalog(server, postgres, CATALOG - entries))
     measure(PAGES, f"{CATALOG:,} entries", FEW)
     return {"operations": results, "entries": [entries, CATALOG]}
+
+
+def find(bench, arguments):
+    """Lists, searches and counts of 1,000 accounts in a catalog of 10,000 entries."""
+    postgres, servers = bench.postgres(), [bench.server("PostgreSQL"), bench.server("SQLite")]
+    results = {}
+    for server in servers:
+        seed.accounts(server, postgres, FEW)
+        server.start()
+        entries = len(seed.catalog(server))
+        server.stop()
+        grow_catalog(server, postgres, CATALOG - entries)
+        server.start()
+    postgres.settle()
+    for operation in FINDS:
+        for server in servers:
+            load(server, operation, FEW, WARM_UP_SECONDS)
+            visits = [visit(server, operation, postgres, FEW, arguments.seconds) for _ in range(arguments.rounds)]
+            results.setdefault(operation.key, {})[server.label] = visits
+        print(f"{operation.label}: measured", file=sys.stderr, flush=True)
+    return {"operations": results}
+
+
+def show_find(result):
+    run, results = result["run"], result["operations"]
+    print(f"\nMedians of {run['rounds']} rounds of {run['seconds']} s; {run['cores']} cores; PostgreSQL {run['postgres']}; databases on {run['file_system']}.")
+    print(f"\n{CATALOG:,} entries, {FEW:,} accounts walked over: CPU of the server in ms per request (goal: 5), of server and database together.\n")
+    print("| operation | SQLite, server | PostgreSQL, server | with the database |\n|---|---:|---:|---:|")
+    for operation in FINDS:
+        figures = results[operation.key]
+        own = [median(figures[engine], "server_ms") for engine in ("SQLite", "PostgreSQL")]
+        print(f"| {operation.label} | {own[0]:.2f} | {own[1]:.2f} | {median(figures['PostgreSQL'], 'total_ms'):.2f} |")
 
 
 def grow_catalog(server, postgres, count):

@@ -68,7 +68,12 @@ impl Event {
 
     /// The same event, done to an integration.
     pub fn of(self, entry: &Entry) -> Self {
-        Self { integration: Some(Subject { id: entry.id, name: entry.name.clone() }), ..self }
+        self.of_named(entry.id, &entry.name)
+    }
+
+    /// The same event, done to the integration of this id and name.
+    pub fn of_named(self, id: IntegrationId, name: &str) -> Self {
+        Self { integration: Some(Subject { id, name: name.to_owned() }), ..self }
     }
 
     /// The same event, about these names.
@@ -141,6 +146,14 @@ words! {
         ProviderKeyRewrapped = "provider_key.rewrapped",
         /// A provider key was forgotten.
         ProviderKeyRetired = "provider_key.retired",
+        /// The account added an entry of its own to the catalog.
+        IntegrationCreated = "integration.created",
+        /// The account changed an entry of its own.
+        IntegrationUpdated = "integration.updated",
+        /// The account deprecated an entry of its own.
+        IntegrationDeprecated = "integration.deprecated",
+        /// The account deleted an entry of its own, and what was stored for it.
+        IntegrationDeleted = "integration.deleted",
         /// An API key was made.
         ApiKeyCreated = "api_key.created",
         /// An API key was revoked.

@@ -88,3 +88,9 @@ impl Reached {
         format!("{limit} {per} for {whose}")
     }
 }
+
+/// Most catalog entries that an account may have of its own.
+pub const OWN_ENTRIES: u64 = 200;
+
+/// Most bytes of such an entry's definition, as JSON.
+pub const OWN_DEFINITION_BYTES: usize = 64 * 1024;

@@ -35,6 +35,11 @@ operations! {
     // operation           scope               REST operation          GraphQL field
     ListIntegrations:      InstallationsRead,  "listIntegrations",     "Query.integrations";
     ShowIntegration:       InstallationsRead,  "getIntegration",       "Query.integration";
+    ShowDefinition:        CatalogRead,        "getIntegrationDefinition", "Query.integrationDefinition";
+    CreateIntegration:     CatalogWrite,       "createIntegration",    "Mutation.createIntegration";
+    UpdateIntegration:     CatalogWrite,       "updateIntegration",    "Mutation.updateIntegration";
+    DeprecateIntegration:  CatalogWrite,       "deprecateIntegration", "Mutation.deprecateIntegration";
+    DeleteIntegration:     CatalogWrite,       "deleteIntegration",    "Mutation.deleteIntegration";
     FindNode:              InstallationsRead,  "",                     "Query.node";
     FollowIntegrations:    InstallationsRead,  "",                     "Subscription.integrationChanged";
     Validate:              InstallationsRead,  "validateInstallation", "Mutation.validateInstallation";

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::entry::IntegrationId;
 
 /// By id or by name, decided once at the edge; inside, nobody asks again which it was.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reference {
     /// By id.
     Id(IntegrationId),

@@ -50,9 +50,16 @@ impl Failure {
                 Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
                 Error::Forbidden(_) => StatusCode::FORBIDDEN,
                 Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-                Error::NotInstalled => StatusCode::CONFLICT,
+                Error::NotInstalled
+                | Error::Deprecated
+                | Error::NotOwn
+                | Error::Installed
+                | Error::NameTaken
+                | Error::TooManyEntries { .. } => StatusCode::CONFLICT,
                 Error::NotFound | Error::ApiKeyNotFound => StatusCode::NOT_FOUND,
-                Error::Invalid(_) | Error::ApiKeyInvalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                Error::Invalid(_) | Error::ApiKeyInvalid(_) | Error::DefinitionInvalid(_) => {
+                    StatusCode::UNPROCESSABLE_ENTITY
+                }
                 Error::SecretsUnavailable { .. }
                 | Error::DatabaseUnavailable { .. }
                 | Error::IdentityUnavailable
@@ -83,6 +90,12 @@ impl Failure {
                 Error::BadInput { .. } => "bad_user_input",
                 Error::NotFound => "integration_not_found",
                 Error::NotInstalled => "integration_not_installed",
+                Error::Deprecated => "integration_deprecated",
+                Error::NotOwn => "integration_not_own",
+                Error::Installed => "integration_installed",
+                Error::NameTaken => "name_taken",
+                Error::TooManyEntries { .. } => "too_many_entries",
+                Error::DefinitionInvalid(_) => "definition_invalid",
                 Error::ApiKeyNotFound => "api_key_not_found",
                 Error::ApiKeyInvalid(_) => "api_key_invalid",
                 Error::Invalid(problems) if problems.iter().any(|p| p.part == Part::Params) => "params_invalid",

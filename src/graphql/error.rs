@@ -54,6 +54,12 @@ fn code(error: &Error) -> &'static str {
         Error::BadInput { .. }
         | Error::NotFound
         | Error::NotInstalled
+        | Error::Deprecated
+        | Error::NotOwn
+        | Error::Installed
+        | Error::NameTaken
+        | Error::TooManyEntries { .. }
+        | Error::DefinitionInvalid(_)
         | Error::Invalid(_)
         | Error::ApiKeyNotFound
         | Error::ApiKeyInvalid(_) => BAD_USER_INPUT,

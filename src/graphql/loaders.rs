@@ -7,41 +7,37 @@ use std::time::Duration;
 
 use async_graphql::dataloader::{DataLoader, Loader};
 
-use crate::domain::{Installation, IntegrationId};
+use crate::domain::{Integration, Reference};
 use crate::error::Error;
 use crate::service::TenantServices;
 
-/// Installations by integration, for `integration`, `node` and their aliases.
-pub(super) struct InstallationByIntegration(TenantServices);
+/// Integrations by reference, for `integration`, `node` and their aliases.
+pub(super) struct IntegrationByReference(TenantServices);
 
 /// The loaders of one request, each made when a field first asks for it.
 pub(super) struct Loaders {
     tenant: TenantServices,
-    installations: OnceLock<DataLoader<InstallationByIntegration>>,
+    integrations: OnceLock<DataLoader<IntegrationByReference>>,
 }
 
 impl Loaders {
     pub(super) fn new(tenant: TenantServices) -> Self {
-        Self { tenant, installations: OnceLock::new() }
+        Self { tenant, integrations: OnceLock::new() }
     }
 
-    pub(super) fn installations(&self) -> &DataLoader<InstallationByIntegration> {
-        self.installations.get_or_init(|| {
+    pub(super) fn integrations(&self) -> &DataLoader<IntegrationByReference> {
+        self.integrations.get_or_init(|| {
             // Waiting for more keys would only add its delay: sibling fields ask in the same turn.
-            DataLoader::new(InstallationByIntegration(self.tenant.clone()), tokio::spawn).delay(Duration::ZERO)
+            DataLoader::new(IntegrationByReference(self.tenant.clone()), tokio::spawn).delay(Duration::ZERO)
         })
     }
 }
 
-impl Loader<IntegrationId> for InstallationByIntegration {
-    type Value = Arc<Installation>;
+impl Loader<Reference> for IntegrationByReference {
+    type Value = Integration;
     type Error = Arc<Error>;
 
-    async fn load(
-        &self,
-        keys: &[IntegrationId],
-    ) -> std::result::Result<HashMap<IntegrationId, Arc<Installation>>, Arc<Error>> {
-        let found = self.0.installations_for(keys).await.map_err(Arc::new)?;
-        Ok(found.into_iter().map(|installation| (installation.integration_id, installation)).collect())
+    async fn load(&self, keys: &[Reference]) -> std::result::Result<HashMap<Reference, Integration>, Arc<Error>> {
+        self.0.integrations(keys).await.map_err(Arc::new)
     }
 }

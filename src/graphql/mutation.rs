@@ -1,17 +1,19 @@
 //! Mutations. Fields are nullable, so that one failing alias does not wipe the others; the library wants
 //! `Option<Result<…>>` for that.
 
-use async_graphql::{Context, InputType, Object, Pos, ServerError, Value};
+use async_graphql::{Context, ID, InputType, Object, Pos, ServerError, Value};
 
 use super::error::Result;
 use super::query::caller;
 use super::types::{
-    ApiKey, ApiKeyError, CreateApiKeyInput, CreateApiKeyPayload, InstallIntegrationInput, InstallIntegrationPayload,
-    InstallationError, Integration, PurgeInstallationDataInput, PurgeInstallationDataPayload, RevokeApiKeyInput,
-    RevokeApiKeyPayload, UninstallIntegrationInput, UninstallIntegrationPayload, ValidateInstallationInput,
-    ValidateInstallationPayload,
+    ApiKey, ApiKeyError, CreateApiKeyInput, CreateApiKeyPayload, CreateIntegrationInput, CreateIntegrationPayload,
+    DeleteIntegrationInput, DeleteIntegrationPayload, DeprecateIntegrationInput, DeprecateIntegrationPayload,
+    InstallIntegrationInput, InstallIntegrationPayload, InstallationError, Integration, IntegrationDefinitionError,
+    PurgeInstallationDataInput, PurgeInstallationDataPayload, RevokeApiKeyInput, RevokeApiKeyPayload,
+    UninstallIntegrationInput, UninstallIntegrationPayload, UpdateIntegrationInput, UpdateIntegrationPayload,
+    ValidateInstallationInput, ValidateInstallationPayload,
 };
-use crate::domain::{Operation, Supplied};
+use crate::domain::{self, Operation, Supplied};
 use crate::error::Error;
 use crate::service::{MadeKey, Outcome, Verdict};
 
@@ -60,6 +62,45 @@ impl Mutation {
         #[graphql(desc = "What to purge.")] input: PurgeInstallationDataInput,
     ) -> Option<Result<PurgeInstallationDataPayload>> {
         Some(purge(ctx, input).await)
+    }
+
+    /// Adds an entry of the account's own to its catalog, which no other account sees. Needs the scope `catalog:write`.
+    async fn create_integration(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to add.")] input: CreateIntegrationInput,
+    ) -> Option<Result<CreateIntegrationPayload>> {
+        Some(create_integration(ctx, input).await)
+    }
+
+    /// Replaces the definition of an entry of the account's own, and offers it again if it was deprecated. Stored params
+    /// and secrets are left as they are. Safe to repeat. Needs the scope `catalog:write`.
+    async fn update_integration(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: UpdateIntegrationInput,
+    ) -> Option<Result<UpdateIntegrationPayload>> {
+        Some(update_integration(ctx, input).await)
+    }
+
+    /// Lets nobody install an entry of the account's own anew; what is installed goes on. Safe to repeat. Needs the scope
+    /// `catalog:write`.
+    async fn deprecate_integration(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to deprecate.")] input: DeprecateIntegrationInput,
+    ) -> Option<Result<DeprecateIntegrationPayload>> {
+        Some(deprecate_integration(ctx, input).await)
+    }
+
+    /// Deletes an entry of the account's own; its name is never used again. One that is installed is deleted with `force`
+    /// alone, together with its stored params and secrets. Needs the scope `catalog:write`.
+    async fn delete_integration(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to delete.")] input: DeleteIntegrationInput,
+    ) -> Option<Result<DeleteIntegrationPayload>> {
+        Some(delete_integration(ctx, input).await)
     }
 
     /// Makes an API key. The answer holds it, this once: only a digest of it is kept. It may have no scope and no account
@@ -120,6 +161,48 @@ async fn purge(ctx: &Context<'_>, input: PurgeInstallationDataInput) -> Result<P
     Ok(PurgeInstallationDataPayload { integration, changed, user_errors })
 }
 
+async fn create_integration(ctx: &Context<'_>, input: CreateIntegrationInput) -> Result<CreateIntegrationPayload> {
+    let tenant = caller(ctx).tenant(Operation::CreateIntegration)?;
+    let (integration, user_errors) = own_entry(tenant.create_entry(input.definition.0.into_owned()).await)?;
+    Ok(CreateIntegrationPayload { integration, user_errors })
+}
+
+async fn update_integration(ctx: &Context<'_>, input: UpdateIntegrationInput) -> Result<UpdateIntegrationPayload> {
+    let tenant = caller(ctx).tenant(Operation::UpdateIntegration)?;
+    let updated = tenant.update_entry(&input.integration.into(), input.definition.0.into_owned()).await;
+    let (integration, user_errors) = own_entry(updated)?;
+    Ok(UpdateIntegrationPayload { integration, user_errors })
+}
+
+async fn deprecate_integration(
+    ctx: &Context<'_>,
+    input: DeprecateIntegrationInput,
+) -> Result<DeprecateIntegrationPayload> {
+    let tenant = caller(ctx).tenant(Operation::DeprecateIntegration)?;
+    let (integration, user_errors) = own_entry(tenant.deprecate_entry(&input.integration.into()).await)?;
+    Ok(DeprecateIntegrationPayload { integration, user_errors })
+}
+
+async fn delete_integration(ctx: &Context<'_>, input: DeleteIntegrationInput) -> Result<DeleteIntegrationPayload> {
+    let tenant = caller(ctx).tenant(Operation::DeleteIntegration)?;
+    Ok(match tenant.delete_entry(&input.integration.into(), input.force).await {
+        Ok(id) => DeleteIntegrationPayload { deleted_id: Some(ID(id.to_string())), user_errors: Vec::new() },
+        Err(error) => {
+            DeleteIntegrationPayload { deleted_id: None, user_errors: IntegrationDefinitionError::of(error)? }
+        }
+    })
+}
+
+/// What a person can fix goes into `userErrors`; everything else is an error of the field.
+fn own_entry(
+    outcome: crate::error::Result<domain::Integration>,
+) -> Result<(Option<Integration>, Vec<IntegrationDefinitionError>)> {
+    match outcome {
+        Ok(integration) => Ok((Some(Integration(integration)), Vec::new())),
+        Err(error) => Ok((None, IntegrationDefinitionError::of(error)?)),
+    }
+}
+
 async fn create_api_key(ctx: &Context<'_>, input: CreateApiKeyInput) -> Result<CreateApiKeyPayload> {
     let tenant = caller(ctx).tenant(Operation::CreateApiKey)?;
     Ok(match tenant.create_api_key(input.wish()?).await {
@@ -152,6 +235,10 @@ pub(super) fn check_input(field: &str, input: Value, at: Pos) -> std::result::Re
         "purgeInstallationData" => check::<PurgeInstallationDataInput>(input, at),
         "validateInstallation" => check::<ValidateInstallationInput>(input, at),
         "uninstallIntegration" => check::<UninstallIntegrationInput>(input, at),
+        "createIntegration" => check::<CreateIntegrationInput>(input, at),
+        "updateIntegration" => check::<UpdateIntegrationInput>(input, at),
+        "deprecateIntegration" => check::<DeprecateIntegrationInput>(input, at),
+        "deleteIntegration" => check::<DeleteIntegrationInput>(input, at),
         "createApiKey" => check::<CreateApiKeyInput>(input, at),
         "revokeApiKey" => check::<RevokeApiKeyInput>(input, at),
         _ => Ok(()),
@@ -163,6 +250,7 @@ fn payload(outcome: crate::error::Result<Outcome>) -> Result<(Option<Integration
     match outcome {
         Ok(outcome) => Ok((Some(Integration(outcome.integration)), outcome.changed, Vec::new())),
         Err(Error::NotFound) => Ok((None, false, vec![InstallationError::not_found()])),
+        Err(Error::Deprecated) => Ok((None, false, vec![InstallationError::deprecated()])),
         Err(Error::Invalid(problems)) => Ok((None, false, problems.into_iter().map(Into::into).collect())),
         Err(error) => Err(error.into()),
     }

@@ -1,5 +1,7 @@
 //! Queries.
 
+use std::borrow::Cow;
+
 use async_graphql::{Context, ID, Object};
 
 use super::error::Result;
@@ -8,10 +10,10 @@ use super::loaders::Loaders;
 use super::plan::InOneGo;
 use super::types::{
     ApiKeyConnection, AuditEventConnection, AuditEventFilter, AuthKind, Integration, IntegrationConnection,
-    IntegrationOrder, IntegrationRef, IntegrationStatus, McpConnectionList, NativeToolList, Node, PageArguments,
-    RateLimit, first_of,
+    IntegrationOrder, IntegrationRef, IntegrationStatus, JsonObject, McpConnectionList, NativeToolList, Node,
+    PageArguments, RateLimit, first_of,
 };
-use crate::domain::{self, CatalogQuery, Cursor, Operation, Reference};
+use crate::domain::{CatalogQuery, Cursor, Operation, Reference};
 use crate::error::Error;
 use crate::service::ApiKeyPage;
 
@@ -61,6 +63,24 @@ impl Query {
         #[graphql(desc = "Which one.")] by: IntegrationRef,
     ) -> Option<Result<Integration>> {
         find(ctx, Operation::ShowIntegration, &by.into()).await.transpose()
+    }
+
+    /// An integration as it is written in the vocabulary of the catalog files, which an update of one's own starts from; null
+    /// when there is none. Needs the scope `catalog:read`.
+    async fn integration_definition(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which one.")] by: IntegrationRef,
+    ) -> Option<Result<JsonObject<'static>>> {
+        let tenant = match caller(ctx).tenant(Operation::ShowDefinition) {
+            Ok(tenant) => tenant,
+            Err(error) => return Some(Err(error.into())),
+        };
+        match tenant.definition(&by.into()).await {
+            Ok(definition) => Some(Ok(JsonObject(Cow::Owned(definition)))),
+            Err(Error::NotFound) => None,
+            Err(error) => Some(Err(error.into())),
+        }
     }
 
     /// The account's audit log, newest first: each change of an installation and of an API key, and each reading of
@@ -122,11 +142,10 @@ impl Query {
 
 /// Sibling fields and aliases share one statement through the loader.
 async fn find(ctx: &Context<'_>, operation: Operation, reference: &Reference) -> Result<Option<Integration>> {
-    let tenant = caller(ctx).tenant(operation)?;
-    let Some(entry) = tenant.catalog().find(reference) else { return Ok(None) };
-    let loader = ctx.data_unchecked::<Loaders>().installations();
-    let installation = loader.load_one(entry.id).await.map_err(|error| Error::clone(&error))?;
-    Ok(Some(Integration(domain::Integration { entry, installation })))
+    caller(ctx).tenant(operation)?;
+    let loader = ctx.data_unchecked::<Loaders>().integrations();
+    let found = loader.load_one(reference.clone()).await.map_err(|error| Error::clone(&error))?;
+    Ok(found.map(Integration))
 }
 
 pub(super) fn caller<'a>(ctx: &'a Context<'_>) -> &'a Caller {

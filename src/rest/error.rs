@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::respond;
 use crate::edge::{Failure, RequestId};
-use crate::error::{Error, FieldProblem, InputProblem};
+use crate::error::{DefinitionProblem, Error, FieldProblem, InputProblem};
 
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-error-code");
 const PROBLEM: &str = "application/problem+json";
@@ -74,6 +74,7 @@ impl Problem {
             code: failure.code(),
             errors: match failure {
                 Failure::Inside(Error::Invalid(problems)) => problems.iter().map(field_error).collect(),
+                Failure::Inside(Error::DefinitionInvalid(problems)) => problems.iter().map(FieldError::at).collect(),
                 Failure::Inside(Error::ApiKeyInvalid(problems)) => problems.iter().map(FieldError::of).collect(),
                 _ => Vec::new(),
             },
@@ -82,6 +83,10 @@ impl Problem {
 }
 
 impl FieldError {
+    fn at(problem: &DefinitionProblem) -> Self {
+        Self { pointer: problem.pointer.clone(), detail: problem.message.clone() }
+    }
+
     fn of(problem: &InputProblem) -> Self {
         Self { pointer: format!("/{}", problem.field), detail: problem.message.clone() }
     }

@@ -124,9 +124,16 @@ impl Rendered {
         &self.print
     }
 
-    /// The same for one entry; nothing for one that is not of this catalog.
-    pub(super) fn print_of(&self, entry: &Entry) -> &[u8] {
-        self.fragments.get(&entry.id).map_or(&[], |fragment| &fragment.print)
+    /// The same for one entry.
+    ///
+    /// # Errors
+    /// Those of [`Self::write`].
+    pub(super) fn print_of(&self, entry: &Arc<Entry>) -> Result<Print> {
+        match self.fragments.get(&entry.id) {
+            Some(fragment) => Ok(fragment.print),
+            // One of an account's own.
+            None => Ok(Fragment::new(entry)?.print),
+        }
     }
 
     /// The answer to a list: [`body::IntegrationList`].

@@ -29,7 +29,7 @@ type Answer = Result<Response, Failure>;
 pub(super) async fn list(State(state): State<RestState>, visitor: Visitor, headers: HeaderMap, uri: Uri) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::ListIntegrations)?;
     let wanted = query::read::<ListQuery>(&uri)?.parse()?;
-    let rendered = state.fragments.of(tenant.catalog())?;
+    let rendered = state.fragments.of(tenant.shared_catalog())?;
     let tag = |revision: i64| {
         let query = uri.query().unwrap_or_default();
         Tag::of(&[rendered.print(), tenant.account().as_str().as_bytes(), &revision.to_be_bytes(), query.as_bytes()])
@@ -69,12 +69,12 @@ pub(super) async fn list(State(state): State<RestState>, visitor: Visitor, heade
 pub(super) async fn show(State(state): State<RestState>, visitor: Visitor, headers: HeaderMap, path: Id) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::ShowIntegration)?;
     let integration = tenant.integration(&path.0).await?;
-    let rendered = state.fragments.of(tenant.catalog())?;
-    let print = rendered.print_of(&integration.entry);
+    let rendered = state.fragments.of(tenant.shared_catalog())?;
+    let print = rendered.print_of(&integration.entry)?;
     // Of this one installation, not of the account: what happens to others leaves the answer as it is.
     let tag = match &integration.installation {
-        None => Tag::of(&[print]),
-        Some(row) => Tag::of(&[print, tenant.account().as_str().as_bytes(), &row.revision.to_be_bytes()]),
+        None => Tag::of(&[&print]),
+        Some(row) => Tag::of(&[&print, tenant.account().as_str().as_bytes(), &row.revision.to_be_bytes()]),
     };
     if tag.is_among(&headers) {
         return Ok(tag.unchanged());
@@ -191,7 +191,7 @@ pub(super) async fn purge(
 
 /// What came of a change.
 fn changed(state: &RestState, tenant: &TenantServices, outcome: &Outcome) -> Answer {
-    let rendered = state.fragments.of(tenant.catalog())?;
+    let rendered = state.fragments.of(tenant.shared_catalog())?;
     Ok(respond::json(rendered.changed(&outcome.integration, outcome.changed)?))
 }
 

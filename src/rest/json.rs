@@ -46,6 +46,17 @@ pub(super) fn names(body: &[u8]) -> Result<Option<Vec<String>>> {
     }
 }
 
+/// The body of a request that is an object, whatever is in it.
+///
+/// # Errors
+/// [`Error::BadInput`] when it is not JSON, or no object.
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>> {
+    match parse(body)? {
+        Value::Object(object) => Ok(object),
+        _ => Err(Error::bad_input("The request body must be a JSON object")),
+    }
+}
+
 /// The body of a request of this shape.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod body;
+mod entries;
 mod error;
 mod events;
 mod fragments;
@@ -58,8 +59,10 @@ pub fn router(edge: EdgeState) -> Router {
 /// Every documented route. A route outside of this is outside of every check.
 fn documented() -> OpenApiRouter<RestState> {
     let routes = OpenApiRouter::new()
-        .routes(routes!(integrations::list))
-        .routes(routes!(integrations::show))
+        .routes(routes!(integrations::list, entries::create))
+        .routes(routes!(integrations::show, entries::update, entries::delete))
+        .routes(routes!(entries::definition))
+        .routes(routes!(entries::deprecate))
         .routes(routes!(integrations::validate))
         .routes(routes!(integrations::install))
         .routes(routes!(integrations::uninstall))

@@ -92,7 +92,7 @@ pub(super) fn finish(mut api: utoipa::openapi::OpenApi) -> utoipa::openapi::Open
     api.security = Some(vec![needs(CREDENTIALS).add::<_, _, &str>(ACCOUNT, []), needs(CREDENTIALS), needs(ACCOUNT)]);
     components.headers.extend(RATE_LIMIT_HEADERS.map(|(name, kind, text)| (name.to_owned(), header_of(kind, text))));
     for item in api.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
             finish_operation(operation);
         }
     }
@@ -131,7 +131,7 @@ fn finish_operation(operation: &mut Described) {
         }
         match status.as_str() {
             "200" | "304" if is_read(&operation_id) => cacheable(response),
-            "200" | "201" | "304" => {}
+            "200" | "201" | "204" | "304" => {}
             _ => failing(response, &for_instance(&operation_id, status)),
         }
     }

@@ -1,14 +1,23 @@
 //! Looking at the catalog as one account sees it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Listing, Snapshot, TenantServices};
-use crate::domain::{CatalogQuery, Installation, Integration, IntegrationId, Reference};
+use crate::domain::{CatalogQuery, Integration, Reference};
 use crate::error::{Error, Result};
+use crate::store::AccountState;
+
+/// What an account sees and has, of one moment.
+pub(super) struct View {
+    /// The shared catalog, with the account's own entries in it.
+    pub(super) catalog: Arc<Snapshot>,
+    pub(super) state: Arc<AccountState>,
+}
 
 impl TenantServices {
-    /// The catalog as this request sees it; find entries in it before asking for their installations.
-    pub fn catalog(&self) -> &Arc<Snapshot> {
+    /// The shared catalog as this request sees it, without the account's own entries.
+    pub fn shared_catalog(&self) -> &Arc<Snapshot> {
         &self.catalog
     }
 
@@ -25,8 +34,7 @@ impl TenantServices {
     /// # Errors
     /// Those of the database.
     pub async fn list(&self, query: CatalogQuery) -> Result<Listing> {
-        let state = self.tenant.state().await?;
-        Ok(Listing::new(self.account(), self.catalog.clone(), state, query))
+        Ok(self.listing(self.view().await?, query))
     }
 
     /// The same for someone who has just asked for the revision.
@@ -35,7 +43,7 @@ impl TenantServices {
     /// Those of the database.
     pub async fn list_at(&self, revision: i64, query: CatalogQuery) -> Result<Listing> {
         let state = self.tenant.state_at(revision).await?;
-        Ok(Listing::new(self.account(), self.catalog.clone(), state, query))
+        Ok(self.listing(self.view_of(state).await?, query))
     }
 
     /// One integration.
@@ -43,16 +51,40 @@ impl TenantServices {
     /// # Errors
     /// [`Error::NotFound`], and those of the database.
     pub async fn integration(&self, reference: &Reference) -> Result<Integration> {
-        let entry = self.catalog.find(reference).ok_or(Error::NotFound)?;
-        let installation = self.tenant.installation(entry.id).await?;
-        Ok(Integration { entry, installation })
+        self.view().await?.integration(reference).ok_or(Error::NotFound)
     }
 
-    /// The account's installations among these entries, for loaders.
+    /// Those of these integrations that there are, for loaders.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn installations_for(&self, ids: &[IntegrationId]) -> Result<Vec<Arc<Installation>>> {
-        self.tenant.installations_for(ids).await
+    pub async fn integrations(&self, references: &[Reference]) -> Result<HashMap<Reference, Integration>> {
+        let view = self.view().await?;
+        let found = references.iter().filter_map(|reference| Some((reference.clone(), view.integration(reference)?)));
+        Ok(found.collect())
+    }
+
+    pub(super) async fn view(&self) -> Result<View> {
+        self.view_of(self.tenant.state().await?).await
+    }
+
+    pub(super) async fn view_of(&self, state: Arc<AccountState>) -> Result<View> {
+        let catalog = match state.own_catalog() {
+            0 => self.catalog.clone(),
+            _ => self.inner().own_catalogs.of(&self.tenant, &self.catalog, &state).await?,
+        };
+        Ok(View { catalog, state })
+    }
+
+    fn listing(&self, View { catalog, state }: View, query: CatalogQuery) -> Listing {
+        Listing::new(self.account(), catalog, state, query)
+    }
+}
+
+impl View {
+    fn integration(&self, reference: &Reference) -> Option<Integration> {
+        let entry = self.catalog.find(reference)?;
+        let installation = self.state.find(entry.id).cloned();
+        Some(Integration { entry, installation })
     }
 }

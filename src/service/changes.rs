@@ -135,13 +135,15 @@ impl Subscription {
 
     async fn changed(&mut self) -> Result<Vec<Integration>> {
         // One row; the installations are read only when it moved.
-        if self.tenant.tenant.revision().await? <= self.position {
+        let revision = self.tenant.tenant.revision().await?;
+        if revision <= self.position {
             return Ok(Vec::new());
         }
         let installations = self.tenant.tenant.changes_since(self.position).await?;
-        self.position = installations.last().map_or(self.position, |last| last.revision);
         // A subscription outlives many revisions of the catalog.
-        let catalog = self.tenant.services.catalog();
+        let catalog = self.tenant.anew().view().await?.catalog;
+        // Not everything that moves the account on is a change of an installation.
+        self.position = installations.last().map_or(revision, |last| last.revision.max(revision));
         let integrations = installations.into_iter().filter_map(|installation| {
             let entry = catalog.find(&Reference::Id(installation.integration_id))?;
             Some(Integration { entry, installation: Some(installation) })

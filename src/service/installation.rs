@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::TenantServices;
 use super::snapshot::Listed;
 use super::validation::Forms;
+use super::{TenantServices, View};
 use crate::domain::entry::{Entry, Part};
 use crate::domain::installation::merge_names;
 use crate::domain::limits::SECRETS_PER_INSTALLATION;
@@ -69,8 +69,8 @@ impl TenantServices {
     /// secret was supplied and cannot be sealed; [`Error::Overloaded`] when other replicas keep changing the account;
     /// those of the database.
     pub async fn install(&self, reference: &Reference, supplied: Supplied) -> Result<Outcome> {
-        let listed = self.catalog.find_listed(reference).ok_or(Error::NotFound)?;
-        let secrets = self.check(listed, &supplied)?;
+        let listed = self.find_listed(reference).await?;
+        let secrets = self.check(&listed, &supplied)?;
         self.change(&listed.entry, Wish::Install { params: supplied.into_params(), secrets }).await
     }
 
@@ -79,16 +79,16 @@ impl TenantServices {
     /// # Errors
     /// [`Error::NotFound`], and those of the database.
     pub async fn validate(&self, reference: &Reference, supplied: &Supplied) -> Result<Verdict> {
-        let listed = self.catalog.find_listed(reference).ok_or(Error::NotFound)?;
+        let View { catalog, state } = self.view().await?;
+        let listed = catalog.find_listed(reference).ok_or(Error::NotFound)?;
         let problems = match self.check(listed, supplied) {
             Ok(_) => Vec::new(),
             Err(Error::Invalid(problems)) => problems,
             Err(error) => return Err(error),
         };
-        let stored = self.tenant.installation(listed.entry.id).await?;
-        let mut after = stored.map_or_else(
+        let mut after = state.find(listed.entry.id).map_or_else(
             || Installation::new(listed.entry.id, listed.entry.created_at),
-            |stored| Installation::clone(&stored),
+            |stored| Installation::clone(stored),
         );
         if let Some(params) = supplied.params() {
             after.params = params.into();
@@ -105,8 +105,8 @@ impl TenantServices {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Overloaded`] when other replicas keep changing the account; those of the database.
     pub async fn uninstall(&self, reference: &Reference) -> Result<Outcome> {
-        let entry = self.catalog.find(reference).ok_or(Error::NotFound)?;
-        self.change(&entry, Wish::Uninstall).await
+        let listed = self.find_listed(reference).await?;
+        self.change(&listed.entry, Wish::Uninstall).await
     }
 
     /// Erases params and secrets for good, and uninstalls. The audit log keeps names alone.
@@ -114,8 +114,19 @@ impl TenantServices {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Overloaded`] when other replicas keep changing the account; those of the database.
     pub async fn purge(&self, reference: &Reference) -> Result<Outcome> {
-        let entry = self.catalog.find(reference).ok_or(Error::NotFound)?;
-        self.change(&entry, Wish::Purge).await
+        let listed = self.find_listed(reference).await?;
+        self.change(&listed.entry, Wish::Purge).await
+    }
+
+    /// The entry that a change is about. Of the shared catalog, it is known at once; what else the account sees must be
+    /// what it sees now.
+    async fn find_listed(&self, reference: &Reference) -> Result<Arc<Listed>> {
+        if self.tenant.recent_state().await?.own_catalog() == 0
+            && let Some(listed) = self.catalog.find_listed(reference)
+        {
+            return Ok(listed.clone());
+        }
+        self.view().await?.catalog.find_listed(reference).cloned().ok_or(Error::NotFound)
     }
 
     /// Works the change out from what the account has, and writes it if it still has that; else once more.
@@ -135,6 +146,9 @@ impl TenantServices {
             if attempt > 0 {
                 tokio::time::sleep(pause_before(attempt)).await;
             }
+            let own = if entry.is_custom { Some(self.view_of(state.clone()).await?) } else { None };
+            // An entry of the account's own may have been changed or deleted since it was found.
+            let entry = &own.map_or_else(|| Ok(entry.clone()), |view| view.find(&Reference::Id(entry.id)))?;
             match self.work_out(&state, entry, &wish, key.as_ref()).await {
                 Ok(Some(change)) => {
                     let installation = change.installation.clone();
@@ -188,6 +202,7 @@ impl TenantServices {
             }
             Wish::Install { params: None, secrets } if is_installed && secrets.is_empty() => return Ok(None),
             Wish::Install { params, secrets } => {
+                View::check_offered(entry, is_installed)?;
                 after.installed_at.get_or_insert(at);
                 let params = params.as_ref().map_or_else(|| after.params.clone(), Params::from);
                 fields = FieldNames::changed(&after.secret_names, secrets, &after.params, &params);

@@ -8,6 +8,7 @@ mod events;
 mod installation;
 mod keys;
 mod listing;
+mod own_entries;
 mod reading;
 mod search;
 mod snapshot;
@@ -34,6 +35,8 @@ use crate::domain::{AccountId, Call, Principal, api_key};
 use crate::error::Result;
 use crate::store::{Store, TenantStore};
 use crate::tokens::Tokens;
+use catalog::View;
+use own_entries::OwnCatalogs;
 use snapshot::CatalogCache;
 use turns::Turns;
 
@@ -48,6 +51,7 @@ struct Inner {
     keys: KeyKeeper,
     tokens: Tokens,
     catalog: CatalogCache,
+    own_catalogs: OwnCatalogs,
     changes: Changes,
     turns: Turns,
     limits: InstallLimits,
@@ -95,10 +99,9 @@ impl Services {
         let catalog = CatalogCache::load(&store).await.map_err(startup::sentence)?;
         let changes = Changes::new(settings.max_subscriptions_per_account, settings.subscription_poll);
         let ServiceSettings { limits, read_back, .. } = settings;
-        let turns = Turns::default();
-        Ok(Self {
-            inner: Arc::new(Inner { store, keys, catalog, changes, turns, limits, read_back, api_keys, tokens }),
-        })
+        let (own_catalogs, turns) = (OwnCatalogs::default(), Turns::default());
+        let inner = Inner { store, keys, catalog, own_catalogs, changes, turns, limits, read_back, api_keys, tokens };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// What the account can do, on behalf of the one who asks.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::TenantServices;
 use crate::domain::event::Outcome;
-use crate::domain::{Action, CONNECTION, Entry, Event, FieldNames, Part, Plain, Reference, SecretName};
+use crate::domain::{Action, CONNECTION, Entry, Event, FieldNames, Integration, Part, Plain, Reference, SecretName};
 use crate::error::{Denial, Error, FieldProblem, Result};
 use crate::store::StoredSecret;
 use crate::vault::{DataKey, SecretPlace};
@@ -32,8 +32,7 @@ impl TenantServices {
         if !self.inner().read_back {
             return Err(Error::Forbidden(Denial::ReadBack));
         }
-        let entry = self.catalog.find(reference).ok_or(Error::NotFound)?;
-        let installation = self.tenant.installation(entry.id).await?;
+        let Integration { entry, installation } = self.integration(reference).await?;
         let installation = installation.filter(|row| row.installed_at.is_some()).ok_or(Error::NotInstalled)?;
         let absent = wanted.into_iter().flatten().filter(|name| !installation.secret_names.contains(name));
         let problems: Vec<_> = absent.map(|name| not_stored(name)).collect();

@@ -18,7 +18,7 @@ use crate::store::{CatalogRow, Store};
 pub struct Snapshot {
     revision: i64,
     /// In the order of every list: category, display name without case, id.
-    listed: Vec<Listed>,
+    listed: Vec<Arc<Listed>>,
     by_id: HashMap<IntegrationId, usize>,
     by_name: HashMap<String, usize>,
     /// Each category with its places in `listed`, which is sorted by category first.
@@ -50,10 +50,24 @@ pub(super) fn sort_key(entry: &Entry) -> SortKey {
 
 impl Snapshot {
     pub(super) fn new(revision: i64, entries: Vec<Entry>) -> Self {
-        let mut listed: Vec<_> = entries.into_iter().map(Listed::new).collect();
+        Self::of(revision, entries.into_iter().map(|entry| Arc::new(Listed::new(entry))).collect())
+    }
+
+    /// The same with these entries in it. A name that both have is theirs; what they hide is still found by its id.
+    pub(super) fn with(&self, own: Vec<Entry>) -> Self {
+        let own = own.into_iter().map(|entry| Arc::new(Listed::new(entry)));
+        Self::of(self.revision, self.listed.iter().cloned().chain(own).collect())
+    }
+
+    fn of(revision: i64, mut listed: Vec<Arc<Listed>>) -> Self {
         listed.sort_by(|a, b| a.sort_key.cmp(&b.sort_key));
         let by_id = listed.iter().enumerate().map(|(at, l)| (l.entry.id, at)).collect();
-        let by_name = listed.iter().enumerate().map(|(at, l)| (l.entry.name.clone(), at)).collect();
+        // An account's own entries come last, so that a name that both have is theirs.
+        let mut by_name: HashMap<_, _> = HashMap::with_capacity(listed.len());
+        for is_custom in [false, true] {
+            let entries = listed.iter().enumerate().filter(|(_, l)| l.entry.is_custom == is_custom);
+            by_name.extend(entries.map(|(at, l)| (l.entry.name.clone(), at)));
+        }
         let chunks = listed.chunk_by(|a, b| a.entry.category == b.entry.category);
         let categories = chunks
             .scan(0, |start, chunk| {
@@ -94,7 +108,7 @@ impl Snapshot {
         self.find_listed(reference).map(|listed| listed.entry.clone())
     }
 
-    pub(super) fn find_listed(&self, reference: &Reference) -> Option<&Listed> {
+    pub(super) fn find_listed(&self, reference: &Reference) -> Option<&Arc<Listed>> {
         let at = match reference {
             Reference::Id(id) => self.by_id.get(id),
             Reference::Name(name) => self.by_name.get(name),
@@ -107,7 +121,7 @@ impl Snapshot {
         self.listed.iter().map(|listed| &listed.entry)
     }
 
-    pub(super) fn listed(&self) -> &[Listed] {
+    pub(super) fn listed(&self) -> &[Arc<Listed>] {
         &self.listed
     }
 
@@ -210,7 +224,8 @@ async fn read(store: &Store) -> Result<Snapshot> {
     Ok(snapshot)
 }
 
-fn entry(row: CatalogRow) -> std::result::Result<Entry, String> {
+/// The entry of a row.
+pub(super) fn entry(row: CatalogRow) -> std::result::Result<Entry, String> {
     let mut definition = row.definition;
     if let Value::Object(definition) = &mut definition {
         // The column is the name that counts.

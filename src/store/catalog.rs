@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::failure::Failed;
 use super::pool::Transaction;
 use super::{Outcome, SystemStore, Work, now};
+use crate::domain::IntegrationId;
 use crate::error::Result;
 
 const SHARED: &str = "shared";
@@ -78,6 +79,11 @@ impl SystemStore {
         let revision = self.catalog_revision().await?;
         let rows = integration::Entity::find().all(&self.store.read).await?;
         Ok((revision, rows.into_iter().map(read).collect()))
+    }
+
+    /// One entry.
+    pub async fn catalog_entry(&self, IntegrationId(id): IntegrationId) -> Result<Option<CatalogRow>> {
+        Ok(integration::Entity::find_by_id(id).one(&self.store.read).await?.map(read))
     }
 
     /// Brings the built-in entries up to date: idempotent by name, edited rows untouched, never lowered, never deleted.

@@ -20,24 +20,6 @@ pub struct StoredSecret {
 }
 
 impl TenantStore {
-    /// The account's installations among these entries.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn installations_for(&self, ids: &[IntegrationId]) -> Result<Vec<Arc<Installation>>> {
-        if let Some(kept) = self.store.states.get(self.account()) {
-            let state = self.brought_up_to_date(kept).await?;
-            return Ok(ids.iter().filter_map(|id| state.find(*id).cloned()).collect());
-        }
-        let rows = self
-            .select::<installation::Entity>()
-            .filter(installation::Column::IntegrationId.is_in(ids.iter().map(|id| id.0)))
-            .into_model::<Row>()
-            .all(&self.store.read)
-            .await?;
-        rows.into_iter().map(|row| Ok(Arc::new(row.read()?))).collect()
-    }
-
     /// Installations that changed after `revision`, oldest change first.
     ///
     /// # Errors

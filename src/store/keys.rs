@@ -1,6 +1,6 @@
 //! The account's wrapped data keys, generation by generation.
 
-use ::entity::{account_key, account_revision, installation, installation_secret};
+use ::entity::{account_key, account_revision, installation, installation_secret, own_integration};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, QueryFilter, QueryOrder, Set, UpdateMany};
@@ -43,6 +43,8 @@ pub struct Shredded {
     pub secrets: u64,
     /// Installations.
     pub installations: u64,
+    /// Catalog entries of the account's own.
+    pub entries: u64,
 }
 
 impl TenantStore {
@@ -164,12 +166,17 @@ impl TenantStore {
     }
 
     /// Refuses whatever is under way for the account, on every replica.
-    async fn advance_revision(&self, t: &Transaction) -> std::result::Result<(), sea_orm::DbErr> {
+    pub(super) async fn advance_revision(&self, t: &Transaction) -> std::result::Result<(), sea_orm::DbErr> {
         use account_revision::{ActiveModel, Column, Entity};
         let larger = if t.get_database_backend() == DbBackend::Sqlite { "MAX" } else { "GREATEST" };
         let next = Expr::col((Entity, Column::Revision)).add(1);
         let next = sea_orm::sea_query::Func::cust(larger).args([next, Expr::col(("excluded", Column::Revision))]);
-        let row = ActiveModel { revision: Set(now().timestamp_micros()), seals: Set(0), ..Default::default() };
+        let row = ActiveModel {
+            revision: Set(now().timestamp_micros()),
+            seals: Set(0),
+            own_catalog: Set(0),
+            ..Default::default()
+        };
         let advanced = OnConflict::column(Column::AccountId).value(Column::Revision, next).to_owned();
         self.insert(row).on_conflict(advanced).exec_without_returning(t).await.map(drop)
     }
@@ -251,9 +258,13 @@ impl Work for Shred {
         let keys = tenant.destroy_keys().filter(Column::State.ne(DESTROYED)).exec(t).await?.rows_affected;
         let secrets = tenant.delete::<installation_secret::Entity>().exec(t).await?.rows_affected;
         let installations = tenant.delete::<installation::Entity>().exec(t).await?.rows_affected;
-        let shredded = Shredded { keys, secrets, installations };
+        let entries = tenant.delete::<own_integration::Entity>().exec(t).await?.rows_affected;
+        let shredded = Shredded { keys, secrets, installations, entries };
         if shredded == Shredded::default() {
             return Ok(Outcome::Nothing(shredded));
+        }
+        if entries > 0 {
+            tenant.mark_own_catalog(t).await?;
         }
         tenant.insert_event(&self.event, t).await?;
         Ok(Outcome::Commit(shredded))

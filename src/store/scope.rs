@@ -55,14 +55,16 @@ macro_rules! tenant_owned {
     };
 }
 
-tenant_owned!(account_revision, installation, installation_secret, account_key, audit_event);
+tenant_owned!(account_revision, installation, installation_secret, account_key, audit_event, own_integration);
 
 impl Amendable for ::entity::account_key::Entity {}
 impl Amendable for ::entity::account_revision::Entity {}
 impl Amendable for ::entity::installation_secret::Entity {}
+impl Amendable for ::entity::own_integration::Entity {}
 
 impl Erasable for ::entity::installation::Entity {}
 impl Erasable for ::entity::installation_secret::Entity {}
+impl Erasable for ::entity::own_integration::Entity {}
 
 /// One account's part of the database.
 #[derive(Clone)]

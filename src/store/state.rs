@@ -18,7 +18,7 @@ use super::TenantStore;
 use super::installations::Row;
 use super::keys::AccountKey;
 use super::marks::Mark;
-use crate::domain::{AccountId, CONNECTION, Installation, IntegrationId};
+use crate::domain::{AccountId, Installation, IntegrationId};
 use crate::error::Result;
 
 /// What an account has at one revision. Immutable.
@@ -27,6 +27,8 @@ pub struct AccountState {
     revision: i64,
     /// Values sealed, whichever data key sealed them.
     seals: i64,
+    /// The revision at which the account's own catalog entries last changed; 0 while it never had any.
+    own_catalog: i64,
     /// Sorted by integration.
     installations: Vec<Arc<Installation>>,
     /// The active data key, wrapped; read at the first need.
@@ -44,6 +46,11 @@ impl AccountState {
     /// How many values were sealed for the account since data keys are counted.
     pub fn seals(&self) -> i64 {
         self.seals
+    }
+
+    /// The revision at which the account's own catalog entries last changed; 0 while it never had any.
+    pub fn own_catalog(&self) -> i64 {
+        self.own_catalog
     }
 
     /// The revision that a change of this state at this moment gives the account.
@@ -87,7 +94,8 @@ impl AccountState {
             Err(at) => installations.insert(at, installation),
         }
         let seals = self.seals + seals;
-        Self { revision, seals, installations, key: self.key.clone(), ..Self::default() }
+        let own_catalog = self.own_catalog;
+        Self { revision, seals, own_catalog, installations, key: self.key.clone(), ..Self::default() }
     }
 
     fn position(&self, id: IntegrationId) -> std::result::Result<usize, usize> {
@@ -143,7 +151,7 @@ fn row_bytes(row: &Installation) -> usize {
 
 /// The account's revision and all of its rows, in one statement: never the rows of another revision.
 const STATE: &str = r#"SELECT "r"."revision", "i"."integration_id", "i"."params", "i"."secret_names",
-    "i"."installed_at", "i"."revision", "i"."updated_at", "r"."seals"
+    "i"."installed_at", "i"."revision", "i"."updated_at", "r"."seals", "r"."own_catalog"
 FROM "account_revisions" AS "r" LEFT JOIN "installations" AS "i" ON "i"."account_id" = "r"."account_id"
 WHERE "r"."account_id" = $1"#;
 
@@ -152,11 +160,7 @@ const STATE_OF_SQLITE: &str = r#"SELECT "revision", (
     SELECT json_group_array(json_array(hex("integration_id"), "params", "secret_names", "installed_at", "revision",
         "updated_at"))
     FROM "installations" WHERE "account_id" = "r"."account_id"
-), "seals" FROM "account_revisions" AS "r" WHERE "account_id" = $1"#;
-
-/// The same columns of one row.
-const ROW: &str = r#"SELECT 0, "integration_id", "params", "secret_names", "installed_at", "revision", "updated_at"
-FROM "installations" WHERE "account_id" = $1 AND "integration_id" = $2 AND "connection" = $3"#;
+), "seals", "own_catalog" FROM "account_revisions" AS "r" WHERE "account_id" = $1"#;
 
 impl TenantStore {
     /// What the account has now.
@@ -190,18 +194,6 @@ impl TenantStore {
             Some(kept) => Ok(kept),
             None => self.read_state().await,
         }
-    }
-
-    /// The account's installation of one entry: from memory, or one row.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn installation(&self, id: IntegrationId) -> Result<Option<Arc<Installation>>> {
-        if let Some(kept) = self.store.states.get(self.account()) {
-            return Ok(self.brought_up_to_date(kept).await?.find(id).cloned());
-        }
-        let rows = self.query(&self.store.read, ROW, [id.0.into(), CONNECTION.into()]).await?;
-        Ok(rows.first().map(read).transpose()?.flatten().map(Arc::new))
     }
 
     /// A number that grows with every change of the account's rows; 0 before the first.
@@ -245,12 +237,13 @@ impl TenantStore {
         let rows = self.query(&self.store.read, if is_sqlite { STATE_OF_SQLITE } else { STATE }, []).await?;
         let number =
             |at: usize| Ok::<i64, DbErr>(rows.first().map(|row| row.try_get_by_index(at)).transpose()?.unwrap_or(0));
-        let (revision, seals) = (number(0)?, number(if is_sqlite { 2 } else { 7 })?);
+        let (revision, [seals, own_catalog]) = (number(0)?, if is_sqlite { [2, 3] } else { [7, 8] });
+        let (seals, own_catalog) = (number(seals)?, number(own_catalog)?);
         let mut installations = if is_sqlite { read_json(&rows)? } else { read_rows(&rows)? };
         installations.sort_unstable_by_key(|installation| installation.integration_id);
         // It may stand in the memory of what it was made from.
         installations.shrink_to_fit();
-        let state = Arc::new(AccountState { revision, seals, installations, ..AccountState::default() });
+        let state = Arc::new(AccountState { revision, seals, own_catalog, installations, ..AccountState::default() });
         state.confirm(mark);
         self.keep_state(&state);
         Ok(state)

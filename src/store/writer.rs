@@ -182,6 +182,7 @@ fn revision(change: &Change) -> account_revision::ActiveModel {
     account_revision::ActiveModel {
         revision: Set(change.installation.revision),
         seals: Set(change.seals()),
+        own_catalog: Set(0),
         ..Default::default()
     }
 }

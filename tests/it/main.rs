@@ -18,6 +18,7 @@ mod keys;
 mod leftover;
 mod model;
 mod outage;
+mod own_entries;
 mod parity;
 mod pooler;
 mod readme;

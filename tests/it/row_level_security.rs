@@ -14,8 +14,8 @@ use serde_json::json;
 use crate::support::{Process, TestDatabase, World, has_server, skip};
 
 const STRIPE: &str = "/api/v1/integrations/stripe";
-const TENANT: [&str; 5] =
-    ["account_keys", "account_revisions", "audit_events", "installation_secrets", "installations"];
+const TENANT: [&str; 6] =
+    ["account_keys", "account_revisions", "audit_events", "installation_secrets", "installations", "own_integrations"];
 
 /// A walled world where two accounts have something in every tenant table.
 async fn walled() -> World {

@@ -58,9 +58,11 @@ async fn write(store: &Store, tenant: &TenantStore) -> Result<(), Stop> {
     let now = store::now();
     let state = tenant.state().await.map_err(Stop::Database)?;
     let (_, catalog) = store.system().catalog().await.map_err(Stop::Database)?;
-    let names: HashMap<_, _> = catalog.iter().map(|row| (row.id, row.name.as_str())).collect();
+    let own = tenant.own_entries().await.map_err(Stop::Database)?;
+    let names: HashMap<_, _> = catalog.iter().chain(&own).map(|row| (row.id, row.name.as_str())).collect();
     let installations = state.installations().iter().map(|row| Installed::of(row, &names));
-    let head = head(tenant.account(), now, &installations.collect::<Vec<_>>());
+    let own: Vec<_> = own.iter().map(|row| &row.definition).collect();
+    let head = head(tenant.account(), now, &installations.collect::<Vec<_>>(), &own);
     put(head.map_err(io::Error::from)).map_err(Stop::Output)?;
     // Without an end it might never reach one: events are written meanwhile.
     let filter = EventFilter { until: Some(now), ..EventFilter::default() };
@@ -79,10 +81,18 @@ async fn write(store: &Store, tenant: &TenantStore) -> Result<(), Stop> {
 }
 
 /// All up to the events.
-fn head(account: &AccountId, now: DateTime<Utc>, installations: &[Installed<'_>]) -> serde_json::Result<String> {
+fn head(
+    account: &AccountId,
+    now: DateTime<Utc>,
+    installations: &[Installed<'_>],
+    own: &[&Value],
+) -> serde_json::Result<String> {
     let (account, now) = (serde_json::to_string(account.as_str())?, serde_json::to_string(&now)?);
-    let installations = serde_json::to_string(installations)?;
-    Ok(format!("{{\"account\": {account}, \"exported_at\": {now},\n\"installations\": {installations},\n\"events\": ["))
+    let (installations, own) = (serde_json::to_string(installations)?, serde_json::to_string(own)?);
+    Ok(format!(
+        "{{\"account\": {account}, \"exported_at\": {now},\n\"installations\": {installations},\n\
+         \"own_integrations\": {own},\n\"events\": ["
+    ))
 }
 
 fn put(text: io::Result<String>) -> io::Result<()> {

@@ -21,7 +21,8 @@ What is not destroyed:
   API keys for the account stay good: patchbay api-keys list --account ACCOUNT, and revoke.
 
 With --json:
-  account, data_keys_destroyed, secrets_deleted, installations_deleted
+  account, data_keys_destroyed, secrets_deleted, installations_deleted,
+  own_integrations_deleted
   provider_keys_destroyed   providers whose key for this account alone was destroyed
   backups_hold_keys         whether backups of the database may still be opened
 
@@ -35,6 +36,7 @@ struct Report<'a> {
     data_keys_destroyed: u64,
     secrets_deleted: u64,
     installations_deleted: u64,
+    own_integrations_deleted: u64,
     provider_keys_destroyed: Vec<&'static str>,
     backups_hold_keys: bool,
 }
@@ -49,12 +51,13 @@ pub(super) async fn shred(config: &Config, account: &AccountId, yes: bool, json:
     }
     let (shredded, provider_keys_destroyed) = keys.shred(account, &operator()).await.map_err(sentence)?;
     store.close().await;
-    let Shredded { keys, secrets, installations } = shredded;
+    let Shredded { keys, secrets, installations, entries } = shredded;
     let report = Report {
         account: account.as_str(),
         data_keys_destroyed: keys,
         secrets_deleted: secrets,
         installations_deleted: installations,
+        own_integrations_deleted: entries,
         backups_hold_keys: provider_keys_destroyed.is_empty(),
         provider_keys_destroyed,
     };
@@ -83,6 +86,7 @@ fn confirm(account: &AccountId) -> Result<(), String> {
 impl Report<'_> {
     fn text(&self) -> String {
         let Self { account, data_keys_destroyed, secrets_deleted, installations_deleted, .. } = self;
+        let entries = count(self.own_integrations_deleted, "own integration");
         let backups = match self.provider_keys_destroyed.as_slice() {
             [] => {
                 "Backups of the database still hold its wrapped data keys: this is final when they expire, or when the \
@@ -92,7 +96,7 @@ impl Report<'_> {
             names => format!("Its own key of {} was destroyed: no backup can be opened any more.", names.join(", ")),
         };
         format!(
-            "Shredded {account}: {} destroyed, {} and {} deleted.\nRunning servers drop the data keys from memory within \
+            "Shredded {account}: {} destroyed, {}, {} and {entries} deleted.\nRunning servers drop the data keys from memory within \
              seconds.\n{backups}\nThe audit log is kept. API keys for the account stay good: `patchbay api-keys list \
              --account {account}`, `patchbay api-keys revoke ID`.\n",
             count(*data_keys_destroyed, "data key"),

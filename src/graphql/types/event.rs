@@ -64,6 +64,14 @@ pub(in crate::graphql) enum AuditAction {
     ProviderKeyRewrapped,
     /// A provider key was forgotten.
     ProviderKeyRetired,
+    /// The account added an entry of its own to the catalog.
+    IntegrationCreated,
+    /// The account changed an entry of its own.
+    IntegrationUpdated,
+    /// The account deprecated an entry of its own.
+    IntegrationDeprecated,
+    /// The account deleted an entry of its own, and what was stored for it.
+    IntegrationDeleted,
     /// An API key was made.
     ApiKeyCreated,
     /// An API key was revoked.

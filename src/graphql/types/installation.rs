@@ -109,6 +109,8 @@ pub(in crate::graphql) enum InstallationErrorCode {
     ParamsInvalid,
     /// A secret breaks the entry's schema.
     SecretsInvalid,
+    /// The integration is deprecated: it cannot be installed anew.
+    IntegrationDeprecated,
 }
 
 impl InstallationError {
@@ -119,6 +121,15 @@ impl InstallationError {
             field: Some(vec!["input".into(), "integration".into()]),
             pointer: Some("/integration".into()),
             code: InstallationErrorCode::IntegrationNotFound,
+        }
+    }
+
+    /// The integration is not to be installed anew.
+    pub(in crate::graphql) fn deprecated() -> Self {
+        Self {
+            message: Error::Deprecated.public_message().into_owned(),
+            code: InstallationErrorCode::IntegrationDeprecated,
+            ..Self::not_found()
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod connection;
+mod entry;
 mod event;
 mod field;
 mod installation;
@@ -15,6 +16,11 @@ pub(super) use api_key::{
     RevokeApiKeyPayload,
 };
 pub(super) use connection::{IntegrationConnection, PageArguments, first_of};
+pub(super) use entry::{
+    CreateIntegrationInput, CreateIntegrationPayload, DeleteIntegrationInput, DeleteIntegrationPayload,
+    DeprecateIntegrationInput, DeprecateIntegrationPayload, IntegrationDefinitionError, UpdateIntegrationInput,
+    UpdateIntegrationPayload,
+};
 pub(super) use event::{AuditEventConnection, AuditEventFilter};
 pub(super) use installation::{
     InstallIntegrationInput, InstallIntegrationPayload, InstallationError, PurgeInstallationDataInput,

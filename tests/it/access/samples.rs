@@ -1,5 +1,7 @@
 //! One request for each operation and interface, of which nothing but the rights of who asks decides whether it passes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::body::Body;
 use axum::http::Method;
 use patchbay::domain::Operation;
@@ -7,6 +9,9 @@ use serde_json::json;
 
 use crate::graphql::socket::SUBSCRIPTION;
 use crate::support::{Answer, Client};
+
+/// How many entries were asked for.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// A request that does an operation.
 pub(super) enum Sample {
@@ -32,6 +37,36 @@ impl Sample {
                 rest(Method::GET, "/integrations/stripe", ""),
                 graphql(r#"{ integration(by: {name: "stripe"}) { name } }"#),
             ],
+            Operation::ShowDefinition => vec![
+                rest(Method::GET, "/integrations/stripe/definition", ""),
+                graphql(r#"{ integrationDefinition(by: {name: "stripe"}) }"#),
+            ],
+            Operation::CreateIntegration => {
+                // A name is good for one entry.
+                let made = |by: &str| format!("made_by_{by}_{}", MADE.fetch_add(1, Ordering::Relaxed));
+                let entry =
+                    r#""display_name": "Made", "description": "Made.", "category": "ai", "auth": [{"kind": "none"}]"#;
+                let unquoted = r#"display_name: "Made", description: "Made.", category: "ai", auth: [{kind: "none"}]"#;
+                vec![
+                    rest(Method::POST, "/integrations", format!(r#"{{"name": "{}", {entry}}}"#, made("rest")).leak()),
+                    graphql(&format!(
+                        r#"mutation {{ createIntegration(input: {{definition: {{name: "{}", {unquoted}}}}}) {{
+                            userErrors {{ code }} }} }}"#,
+                        made("graphql")
+                    )),
+                ]
+            }
+            // Of an entry that is not the account's own: what may be done is refused only then.
+            Operation::UpdateIntegration => vec![graphql(
+                r#"mutation { updateIntegration(input: {integration: {name: "stripe"}, definition: {}}) {
+                    userErrors { code } } }"#,
+            )],
+            Operation::DeprecateIntegration => vec![graphql(
+                r#"mutation { deprecateIntegration(input: {integration: {name: "stripe"}}) { userErrors { code } } }"#,
+            )],
+            Operation::DeleteIntegration => vec![graphql(
+                r#"mutation { deleteIntegration(input: {integration: {name: "stripe"}}) { userErrors { code } } }"#,
+            )],
             Operation::FindNode => vec![graphql(r#"{ node(id: "c5c44806-6981-5408-a812-edbd36c0eef2") { id } }"#)],
             Operation::FollowIntegrations => vec![Self::Socket(SUBSCRIPTION)],
             Operation::Install => vec![

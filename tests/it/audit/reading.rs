@@ -178,7 +178,9 @@ async fn a_malformed_question_is_told_what_it_may_be() {
     let acme = world.account("acme");
     let moment = |name: &str| format!("{name} must be a moment like 2026-11-24T12:00:00Z");
     let actions = "installation.installed, installation.updated, installation.uninstalled, installation.purged, \
-                   secrets.read, data_key.rotated, account.shredded, provider_key.rewrapped, provider_key.retired, api_key.created, api_key.revoked";
+                   secrets.read, data_key.rotated, account.shredded, provider_key.rewrapped, provider_key.retired, \
+                   integration.created, integration.updated, integration.deprecated, integration.deleted, api_key.created, \
+                   api_key.revoked";
     for (query, sentence) in [
         ("limit=0", "limit must be a number from 1 to 200".to_owned()),
         ("limit=201", "limit must be a number from 1 to 200".into()),

@@ -29,7 +29,7 @@ async fn a_shredded_account_is_gone_on_every_replica_and_no_other_account_is_tou
     assert_eq!(
         shredded,
         json!({
-            "account": "acme", "data_keys_destroyed": 1, "secrets_deleted": 3, "installations_deleted": 2,
+            "account": "acme", "data_keys_destroyed": 1, "secrets_deleted": 3, "installations_deleted": 2, "own_integrations_deleted": 0,
             "provider_keys_destroyed": [], "backups_hold_keys": true,
         })
     );
@@ -67,7 +67,7 @@ async fn shredding_again_does_nothing_and_says_so() {
     install(&world.account("acme"), STRIPE, json!({"a": "CANARY"})).await;
     let told = run(&world, &["account", "shred", "acme", "--yes"]).await.ok();
     for part in [
-        "1 data key destroyed, 1 secret and 1 installation deleted",
+        "1 data key destroyed, 1 secret, 1 installation and 0 own integrations deleted",
         "Backups of the database still hold its wrapped data keys",
         "The audit log is kept",
         "patchbay api-keys revoke",

@@ -103,7 +103,7 @@ async fn the_route_is_checked_before_the_account_and_the_account_before_the_rest
     let world = World::start().await;
     let nobody = world.nobody();
     nobody.get("/api/v1/nothing").await.assert_refused(404, "route_not_found", "No such route");
-    send(&nobody, ("DELETE", STRIPE)).await.assert_refused(405, "method_not_allowed", "Method not allowed");
+    send(&nobody, ("PATCH", STRIPE)).await.assert_refused(405, "method_not_allowed", "Method not allowed");
     let missing = "Missing X-Account-ID header";
     nobody.get("/api/v1/integrations/nobody_has_this").await.assert_refused(400, "account_required", missing);
     nobody.get("/api/v1/integrations?limit=0").await.assert_refused(400, "account_required", missing);

@@ -139,8 +139,8 @@ async fn only_a_client_that_names_the_problem_type_gets_it() {
 async fn a_wrong_method_is_told_which_ones_are_right() {
     let world = World::start().await;
     for (path, allowed) in [
-        (LIST, "GET,HEAD"),
-        (STRIPE, "GET,HEAD"),
+        (LIST, "GET,HEAD,POST"),
+        (STRIPE, "GET,HEAD,PUT,DELETE"),
         (INSTALL, "POST"),
         (UNINSTALL, "POST"),
         ("/api/v1/mcp-connections", "GET,HEAD"),

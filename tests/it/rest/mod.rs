@@ -1,6 +1,7 @@
 //! REST, as the contract has it: sections 2.1 to 2.3, and the rows of section 6 that are about REST.
 
 mod account;
+mod algebra;
 mod body;
 mod caching;
 mod docs;

@@ -55,7 +55,11 @@ fn every_operation_says_who_it_is_and_asks_for_the_account() {
         ids,
         [
             "createApiKey",
+            "createIntegration",
+            "deleteIntegration",
+            "deprecateIntegration",
             "getIntegration",
+            "getIntegrationDefinition",
             "installIntegration",
             "listApiKeys",
             "listEvents",
@@ -66,6 +70,7 @@ fn every_operation_says_who_it_is_and_asks_for_the_account() {
             "readSecrets",
             "revokeApiKey",
             "uninstallIntegration",
+            "updateIntegration",
             "validateInstallation",
         ]
     );

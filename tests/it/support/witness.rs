@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use patchbay::store::StatementObserver;
 
-const TENANT_TABLES: [&str; 5] =
-    ["account_revisions", "installations", "installation_secrets", "account_keys", "audit_events"];
+const TENANT_TABLES: [&str; 6] =
+    ["account_revisions", "installations", "installation_secrets", "account_keys", "audit_events", "own_integrations"];
 
 /// What goes from account to account: it reads which there are, how old their log is and what keys they need, and counts.
 const WALKS: [&str; 5] = [

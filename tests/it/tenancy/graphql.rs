@@ -62,6 +62,35 @@ const CASES: &[(&str, &[&str])] = &[
     ("Query.nativeTools", &[""]),
     ("Query.rateLimit", &[""]),
     (
+        "Query.integrationDefinition",
+        &[r#"(by: {name: "stripe"})"#, r#"(by: {name: "mark_acme_own"})"#, r#"(by: {name: "nobody_has_this"})"#],
+    ),
+    // What comes of one that is created is new each time: `own_entries` has those.
+    ("Mutation.createIntegration", &[r#"(input: {definition: {name: "stripe"}})"#]),
+    (
+        "Mutation.updateIntegration",
+        &[
+            r#"(input: {integration: {name: "mark_acme_own"}, definition: {}})"#,
+            r#"(input: {integration: {name: "stripe"}, definition: {}})"#,
+        ],
+    ),
+    (
+        "Mutation.deprecateIntegration",
+        &[
+            r#"(input: {integration: {name: "mark_acme_own"}})"#,
+            r#"(input: {integration: {name: "stripe"}})"#,
+            r#"(input: {integration: {name: "nobody_has_this"}})"#,
+        ],
+    ),
+    (
+        "Mutation.deleteIntegration",
+        &[
+            r#"(input: {integration: {name: "mark_acme_own"}, force: true})"#,
+            r#"(input: {integration: {name: "stripe"}, force: true})"#,
+            r#"(input: {integration: {name: "nobody_has_this"}})"#,
+        ],
+    ),
+    (
         "Mutation.installIntegration",
         &[
             r#"(input: {integration: {name: "stripe"}})"#,

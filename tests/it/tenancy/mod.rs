@@ -18,7 +18,8 @@ use crate::support::{Answer, World};
 /// Part of every value that `acme` stores, and so of nothing that anybody else may see.
 const MARK: &str = "MARK_acme";
 
-/// Gives `acme` an installation in force and one that was uninstalled, both with params and secrets.
+/// Gives `acme` an installation in force and one that was uninstalled, both with params and secrets, and a catalog entry of its
+/// own.
 async fn furnish(world: &World) {
     let acme = world.account("acme");
     let stripe = json!({
@@ -29,6 +30,11 @@ async fn furnish(world: &World) {
     let slack = json!({"params": {"note": MARK}, "secrets": {"bot_token": format!("xoxb-CANARY_{MARK}")}});
     acme.post("/api/v1/integrations/slack/install", &slack).await.ok();
     acme.post("/api/v1/integrations/slack/uninstall", &Value::Null).await.ok();
+    let own = json!({"name": "mark_acme_own", "display_name": MARK, "description": MARK, "category": "payments",
+                     "tags": ["mark-acme"], "auth": [{"kind": "none"}]});
+    let own = acme.post("/api/v1/integrations", &own).await;
+    // It may be there already.
+    assert!([201, 409].contains(&own.status.as_u16()), "{}", own.text());
     let made = acme.post("/api/v1/api-keys", &json!({"name": MARK, "scopes": ["admin"]})).await;
     // Without a pepper there are no keys.
     assert!([201, 403].contains(&made.status.as_u16()), "{}", made.text());

@@ -33,6 +33,44 @@ const CASES: &[(&str, &[Request])] = &[
         ],
     ),
     (
+        "getIntegrationDefinition",
+        &[
+            (Method::GET, "/integrations/stripe/definition", ""),
+            (Method::GET, "/integrations/mark_acme_own/definition", ""),
+            (Method::GET, "/integrations/nobody_has_this/definition", ""),
+        ],
+    ),
+    // What comes of one that is created is new each time: `own_entries` has those.
+    ("createIntegration", &[(Method::POST, "/integrations", r#"{"name": "stripe"}"#)]),
+    (
+        "updateIntegration",
+        &[
+            (Method::PUT, "/integrations/mark_acme_own", "{}"),
+            (Method::PUT, "/integrations/stripe", "{}"),
+            (Method::PUT, "/integrations/nobody_has_this", "{}"),
+            (Method::GET, "/integrations", ""),
+        ],
+    ),
+    (
+        "deprecateIntegration",
+        &[
+            (Method::POST, "/integrations/mark_acme_own/deprecate", ""),
+            (Method::POST, "/integrations/stripe/deprecate", ""),
+            (Method::POST, "/integrations/nobody_has_this/deprecate", ""),
+            (Method::GET, "/integrations", ""),
+        ],
+    ),
+    (
+        "deleteIntegration",
+        &[
+            (Method::DELETE, "/integrations/mark_acme_own?force=true", ""),
+            (Method::DELETE, "/integrations/mark_acme_own", ""),
+            (Method::DELETE, "/integrations/stripe?force=true", ""),
+            (Method::DELETE, "/integrations/nobody_has_this", ""),
+            (Method::GET, "/integrations", ""),
+        ],
+    ),
+    (
         "installIntegration",
         &[
             (Method::POST, "/integrations/stripe/install", ""),
