@@ -61,7 +61,7 @@ const REQUEST_ID: &str = "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11";
         (name = "api keys", description = "What programs prove themselves with"),
         (name = "tools", description = "Kinds of tools that are not built yet: their lists are empty")
     ),
-    components(schemas(Problem, Include, body::InstallBody, body::ReadBody))
+    components(schemas(Problem, Include, body::Order, body::InstallBody, body::ReadBody))
 )]
 struct Header;
 

@@ -3,7 +3,12 @@
 /** Bounds every wait, in milliseconds. */
 export const WAIT_MS = 10_000;
 
-/** Runs `test` and ends the process: 0 if every check passed, 1 if one failed, 2 if there is no address. */
+/**
+ * Runs `test` and ends the process: 0 if every check passed, 1 if one failed, 2 if there is no address.
+ * @param {(tools: {
+ *   base: string, other: string, check: (title: string, body: () => unknown) => Promise<void>
+ * }) => Promise<void>} test
+ */
 export async function run(test) {
   const addresses = process.argv.slice(2).map(address => new URL(address).href);
   if (addresses.length === 0) {
@@ -32,7 +37,12 @@ export async function run(test) {
   process.exit(failed === 0 ? 0 : 1);
 }
 
-/** Sends a request; `body` that is not a string is sent as JSON. Gives status, headers and text. */
+/**
+ * Sends a request; `body` that is not a string is sent as JSON. Gives status, headers and text.
+ * @param {string} base
+ * @param {string} path
+ * @param {{ account?: string, method?: string, headers?: Record<string, string>, body?: unknown }} [options]
+ */
 export async function send(base, path, { account, method = 'POST', headers = {}, body } = {}) {
   const answer = await fetch(new URL(path, base), {
     method,
@@ -44,6 +54,11 @@ export async function send(base, path, { account, method = 'POST', headers = {},
   return { status: answer.status, headers: answer.headers, text, json: () => JSON.parse(text) };
 }
 
+/**
+ * @param {unknown} condition
+ * @param {string} message
+ * @returns {asserts condition}
+ */
 export function assert(condition, message) {
   if (!condition) throw new Error(message);
 }

@@ -76,6 +76,29 @@ fn every_operation_says_who_it_is_and_asks_for_the_account() {
     );
 }
 
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = document();
+    let mut references = Vec::new();
+    gather(&document, &mut references);
+    assert!(references.len() > 100, "only {} were found", references.len());
+    for reference in references {
+        let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} leads to another document"));
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere: add it to the components");
+    }
+}
+
+fn gather<'a>(value: &'a Value, references: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            references.extend(members.get("$ref").and_then(Value::as_str));
+            members.values().for_each(|member| gather(member, references));
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather(item, references)),
+        _ => {}
+    }
+}
+
 /// An operation's path in the document, and where a request to it goes.
 const OPERATIONS: [(&str, &str, &str); 12] = [
     ("get", "/api/v1/integrations", LIST),
