@@ -29,6 +29,9 @@ async fn furnish(world: &World) {
     for account in ["acme", "globex"] {
         let body = json!({"params": {"whose": account}, "secrets": {"api_key": format!("sk_test_CANARY_{account}")}});
         world.account(account).post(&format!("{STRIPE}/install"), &body).await.ok();
+        let own = json!({"name": "own", "display_name": "Own", "description": "Own.", "category": "ai",
+                         "auth": [{"kind": "none"}]});
+        assert_eq!(world.account(account).post("/api/v1/integrations", &own).await.status.as_u16(), 201);
     }
 }
 
