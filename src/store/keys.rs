@@ -164,7 +164,7 @@ impl TenantStore {
     }
 
     /// Refuses whatever is under way for the account, on every replica.
-    async fn advance_revision(&self, t: &Transaction) -> std::result::Result<(), sea_orm::DbErr> {
+    pub(super) async fn advance_revision(&self, t: &Transaction) -> std::result::Result<(), sea_orm::DbErr> {
         use account_revision::{ActiveModel, Column, Entity};
         let larger = if t.get_database_backend() == DbBackend::Sqlite { "MAX" } else { "GREATEST" };
         let next = Expr::col((Entity, Column::Revision)).add(1);
