@@ -81,7 +81,7 @@ impl Batch {
         for file in files {
             batch.add(file, set, today);
         }
-        batch.names(set);
+        batch.names(set, &retired());
         // Files stay in their order: the sort is stable within each.
         let order: BTreeMap<_, _> = files.iter().enumerate().map(|(n, file)| (file.path.as_str(), n)).collect();
         batch.problems.sort_by_key(|finding| (order.get(finding.file.as_str()).copied(), finding.line));
@@ -125,8 +125,7 @@ impl Batch {
     }
 
     /// What the names owe to each other, to the files, and to those that are gone.
-    fn names(&mut self, set: Set) {
-        let retired: BTreeSet<_> = retired().into_iter().collect();
+    fn names(&mut self, set: Set, retired: &[String]) {
         let builtin: BTreeSet<_> = builtin().into_iter().flatten().map(|(file, _)| file.name).collect();
         let mut first: BTreeMap<&str, &BatchEntry> = BTreeMap::new();
         for entry in &self.entries {
@@ -209,6 +208,17 @@ mod tests {
         assert_eq!(told(&batch.problems), ["d/b.yaml:1: /name acme is already in a.yaml:1: keep one of the two"]);
         let named = told(&check_all(&files[..1], Set::Builtin).problems);
         assert!(named.iter().any(|told| told.contains("call the file acme.json")), "{named:?}");
+    }
+
+    #[test]
+    fn a_retired_name_is_refused_in_either_set() {
+        for set in [Set::Builtin, Set::Custom] {
+            let mut batch = check_all(&[("acme.yaml", GOOD.replace("NAME", "acme"))], set);
+            batch.problems.clear();
+            batch.names(set, &["acme".to_owned()]);
+            let [told] = &told(&batch.problems)[..] else { panic!("one") };
+            assert!(told.starts_with("acme.yaml:1: /name acme is the name of an entry that was retired"), "{told}");
+        }
     }
 
     #[test]

@@ -332,7 +332,7 @@ mod tests {
             ("a:\n\tb: 1\n", Syntax::Yaml, 2, 2, "tabs"),
             ("a: [1,\nb: 2\n", Syntax::Yaml, 2, 1, "flow"),
             ("a: &x 1\nb: *x\n", Syntax::Yaml, 2, 4, "alias"),
-            ("a: !!int 5\n", Syntax::Yaml, 1, 10, "tag"),
+            ("a: !!int 5\n", Syntax::Yaml, 1, 4, "tag"),
             ("a: .inf\n", Syntax::Yaml, 1, 4, "number"),
             ("a: 1e999\n", Syntax::Yaml, 1, 4, "number"),
             ("[1]: 2\n", Syntax::Yaml, 1, 1, "key"),

@@ -16,23 +16,27 @@ Examples:
   patchbay catalog export stripe > stripe.json
   patchbay catalog export --changed --format yaml --out our-entries";
 
-pub(super) async fn export(
-    store: &Store,
-    names: &[String],
-    changed: bool,
-    syntax: Syntax,
-    out: Option<&Path>,
-) -> Result<(), String> {
+/// What to export, and how.
+pub(super) struct Wish {
+    /// All when empty.
+    pub(super) names: Vec<String>,
+    /// Only what is edited or the operator's own.
+    pub(super) changed: bool,
+    pub(super) syntax: Syntax,
+}
+
+pub(super) async fn export(store: &Store, wish: &Wish, out: Option<&Path>) -> Result<(), String> {
+    let Wish { names, changed, syntax } = wish;
     let rows = rows(store).await?;
     refuse_unknown(&rows, names)?;
     let is_wanted = |row: &&CatalogRow| {
-        (names.is_empty() || names.contains(&row.name)) && (!changed || row.modified_from_default || !is_builtin(row))
+        (names.is_empty() || names.contains(&row.name)) && (!*changed || row.modified_from_default || !is_builtin(row))
     };
     let rows: Vec<_> = rows.iter().filter(is_wanted).collect();
     match out {
-        Some(folder) => write_files(&rows, syntax, folder),
+        Some(folder) => write_files(&rows, *syntax, folder),
         None => {
-            print(&text(&rows, syntax));
+            print(&text(&rows, *syntax));
             Ok(())
         }
     }

@@ -1,6 +1,8 @@
 //! `patchbay catalog`: catalog files, and the shared catalog that operators make of them.
 
 mod defaults;
+mod delete;
+mod diff;
 mod difference;
 mod export;
 mod files;
@@ -15,9 +17,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Failure;
-use super::block_on;
 use super::print::{print, sentence};
+use super::{Failure, block_on};
 use crate::catalog::{ENTRY_SCHEMA, Syntax};
 use crate::config::Config;
 use crate::store::{CatalogRow, Store};
@@ -102,7 +103,7 @@ or, in YAML:   # yaml-language-server: $schema=./entry.schema.json")]
         out: Option<PathBuf>,
     },
     /// Tell what differs from what is built in
-    #[command(after_help = upkeep::DIFF_HELP)]
+    #[command(after_help = diff::HELP)]
     Diff {
         /// Which [default: all]
         #[arg(value_name = "NAME")]
@@ -132,7 +133,7 @@ or, in YAML:   # yaml-language-server: $schema=./entry.schema.json")]
     /// Delete one of the operator's own entries
     ///
     /// Refused while any account has an installation of it: deprecate it, or say --force.
-    #[command(after_help = upkeep::DELETE_HELP)]
+    #[command(after_help = delete::HELP)]
     Delete {
         /// Which
         #[arg(value_name = "NAME")]
@@ -173,43 +174,45 @@ pub(super) fn run(command: CatalogCommand, configure: impl FnOnce() -> Result<Co
         CatalogCommand::Schema => print(ENTRY_SCHEMA),
         CatalogCommand::Validate { paths, builtin, output } => validate::validate(&paths, builtin, output.json)?,
         CatalogCommand::List { builtin: true, output } => list::builtin(output.json)?,
-        command => {
+        CatalogCommand::List { output, .. } => {
             let config = configure()?;
-            telemetry::init(&config.log);
-            block_on(on_database(&config, command))?;
+            if config.embedded_database().is_some_and(|path| !path.exists()) {
+                return Ok(list::builtin(output.json)?);
+            }
+            on_database(config, async |store| list::list(store, output.json).await)?;
+        }
+        CatalogCommand::Import { paths, dry_run, prune, output } => {
+            let wish = import::Wish { dry_run, prune };
+            on_database(configure()?, async |store| import::import(store, &paths, wish, output.json).await)?;
+        }
+        CatalogCommand::Export { names, changed, format, out } => {
+            let wish = export::Wish { names, changed, syntax: format.syntax() };
+            on_database(configure()?, async |store| export::export(store, &wish, out.as_deref()).await)?;
+        }
+        CatalogCommand::Diff { names, output } => {
+            on_database(configure()?, async |store| diff::diff(store, &names, output.json).await)?;
+        }
+        CatalogCommand::Reset { names, output } => {
+            on_database(configure()?, async |store| upkeep::reset(store, names, output.json).await)?;
+        }
+        CatalogCommand::Deprecate { names, undo, output } => {
+            on_database(configure()?, async |store| upkeep::deprecate(store, names, undo, output.json).await)?;
+        }
+        CatalogCommand::Delete { name, force, output } => {
+            on_database(configure()?, async |store| delete::delete(store, &name, force, output.json).await)?;
         }
     }
     Ok(())
 }
 
-async fn on_database(config: &Config, command: CatalogCommand) -> Result<(), String> {
-    if matches!(command, CatalogCommand::List { .. })
-        && config.embedded_database().is_some_and(|path| !path.exists())
-        && let CatalogCommand::List { output, .. } = command
-    {
-        return list::builtin(output.json);
-    }
-    let store = app::open_existing(config).await?;
-    let done = change_or_show(&store, command).await;
-    store.close().await;
-    done
-}
-
-async fn change_or_show(store: &Store, command: CatalogCommand) -> Result<(), String> {
-    match command {
-        CatalogCommand::List { output, .. } => list::list(store, output.json).await,
-        CatalogCommand::Import { paths, dry_run, prune, output } => {
-            import::import(store, &paths, import::Wish { dry_run, prune }, output.json).await
-        }
-        CatalogCommand::Export { names, changed, format, out } => {
-            export::export(store, &names, changed, format.syntax(), out.as_deref()).await
-        }
-        CatalogCommand::Diff { names, output } => upkeep::diff(store, &names, output.json).await,
-        CatalogCommand::Reset { names, output } => upkeep::reset(store, names, output.json).await,
-        CatalogCommand::Deprecate { names, undo, output } => upkeep::deprecate(store, names, undo, output.json).await,
-        CatalogCommand::Delete { name, force, output } => upkeep::delete(store, &name, force, output.json).await,
-        CatalogCommand::Schema | CatalogCommand::Validate { .. } => unreachable!("needs no database"),
-    }
+fn on_database(config: Config, work: impl AsyncFnOnce(&Store) -> Result<(), String>) -> Result<(), Failure> {
+    telemetry::init(&config.log);
+    block_on(async {
+        let store = app::open_existing(&config).await?;
+        let done = work(&store).await;
+        store.close().await;
+        done
+    })
 }
 
 /// The rows of the shared catalog, by name.

@@ -29,11 +29,10 @@ pub(super) struct Report {
 }
 
 pub(super) fn validate(paths: &[PathBuf], builtin: bool, json: bool) -> Result<(), String> {
-    let (batch, report) = match paths {
+    let (_, report) = match paths {
         [] => check(builtin_set(), Vec::new(), Set::Builtin),
         _ => read_and_check(paths, if builtin { Set::Builtin } else { Set::Custom }),
     };
-    drop(batch);
     match json {
         true => print_json(&report)?,
         false => {
