@@ -75,11 +75,12 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Looks at files for everything that is wrong with them.
-    pub fn check(files: &[SourceFile], set: Set, today: NaiveDate) -> Self {
+    /// Looks at files for everything that is wrong with them; tells after each that it is done.
+    pub fn check(files: &[SourceFile], set: Set, today: NaiveDate, mut done: impl FnMut()) -> Self {
         let mut batch = Self::default();
         for file in files {
             batch.add(file, set, today);
+            done();
         }
         batch.names(set, &retired());
         // Files stay in their order: the sort is stable within each.
@@ -177,7 +178,7 @@ mod tests {
             text: text.clone(),
             syntax: Syntax::Yaml,
         });
-        Batch::check(&files.collect::<Vec<_>>(), set, NaiveDate::from_ymd_opt(2026, 11, 28).expect("a date"))
+        Batch::check(&files.collect::<Vec<_>>(), set, NaiveDate::from_ymd_opt(2026, 11, 28).expect("a date"), || ())
     }
 
     fn told(findings: &[Finding]) -> Vec<String> {

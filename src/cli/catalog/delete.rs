@@ -12,10 +12,11 @@ use crate::domain::{Action, Event, IntegrationId};
 use crate::store::{CatalogRow, RowEdit, Store};
 
 pub(super) const HELP: &str = "\
-Built-in entries cannot be deleted: deprecate them. With --force each account's installation goes in a
-transaction of its own, with an event installation.purged in its audit log; killed half-way, run it again.
+Built-in entries cannot be deleted: deprecate them. With --force each account's installation goes
+in a transaction of its own, with an event installation.purged in its audit log; killed half-way,
+run it again.
 
-With --json: {\"deleted\": NAME, \"accounts\": how many had an installation that was deleted}";
+With --json: deleted (the name), accounts (how many had an installation that was deleted)";
 
 #[derive(Serialize)]
 struct Deleted<'a> {

@@ -9,8 +9,8 @@ use crate::cli::print::{print, print_json};
 use crate::store::{CatalogRow, Store};
 
 pub(super) const HELP: &str = "\
-Edited entries are told key by key, what is built in first. Entries of the operator's own, deprecated
-ones, and those that are built in and not in the database are told too.
+Edited entries are told key by key, what is built in first. Entries of the operator's own,
+deprecated ones, and those that are built in and not in the database are told too.
 
 With --json: a list of name, kind (edited, own, absent), deprecated, changes (key, old, new)";
 

@@ -1,5 +1,6 @@
 //! Files become entries of the shared catalog.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ struct Imported<'a> {
 }
 
 pub(super) async fn import(store: &Store, paths: &[PathBuf], wish: Wish, json: bool) -> Result<(), String> {
-    let (batch, report) = read_and_check(paths, Set::Custom);
+    let (batch, report) = read_and_check(paths, Set::Custom)?;
     if let Err(mistakes) = report.verdict() {
         match json {
             true => print_json(&report)?,
@@ -75,7 +76,8 @@ async fn write(store: &Store, wanted: Vec<Wanted>, wish: Wish) -> Result<Vec<Ste
 
 async fn prunable(store: &Store, wanted: &[Wanted]) -> Result<Prunable, String> {
     let rows = rows(store).await?;
-    let own = rows.iter().filter(|row| !is_builtin(row) && wanted.iter().all(|entry| entry.name != row.name));
+    let names: HashSet<_> = wanted.iter().map(|entry| entry.name.as_str()).collect();
+    let own = rows.iter().filter(|row| !is_builtin(row) && !names.contains(row.name.as_str()));
     let ids: Vec<_> = own.map(|row| IntegrationId(row.id)).collect();
     let installed = Installed::of(store, &ids).await?;
     Ok(ids.into_iter().map(|id| (id.0, installed.accounts(id).len())).collect())

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
+use super::progress::bar;
 use crate::cli::print::sentence;
 use crate::domain::{AccountId, IntegrationId};
 use crate::store::{Need, Store};
@@ -23,7 +22,8 @@ impl Installed {
             return Ok(installed);
         }
         let system = store.system();
-        let bar = bar(system.count_accounts(&Need::Nothing).await.map_err(sentence)?)?;
+        let accounts = system.count_accounts(&Need::Nothing).await.map_err(sentence)?;
+        let bar = bar("looking for installations", "accounts", accounts)?;
         let mut last = None;
         loop {
             let accounts = system.accounts_after(last.as_ref(), &Need::Nothing, PAGE).await.map_err(sentence)?;
@@ -44,10 +44,4 @@ impl Installed {
     pub(super) fn accounts(&self, id: IntegrationId) -> &[AccountId] {
         self.0.get(&id).map_or(&[], Vec::as_slice)
     }
-}
-
-/// Hidden where standard error is no terminal.
-fn bar(accounts: u64) -> Result<ProgressBar, String> {
-    let style = ProgressStyle::with_template("looking for installations {wide_bar} {human_pos}/{human_len} accounts");
-    Ok(ProgressBar::new(accounts).with_style(style.map_err(|e| e.to_string())?))
 }

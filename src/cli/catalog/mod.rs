@@ -10,6 +10,7 @@ mod import;
 mod installed;
 mod list;
 mod plan;
+mod progress;
 mod upkeep;
 mod validate;
 
@@ -25,8 +26,8 @@ use crate::store::{CatalogRow, Store};
 use crate::{app, telemetry};
 
 pub(super) const HELP: &str = "\
-Entries that come with the binary are built in; operators edit them, and add entries of their own, with
-files in the same vocabulary. Servers see a change within two seconds.
+Entries that come with the binary are built in; operators edit them, and add entries of their own,
+with files in the same vocabulary. Servers see a change within two seconds.
 
   patchbay catalog export stripe --format yaml > stripe.yaml
                                        edit it

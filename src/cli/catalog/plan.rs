@@ -55,8 +55,9 @@ pub(super) fn plan(
     prunable: &Prunable,
 ) -> (Vec<RowEdit>, Vec<Step>) {
     let (mut edits, mut steps) = (Vec::new(), Vec::new());
+    let by_name: HashMap<_, _> = rows.iter().map(|row| (row.name.as_str(), row)).collect();
     for entry in wanted {
-        let before = rows.iter().find(|row| row.name == entry.name);
+        let before = by_name.get(entry.name.as_str()).copied();
         let after = match before {
             Some(row) => CatalogRow { definition: entry.definition.clone(), updated_at: now(), ..row.clone() },
             None => new_row(entry, defaults),
@@ -79,14 +80,12 @@ pub(super) fn plan(
 
 /// The operator's own entries that are not in the files. One that was made after installations were looked for is left
 /// alone.
-fn unwanted<'a>(
-    rows: &'a [CatalogRow],
-    wanted: &[Wanted],
-    prunable: &Prunable,
-) -> impl Iterator<Item = (&'a CatalogRow, usize)> {
+fn unwanted<'a>(rows: &'a [CatalogRow], wanted: &[Wanted], prunable: &Prunable) -> Vec<(&'a CatalogRow, usize)> {
     let names: HashSet<_> = wanted.iter().map(|entry| entry.name.as_str()).collect();
-    let own = rows.iter().filter(move |row| !is_builtin(row) && !names.contains(row.name.as_str()));
-    own.filter_map(|row| Some((row, *prunable.get(&row.id)?)))
+    let own = rows.iter().filter(|row| !is_builtin(row) && !names.contains(row.name.as_str()));
+    let mut unwanted: Vec<_> = own.filter_map(|row| Some((row, *prunable.get(&row.id)?))).collect();
+    unwanted.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    unwanted
 }
 
 fn new_row(entry: &Wanted, defaults: &Defaults) -> CatalogRow {

@@ -66,7 +66,9 @@ fn edits(
 ) -> Result<(Vec<RowEdit>, Changed), String> {
     refuse_unknown(rows, names)?;
     let (mut edits, mut told) = (Vec::new(), Changed { changed: Vec::new(), unchanged: Vec::new() });
-    for row in rows.iter().filter(|row| names.contains(&row.name)) {
+    let mut meant: Vec<_> = rows.iter().filter(|row| names.contains(&row.name)).collect();
+    meant.sort_by(|a, b| a.name.cmp(&b.name));
+    for row in meant {
         let after = to(row)?;
         if after == *row {
             told.unchanged.push(row.name.clone());

@@ -6,12 +6,13 @@ use chrono::Utc;
 use serde::Serialize;
 
 use super::files;
+use super::progress::bar;
 use crate::catalog::{Batch, Finding, Set, SourceFile, Syntax, builtin_files};
 use crate::cli::print::{count, print, print_json, tell};
 
 pub(super) const HELP: &str = "\
-Each line: FILE:LINE: /pointer rule and cure. A file holds one entry, a list of them, or several YAML
-documents. Of a folder the files in it are read, not what lies deeper.
+Each line: FILE:LINE: /pointer rule and cure. A file holds one entry, a list of them, or several
+YAML documents. Of a folder the files in it are read, not what lies deeper.
 
 With --json: files, entries, problems and warnings, each with file, line, column (of faults of the
 syntax), pointer, message
@@ -30,8 +31,8 @@ pub(super) struct Report {
 
 pub(super) fn validate(paths: &[PathBuf], builtin: bool, json: bool) -> Result<(), String> {
     let (_, report) = match paths {
-        [] => check(builtin_set(), Vec::new(), Set::Builtin),
-        _ => read_and_check(paths, if builtin { Set::Builtin } else { Set::Custom }),
+        [] => check(builtin_set(), Vec::new(), Set::Builtin)?,
+        _ => read_and_check(paths, if builtin { Set::Builtin } else { Set::Custom })?,
     };
     match json {
         true => print_json(&report)?,
@@ -46,18 +47,20 @@ pub(super) fn validate(paths: &[PathBuf], builtin: bool, json: bool) -> Result<(
 }
 
 /// The files of an operator, with every mistake in them.
-pub(super) fn read_and_check(paths: &[PathBuf], set: Set) -> (Batch, Report) {
+pub(super) fn read_and_check(paths: &[PathBuf], set: Set) -> Result<(Batch, Report), String> {
     let found = files::read(paths);
     check(found.files, found.problems, set)
 }
 
-fn check(files: Vec<SourceFile>, unreadable: Vec<Finding>, set: Set) -> (Batch, Report) {
-    let mut batch = Batch::check(&files, set, Utc::now().date_naive());
+fn check(files: Vec<SourceFile>, unreadable: Vec<Finding>, set: Set) -> Result<(Batch, Report), String> {
+    let bar = bar("checking", "files", files.len() as u64)?;
+    let mut batch = Batch::check(&files, set, Utc::now().date_naive(), || bar.inc(1));
+    bar.finish_and_clear();
     let mut problems = unreadable;
     problems.append(&mut batch.problems);
     let warnings = std::mem::take(&mut batch.warnings);
     let report = Report { files: files.len(), entries: batch.entries.len(), problems, warnings };
-    (batch, report)
+    Ok((batch, report))
 }
 
 impl Report {

@@ -1,5 +1,7 @@
 //! Changing the shared catalog by hand, one change at a time.
 
+use std::collections::HashSet;
+
 use ::entity::integration;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, Insert, QueryFilter, Set};
 use uuid::Uuid;
@@ -54,9 +56,10 @@ where
         if edits.is_empty() {
             return Ok(Outcome::Nothing(value));
         }
+        let there: HashSet<_> = rows.iter().map(|row| row.id).collect();
         for edit in edits {
             match edit {
-                RowEdit::Write(row) if rows.iter().any(|there| there.id == row.id) => update(t, row).await?,
+                RowEdit::Write(row) if there.contains(&row.id) => update(t, row).await?,
                 RowEdit::Write(row) => Insert::one(model(row)).exec_without_returning(t).await.map(drop)?,
                 RowEdit::Delete(id) => integration::Entity::delete_by_id(id).exec(t).await.map(drop)?,
             }
