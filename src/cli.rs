@@ -3,6 +3,7 @@
 mod account;
 mod api_keys;
 mod audit;
+mod catalog;
 mod health;
 mod keys;
 mod print;
@@ -17,9 +18,10 @@ use clap_complete::Shell;
 use crate::app::{self, App};
 use crate::config::{self, AuthSection, Config, Resolved, ServerSection, Sources};
 use crate::domain::{AccountId, ActorKind, Call};
-use crate::{catalog, graphql, rest, telemetry};
+use crate::{graphql, rest, telemetry};
 use account::AccountCommand;
 use api_keys::ApiKeysCommand;
+use catalog::CatalogCommand;
 use keys::KeysCommand;
 use print::print;
 use signals::Signals;
@@ -99,8 +101,8 @@ enum Command {
     /// API keys: what programs prove themselves with
     #[command(subcommand)]
     ApiKeys(ApiKeysCommand),
-    /// The built-in catalog
-    #[command(subcommand)]
+    /// The catalog: files of entries, and the shared catalog made of them
+    #[command(subcommand, after_help = catalog::HELP)]
     Catalog(CatalogCommand),
     /// The configuration
     #[command(subcommand)]
@@ -126,16 +128,6 @@ enum Audit {
     /// Account by account, and of each the oldest first. Reads the database itself: the server may run or not.
     #[command(after_help = EXPORT_HELP)]
     Export(audit::Export),
-}
-
-#[derive(Subcommand)]
-enum CatalogCommand {
-    /// List the built-in integrations
-    List {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 #[derive(Subcommand)]
@@ -198,7 +190,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             telemetry::init(&config.log);
             block_on(api_keys::run(config, command))?;
         }
-        Command::Catalog(CatalogCommand::List { json }) => list_catalog(json)?,
+        Command::Catalog(command) => catalog::run(command, || configure(&cli.settings))?,
         Command::Config(ConfigCommand::Show) => print(&resolve(&cli.settings)?.show()),
         Command::Config(ConfigCommand::Default) => print(&config::default_file()),
         Command::Healthcheck => block_on(health::check(configure(&cli.settings)?.server.listen))?,
@@ -282,20 +274,6 @@ fn operator() -> Call {
 /// An account as it is named in an argument.
 fn account(text: &str) -> Result<AccountId, String> {
     AccountId::parse(text).ok_or_else(|| "not an account id: a-z, 0-9, _ and -, at most 63".into())
-}
-
-fn list_catalog(json: bool) -> Result<(), Failure> {
-    let entries = catalog::builtin().map_err(|faults| faults.join("\n"))?;
-    if json {
-        let definitions: Vec<_> = entries.into_iter().map(|(_, definition)| definition).collect();
-        print(&(serde_json::to_string_pretty(&definitions).map_err(|e| e.to_string())? + "\n"));
-        return Ok(());
-    }
-    let mut rows: Vec<_> = entries.iter().map(|(file, _)| (&file.category, &file.name, &file.display_name)).collect();
-    rows.sort();
-    let lines = rows.iter().map(|(category, name, display_name)| format!("{category:<16} {name:<20} {display_name}\n"));
-    print(&lines.collect::<String>());
-    Ok(())
 }
 
 fn configure(settings: &Settings) -> Result<Config, Failure> {

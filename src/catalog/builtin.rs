@@ -23,6 +23,11 @@ pub fn builtin() -> Result<Vec<(EntryFile, Value)>, Vec<String>> {
     }
 }
 
+/// The files of the built-in set, name and text.
+pub fn builtin_files() -> &'static [(&'static str, &'static str)] {
+    FILES
+}
+
 /// Names that left the built-in set.
 pub fn retired() -> Vec<String> {
     serde_json::from_str(RETIRED).unwrap_or_default()

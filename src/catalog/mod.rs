@@ -2,18 +2,24 @@
 //!
 //! Turns files into domain entries and knows neither the database nor a transport.
 
+mod batch;
 mod builtin;
+mod document;
 mod file;
 mod rules;
 mod schema;
 mod shape;
+mod written;
 
 use chrono::NaiveDate;
 use serde_json::Value;
 
-pub use builtin::{builtin, retired};
+pub use batch::{Batch, BatchEntry, Finding, SourceFile};
+pub use builtin::{builtin, builtin_files, retired};
+pub use document::{MOST_BYTES, Syntax};
 pub use file::EntryFile;
 pub use shape::ENTRY_SCHEMA;
+pub use written::write;
 
 /// One mistake of a catalog file.
 #[derive(Clone, Debug, PartialEq, Eq)]

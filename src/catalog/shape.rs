@@ -1,5 +1,6 @@
 //! Whether a document has the shape of a catalog file: the published JSON Schema, with every mistake in words.
 
+use std::collections::HashSet;
 use std::sync::OnceLock;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
@@ -17,6 +18,9 @@ pub(super) fn check(document: &Value) -> (Vec<Problem>, Value) {
     for error in validator().iter_errors(document) {
         problems.extend(told(&error));
     }
+    // A text that is no address breaks both pattern and format, and is one mistake.
+    let mut seen = HashSet::new();
+    problems.retain(|problem| seen.insert(problem.pointer.clone()));
     let mut rest = document.clone();
     for problem in &problems {
         prune(&mut rest, &problem.pointer);

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 pub use api_keys::{ApiKeyStore, KeysOf, Room, StoredKey};
-pub use catalog::{BuiltinRow, CatalogRow, Loaded};
+pub use catalog::{BuiltinRow, CatalogRow, Loaded, RowEdit};
 pub use changes::Change;
 pub use installations::StoredSecret;
 pub use key_walk::{KeyCount, Need};

@@ -9,6 +9,7 @@ mod architecture;
 mod audit;
 mod browsers;
 mod catalog;
+mod catalog_files;
 mod cli;
 mod concurrency;
 mod dropped;

@@ -1,5 +1,8 @@
 //! The shared catalog, as rows.
 
+mod edits;
+mod installed;
+
 use ::entity::{catalog_revision, integration};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, Insert, QueryFilter, Set};
@@ -12,11 +15,14 @@ use super::{Outcome, SystemStore, Work, now};
 use crate::domain::IntegrationId;
 use crate::error::Result;
 
+pub use edits::RowEdit;
+
 const SHARED: &str = "shared";
 const ACTIVE: &str = "active";
 const DEPRECATED: &str = "deprecated";
 
 /// One entry of the shared catalog.
+#[derive(Clone, Debug, PartialEq)]
 pub struct CatalogRow {
     /// Its id.
     pub id: Uuid,
@@ -138,6 +144,8 @@ fn plan<'a>(rows: &[CatalogRow], builtin: &'a [BuiltinRow], retired: &[String]) 
     for entry in builtin {
         match rows.iter().find(|row| row.name == entry.name) {
             None => steps.push(Step::Insert(entry)),
+            // An operator's own, made before we had one of that name.
+            Some(row) if row.id != entry.id => {}
             Some(row) if !row.modified_from_default && row.default_revision < entry.revision => {
                 steps.push(Step::Update(entry))
             }

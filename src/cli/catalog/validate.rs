@@ -1,0 +1,105 @@
+//! Looking for mistakes in files.
+
+use std::path::PathBuf;
+
+use chrono::Utc;
+use serde::Serialize;
+
+use super::files;
+use super::progress::bar;
+use crate::catalog::{Batch, Finding, Set, SourceFile, Syntax, builtin_files};
+use crate::cli::print::{count, print, print_json, tell};
+
+pub(super) const HELP: &str = "\
+Each line: FILE:LINE: /pointer rule and cure. A file holds one entry, a list of them, or several
+YAML documents. Of a folder the files in it are read, not what lies deeper.
+
+With --json: files, entries, problems and warnings, each with file, line, column (of faults of the
+syntax), pointer, message
+
+Examples:
+  patchbay catalog validate our-entries/ extra.yaml
+  patchbay catalog validate --builtin catalog";
+
+#[derive(Serialize)]
+pub(super) struct Report {
+    files: usize,
+    entries: usize,
+    problems: Vec<Finding>,
+    warnings: Vec<Finding>,
+}
+
+pub(super) fn validate(paths: &[PathBuf], builtin: bool, json: bool) -> Result<(), String> {
+    let (_, report) = match paths {
+        [] => check(builtin_set(), Vec::new(), Set::Builtin)?,
+        _ => read_and_check(paths, if builtin { Set::Builtin } else { Set::Custom })?,
+    };
+    match json {
+        true => print_json(&report)?,
+        false => {
+            report.warnings.iter().for_each(|finding| print(&format!("warning: {finding}\n")));
+            report.problems.iter().for_each(|finding| print(&format!("{finding}\n")));
+        }
+    }
+    report.verdict()?;
+    tell(&format!("{} in {}: no mistakes", count_entries(report.entries), count(report.files as u64, "file")));
+    Ok(())
+}
+
+/// The files of an operator, with every mistake in them.
+pub(super) fn read_and_check(paths: &[PathBuf], set: Set) -> Result<(Batch, Report), String> {
+    let found = files::read(paths);
+    check(found.files, found.problems, set)
+}
+
+fn check(files: Vec<SourceFile>, unreadable: Vec<Finding>, set: Set) -> Result<(Batch, Report), String> {
+    let bar = bar("checking", "files", files.len() as u64)?;
+    let mut batch = Batch::check(&files, set, Utc::now().date_naive(), || bar.inc(1));
+    bar.finish_and_clear();
+    let mut problems = unreadable;
+    problems.append(&mut batch.problems);
+    let warnings = std::mem::take(&mut batch.warnings);
+    let report = Report { files: files.len(), entries: batch.entries.len(), problems, warnings };
+    Ok((batch, report))
+}
+
+impl Report {
+    /// All mistakes and warnings on standard error, for a command whose result is something else.
+    pub(super) fn tell(&self) {
+        self.warnings.iter().for_each(|finding| tell(&format!("warning: {finding}")));
+        self.problems.iter().for_each(|finding| tell(&finding.to_string()));
+    }
+
+    pub(super) fn files(&self) -> usize {
+        self.files
+    }
+
+    pub(super) fn warnings(&self) -> &[Finding] {
+        &self.warnings
+    }
+
+    /// # Errors
+    /// When there is any mistake.
+    pub(super) fn verdict(&self) -> Result<(), String> {
+        match self.problems.len() as u64 {
+            0 => Ok(()),
+            mistakes => Err(format!("{} in the catalog files", count(mistakes, "mistake"))),
+        }
+    }
+}
+
+fn builtin_set() -> Vec<SourceFile> {
+    let file = |(name, text): &(&str, &str)| SourceFile {
+        path: format!("catalog/{name}"),
+        text: (*text).to_owned(),
+        syntax: Syntax::Json,
+    };
+    builtin_files().iter().map(file).collect()
+}
+
+pub(super) fn count_entries(entries: usize) -> String {
+    match entries {
+        1 => "1 entry".to_owned(),
+        entries => format!("{entries} entries"),
+    }
+}

@@ -1,0 +1,45 @@
+//! What an account keeps of an entry that goes away.
+
+use ::entity::{installation, installation_secret};
+use sea_orm::{ColumnTrait, QueryFilter};
+
+use crate::domain::{Event, IntegrationId};
+use crate::error::Result;
+use crate::store::failure::Failed;
+use crate::store::pool::Transaction;
+use crate::store::{Outcome, TenantStore, Work};
+
+impl TenantStore {
+    /// Deletes what the account keeps of an entry: the installation, and everything sealed in it. Whether there was any.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forget(&self, id: IntegrationId, event: Event) -> Result<bool> {
+        self.store.transaction(Forget { tenant: self.clone(), id, event }).await
+    }
+}
+
+struct Forget {
+    tenant: TenantStore,
+    id: IntegrationId,
+    event: Event,
+}
+
+impl Work for Forget {
+    type Value = bool;
+
+    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<bool>, Failed> {
+        let Self { tenant, id: IntegrationId(id), event } = self;
+        // Whatever is under way for the account is refused, and what replicas keep of it in memory is read again.
+        tenant.advance_revision(t).await?;
+        let sealed = tenant.delete::<installation_secret::Entity>();
+        sealed.filter(installation_secret::Column::IntegrationId.eq(*id)).exec(t).await?;
+        let rows = tenant.delete::<installation::Entity>();
+        let deleted = rows.filter(installation::Column::IntegrationId.eq(*id)).exec(t).await?;
+        if deleted.rows_affected == 0 {
+            return Ok(Outcome::Nothing(false));
+        }
+        tenant.insert_event(event, t).await?;
+        Ok(Outcome::Commit(true))
+    }
+}
