@@ -23,7 +23,7 @@ export async function audit(page, name, screenshot) {
       }
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
       if (width > size.width) found.push(`${name}, ${colorScheme}, ${screen}: ${width} px wide`);
-      await screenshot(`${name}-${colorScheme}-${screen}.png`);
+      await screenshot(`${name}-${colorScheme}-${screen}.png`, { fullPage: true });
     }
   }
   await page.emulateMedia({ colorScheme: null, reducedMotion: null });

@@ -71,13 +71,14 @@ const TITLES: Record<string, string> = {
 };
 
 function refusal(code: string, message: string, seconds?: number, requestId?: string): Failure {
-  const sentences = [/[.!?]$/.test(message) ? message : `${message}.`];
+  const title = TITLES[code] ?? 'The server could not do this';
+  const sentences = message === title ? [] : [/[.!?]$/.test(message) ? message : `${message}.`];
   if (code === 'RATE_LIMITED' || code === 'SECRETS_UNAVAILABLE' || code === 'DATABASE_ERROR') {
     sentences.push(seconds ? `Try again in ${seconds} ${seconds === 1 ? 'second' : 'seconds'}.` : 'Try again in a moment.');
   }
   if (code === 'SECRETS_UNAVAILABLE') sentences.push('Nothing was changed.');
   if (!TITLES[code] && requestId) sentences.push(`The request was ${requestId}.`);
-  return new Failure(code, TITLES[code] ?? 'The server could not do this', sentences.join(' '));
+  return new Failure(code, title, sentences.join(' '));
 }
 
 /** An answer, as far as it is there. While another is on its way, the last one stays. */

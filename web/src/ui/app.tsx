@@ -39,7 +39,8 @@ export function App() {
           {!isOutside && (
             <button type="button" className="account" onClick={leave}>
               <span className="unseen">Change account or key. </span>
-              Account <strong>{visitor.account || 'of the credentials'}</strong>
+              <span className="word">Account </span>
+              <strong>{visitor.account || 'of the credentials'}</strong>
             </button>
           )}
           <ThemeSwitch />

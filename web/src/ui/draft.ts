@@ -83,7 +83,7 @@ export function faultsOf(entry: EntryFragment, problems: ProblemFragment[], miss
   for (const { pointer, message } of problems) {
     const [part, name] = (pointer ?? '').split('/').slice(1).map(step => step.replaceAll('~1', '/').replaceAll('~0', '~'));
     const field = entry.fields.find(one => idOf(one) === `${part}.${name}`);
-    if (field) faults.byField[idOf(field)] ??= `This ${sentence(message)}`;
+    if (field) faults.byField[idOf(field)] ??= `This ${sentence(message)}${forExample(field)}`;
     else faults.others.push(sentence(name ? `${name} ${message}` : message));
   }
   for (const id of missing) {
@@ -92,5 +92,7 @@ export function faultsOf(entry: EntryFragment, problems: ProblemFragment[], miss
   }
   return faults;
 }
+
+const forExample = ({ example }: Field) => (example === null || example === undefined ? '' : ` For example: ${textOf(example)}`);
 
 const sentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);

@@ -1,6 +1,7 @@
 // One entry: what it is, what it asks for, what was done with it.
 
 import { type ReactNode, useState } from 'react';
+import { flushSync } from 'react-dom';
 import { asFailure, ask, type Failure, useAnswer } from './api';
 import { Dialog } from './dialog';
 import { EventList } from './events';
@@ -44,6 +45,7 @@ function KnownEntry({ loaded }: { loaded: EntryFragment }) {
   const [changes, setChanges] = useState(0);
   const [said, setSaid] = useState('');
 
+  const begin = () => setSaid(''); // the same sentence twice would be read out once
   const changed = (next: EntryFragment, sentence: string) => {
     setEntry(next);
     setChanges(changes + 1);
@@ -74,9 +76,9 @@ function KnownEntry({ loaded }: { loaded: EntryFragment }) {
           </p>
         )}
         {/* Anew after every change: nothing that was typed is left in it. */}
-        <EntryForm key={changes} entry={entry} onStored={changed} />
+        <EntryForm key={changes} entry={entry} onBegin={begin} onStored={changed} />
       </section>
-      <Endings entry={entry} onChanged={changed} />
+      <Endings entry={entry} onBegin={begin} onChanged={changed} />
       <EventList name={entry.name} changes={changes} />
     </>
   );
@@ -126,8 +128,10 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
   );
 }
 
+type EndingProperties = { entry: EntryFragment; onBegin: () => void; onChanged: (entry: EntryFragment, said: string) => void };
+
 /** Uninstall and purge. */
-function Endings({ entry, onChanged }: { entry: EntryFragment; onChanged: (entry: EntryFragment, said: string) => void }) {
+function Endings({ entry, onBegin, onChanged }: EndingProperties) {
   const visitor = useVisitor();
   const [failure, setFailure] = useState<Failure>();
   const [isAsking, setIsAsking] = useState(false);
@@ -138,20 +142,26 @@ function Endings({ entry, onChanged }: { entry: EntryFragment; onChanged: (entry
 
   const end = async (attempt: () => Promise<Ended | null>, said: string) => {
     if (isBusy) return;
+    onBegin();
     setFailure(undefined);
     setIsBusy(true);
     try {
       const ended = await attempt();
-      if (ended?.integration) onChanged(ended.integration, said);
-      else throw new Error(ended?.userErrors[0]?.message ?? 'No answer');
-      // The button that was pressed may be gone.
-      requestAnimationFrame(() => document.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true }));
+      const next = ended?.integration;
+      if (!next) throw new Error(ended?.userErrors[0]?.message ?? 'No answer');
+      flushSync(() => {
+        settle();
+        onChanged(next, said);
+      });
+      document.querySelector('h1')?.focus({ preventScroll: true }); // the button that was pressed may be gone
     } catch (reason) {
+      settle();
       setFailure(asFailure(reason));
-    } finally {
-      setIsBusy(false);
-      setIsAsking(false);
     }
+  };
+  const settle = () => {
+    setIsBusy(false);
+    setIsAsking(false);
   };
   const input = { integration: { name: entry.name } };
   const uninstall = async () => (await ask(visitor, Uninstall, { input })).uninstallIntegration;

@@ -46,7 +46,7 @@ export function FieldRow({ field, isStored, fault, draft, onType, onFate }: Prop
       {isStored && <StoredSecret field={field} id={isAsked ? undefined : id} fate={fate} onFate={onFate} />}
       {(field.help || field.docsUrl) && (
         <p className="help" id={`${id}-help`}>
-          {field.help} {field.docsUrl && <Outside to={field.docsUrl}>Read more</Outside>}
+          {field.help} {field.docsUrl && <Outside to={field.docsUrl} about={field.label}>Read more</Outside>}
         </p>
       )}
       {fault && (

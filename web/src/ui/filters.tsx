@@ -53,14 +53,14 @@ type Counts = {
   statuses?: Array<{ status: IntegrationStatus; count: number }>;
 };
 
-export function Sidebar({ filter, categories = [], statuses = [] }: Counts & { filter: Filter }) {
+export function Sidebar({ filter, categories, statuses }: Counts & { filter: Filter }) {
   const [isOpen, setIsOpen] = useState(false); // matters on a narrow screen alone
   const id = useId();
-  const ofStatus = (status: IntegrationStatus) => statuses.find(one => one.status === status)?.count ?? 0;
-  const rows = categories.some(({ category }) => category === filter.category) || !filter.category
-    ? categories
-    : [...categories, { category: filter.category, count: 0 }]; // the chosen one stays, also when nothing is left in it
-  const sum = (counts: Array<{ count: number }>) => counts.reduce((total, { count }) => total + count, 0);
+  const ofStatus = (status: IntegrationStatus) => statuses?.find(one => one.status === status)?.count;
+  const rows = [...(categories ?? [])];
+  if (filter.category && !rows.some(({ category }) => category === filter.category)) {
+    rows.push({ category: filter.category, count: 0 }); // the chosen one stays, also when nothing is left in it
+  }
   const close = () => setIsOpen(false);
 
   return (
@@ -105,7 +105,9 @@ function Choices({ title, children }: { title: string; children: ReactNode }) {
   );
 }
 
-type ChoiceProperties = { to: Filter; isChosen: boolean; count: number; onFollow: () => void; children: ReactNode };
+const sum = (counts?: Array<{ count: number }>) => counts?.reduce((total, { count }) => total + count, 0);
+
+type ChoiceProperties = { to: Filter; isChosen: boolean; count?: number; onFollow: () => void; children: ReactNode };
 
 function Choice({ to, isChosen, count, onFollow, children }: ChoiceProperties) {
   return (

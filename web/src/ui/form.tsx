@@ -8,9 +8,9 @@ import { type EntryFragment, Install, Validate } from './operations';
 import { Trouble } from './parts';
 import { useVisitor } from './visitor';
 
-type Properties = { entry: EntryFragment; onStored: (entry: EntryFragment, said: string) => void };
+type Properties = { entry: EntryFragment; onBegin: () => void; onStored: (entry: EntryFragment, said: string) => void };
 
-export function EntryForm({ entry, onStored }: Properties) {
+export function EntryForm({ entry, onBegin, onStored }: Properties) {
   const visitor = useVisitor();
   const [draft, setDraft] = useState<Draft>(() => firstDraft(entry));
   const [faults, setFaults] = useState<Faults>(NO_FAULTS);
@@ -27,6 +27,7 @@ export function EntryForm({ entry, onStored }: Properties) {
 
   const store = async (isIncompleteWelcome: boolean) => {
     if (isBusy) return;
+    onBegin();
     setFailure(undefined);
     setIsBusy(true);
     try {

@@ -1,6 +1,7 @@
 // The catalog: cards, found by search and filters. What is looked for is in the address.
 
 import { useEffect, useState } from 'react';
+import { flushSync } from 'react-dom';
 import { asFailure, ask, type Failure, useAnswer } from './api';
 import { Card } from './card';
 import { ChosenFilters, Narrow, Search, Sidebar } from './filters';
@@ -53,7 +54,7 @@ export function ListPage({ filter }: { filter: Filter }) {
                 <Card key={card.name} card={card} filter={filter} />
               ))}
             </ul>
-            {answer?.totalCount === 0 && <p className="nothing">Nothing in the catalog matches. Try fewer words, or remove a filter.</p>}
+            {answer?.totalCount === 0 && <p className="nothing">{nothing(filter)}</p>}
             {more.failure && <Trouble failure={more.failure} />}
             {more.isThere && (
               <button type="button" className="more" aria-disabled={more.isLoading} onClick={more.load}>
@@ -65,6 +66,11 @@ export function ListPage({ filter }: { filter: Filter }) {
       </section>
     </div>
   );
+}
+
+function nothing({ status, ...others }: Filter): string {
+  if (status === 'INSTALLED' && Object.values(others).every(value => !value)) return 'Nothing is installed yet.';
+  return 'Nothing in the catalog matches. Try fewer words, or remove a filter.';
 }
 
 type Page = { nodes: CardFragment[]; pageInfo: { endCursor: string | null; hasNextPage: boolean } };
@@ -83,10 +89,10 @@ function useMore<Variables extends object>(firstPage: Page | undefined, variable
     try {
       const { integrations } = await ask(visitor, List, { ...variables, first: PAGE, after: last.pageInfo.endCursor });
       const cards = [...mine.cards, ...integrations.nodes];
-      settle({ after: firstPage, cards, last: integrations });
+      flushSync(() => settle({ after: firstPage, cards, last: integrations }));
       remember({ loaded: (firstPage?.nodes.length ?? 0) + cards.length });
       const [next] = integrations.nodes;
-      if (next) requestAnimationFrame(() => focusCard(next.name)); // the button may be gone
+      if (next) focusCard(next.name); // the button may be gone
     } catch (reason) {
       settle({ ...mine, isLoading: false, failure: asFailure(reason) });
     }

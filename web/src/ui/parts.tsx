@@ -23,12 +23,12 @@ export function Link({ to, onFollow, ...rest }: Omit<ComponentProps<'a'>, 'href'
 }
 
 /** A link out of it. Entries come from people: an address of another kind than HTTP is no link. */
-export function Outside({ to, children }: { to: string; children: ReactNode }) {
+export function Outside({ to, about, children }: { to: string; about?: string; children: ReactNode }) {
   if (!/^https?:\/\//i.test(to)) return children;
   return (
     <a href={to} target="_blank" rel="noreferrer">
       {children}
-      <span className="unseen"> (opens in a new tab)</span>
+      <span className="unseen">{about && ` about ${about}`} (opens in a new tab)</span>
     </a>
   );
 }
@@ -87,7 +87,7 @@ export function Trouble({ failure, onRetry }: { failure: Failure; onRetry?: () =
   return (
     <div className="trouble" role="alert">
       <h2>{failure.title}</h2>
-      <p>{failure.message}</p>
+      {failure.message && <p>{failure.message}</p>}
       <div className="row">
         {onRetry && (
           <button type="button" onClick={onRetry}>

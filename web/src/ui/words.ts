@@ -39,7 +39,7 @@ export const actionNames: Record<AuditAction, string> = {
 };
 
 export const actorNames: Record<ActorKind, string> = {
-  ANONYMOUS: 'anyone',
+  ANONYMOUS: 'someone',
   API_KEY: 'an API key',
   GATEWAY: 'the gateway',
   OPERATOR: 'an operator',
