@@ -1,4 +1,5 @@
 import './style.css';
+import './list.css';
 import './entry.css';
 
 import { createRoot } from 'react-dom/client';
