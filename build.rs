@@ -33,9 +33,18 @@ fn gather_catalog(folder: &Path, list: &Path) -> io::Result<()> {
 /// Builds the web package into `dist`. Without npm, or when npm fails, `dist` stays empty and the page says so: the
 /// server does not depend on it.
 fn build_web(package: &Path, dist: &Path) -> io::Result<()> {
-    for source in
-        ["src", "build", "index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts", ".npmrc"]
-    {
+    for source in [
+        "src",
+        "build",
+        "index.html",
+        "ui.html",
+        "package.json",
+        "package-lock.json",
+        "tsconfig.json",
+        "vite.config.ts",
+        "vite.ui.config.ts",
+        ".npmrc",
+    ] {
         println!("cargo::rerun-if-changed={}", package.join(source).display());
     }
     println!("cargo::rerun-if-env-changed=PATCHBAY_SKIP_WEB");
@@ -56,7 +65,7 @@ fn build_web(package: &Path, dist: &Path) -> io::Result<()> {
         }
         // Cargo does not look for npm again by itself: it would have to run this script in every build.
         Err(reason) => println!(
-            "cargo::warning=GraphiQL is not embedded, the rest of the server is complete: {reason}. \
+            "cargo::warning=GraphiQL and the gallery are not embedded, the rest of the server is complete: {reason}. \
              To try again: touch build.rs, and build"
         ),
     }

@@ -229,9 +229,10 @@ async fn serve(config: Config) -> Result<(), String> {
 
 /// The pages that are served, name and path.
 fn pages(settings: &ServerSection) -> Vec<(&'static str, &'static str)> {
+    let gallery = settings.gallery.then_some(("Gallery", "/ui"));
     let graphiql = settings.graphiql.then_some(("GraphiQL", "/graphiql"));
     let docs = settings.docs.then_some(("API reference", "/docs"));
-    graphiql.into_iter().chain(docs).collect()
+    gallery.into_iter().chain(graphiql).chain(docs).collect()
 }
 
 fn welcome(url: &str, pages: &[(&str, &str)], auth: &AuthSection) -> String {

@@ -19,6 +19,7 @@ export default defineConfig({
     plugins: () => [notices.collect()],
   },
   build: {
+    outDir: 'dist/graphiql',
     target: 'es2022',
     sourcemap: false,
     modulePreload: { polyfill: false },

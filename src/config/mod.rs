@@ -191,15 +191,23 @@ mod tests {
             (&[][..], true, Some(vec![])),
             (&[("server.listen", "[::1]:8080")], true, Some(vec![])),
             (&[("server.allowed_hosts", "*")], true, None),
-            (&[("server.docs", "false"), ("graphql.graphiql", "false")], false, Some(vec![])),
+            (
+                &[("server.docs", "false"), ("server.gallery", "false"), ("graphql.graphiql", "false")],
+                false,
+                Some(vec![]),
+            ),
             (&[everywhere], false, None),
-            (&[everywhere, ("server.docs", "true"), ("graphql.graphiql", "true")], true, None),
+            (
+                &[everywhere, ("server.docs", "true"), ("server.gallery", "true"), ("graphql.graphiql", "true")],
+                true,
+                None,
+            ),
             (&[everywhere, ("server.allowed_hosts", "a, b")], false, Some(vec!["a".to_owned(), "b".to_owned()])),
         ] {
             let server = server(flags);
             assert_eq!(
-                (server.docs, server.graphiql, server.allowed_hosts),
-                (pages, pages, allowed_hosts),
+                (server.docs, server.gallery, server.graphiql, server.allowed_hosts),
+                (pages, pages, pages, allowed_hosts),
                 "{flags:?}"
             );
         }

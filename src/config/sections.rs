@@ -71,6 +71,8 @@ pub struct ServerSection {
     pub cors_origins: Vec<String>,
     /// Serve `/docs`.
     pub docs: bool,
+    /// Serve `/ui`.
+    pub gallery: bool,
     /// Serve `/graphiql`.
     pub graphiql: bool,
 }
@@ -171,6 +173,7 @@ impl From<&Resolved> for Config {
             },
             cors_origins: items(resolved.text("server.cors_origins")).map(str::to_owned).collect(),
             docs: page("server.docs"),
+            gallery: page("server.gallery"),
             graphiql: page("graphql.graphiql"),
         };
         let auth = AuthSection::of(resolved, &server);

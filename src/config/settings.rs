@@ -130,6 +130,7 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "Sites whose pages may use the APIs from a browser. Empty: none but this server's own.",
     ),
+    setting("server.gallery", AUTO, "auto", "Serve the gallery at /ui. auto: when listening on loopback."),
     setting("server.docs", AUTO, "auto", "Serve the API reference at /docs. auto: when listening on loopback."),
     setting(
         "auth.mode",

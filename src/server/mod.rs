@@ -82,6 +82,9 @@ impl Server {
         };
         let graphql = GraphqlState::new(edge.clone(), config.graphql, self.stopping.clone(), self.tasks.clone());
         let mut router = rest::router(edge).merge(graphql::router(graphql)).merge(health::router(self.clone()));
+        if config.server.gallery {
+            router = router.merge(web::gallery(&config.auth));
+        }
         if config.server.graphiql {
             router = router.merge(web::graphiql());
         }

@@ -1,7 +1,10 @@
-//! The pages for people: GraphiQL and the API reference. Everything they need is inside the binary.
+//! The pages for people: the gallery, GraphiQL and the API reference. Everything they need is inside the binary.
 
+mod built;
+mod gallery;
 mod graphiql;
 mod reference;
 
+pub use gallery::router as gallery;
 pub use graphiql::router as graphiql;
 pub use reference::router as reference;

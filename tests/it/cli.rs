@@ -312,6 +312,7 @@ fn the_first_thing_said_is_where_to_go() {
     let url = process.url.clone();
     let (stdout, _) = process.stop();
     for part in [
+        format!("{url}/ui"),
         format!("{url}/graphiql"),
         format!("{url}/docs"),
         format!("{url}/graphql"),

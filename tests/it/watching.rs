@@ -144,6 +144,7 @@ fn routes() -> Vec<(String, String)> {
         "POST /graphql",
         "GET /graphql",
         "GET /graphql/ws",
+        "GET /ui",
         "GET /graphiql",
         "GET /docs/",
         "GET /healthz",

@@ -18,7 +18,7 @@ const LICENCE_OF: Record<string, string> = {
 };
 
 /** `collect` goes into the main build and into the build of each worker, `write` only into the main build. */
-export function thirdParty({ also = [] }: { also?: string[] }) {
+export function thirdParty({ also = [] }: { also?: string[] } = {}) {
   const packages = new Map<string, Set<string>>(); // directory -> bundled modules
 
   const add = (id: string) => {

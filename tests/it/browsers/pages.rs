@@ -1,4 +1,4 @@
-//! GraphiQL, the API reference and introspection: there for whoever develops, and off where they are not wanted.
+//! The gallery, GraphiQL, the API reference and introspection: there for whoever develops, and off where they are not wanted.
 
 use serde_json::json;
 
@@ -6,14 +6,15 @@ use super::EVERYWHERE;
 use crate::graphql::assert_refused;
 use crate::support::{Process, World};
 
-const PAGES: [&str; 5] = ["/graphiql", "/graphiql/", "/docs", "/docs/", "/docs/swagger-ui-bundle.js"];
+const PAGES: [&str; 8] =
+    ["/ui", "/ui/", "/ui/stripe", "/graphiql", "/graphiql/", "/docs", "/docs/", "/docs/swagger-ui-bundle.js"];
 
 #[tokio::test]
 async fn pages_are_there_on_loopback_and_nowhere_else_unless_asked_for() {
-    let on = [("server.docs", "true"), ("graphql.graphiql", "true")];
-    let off = [("server.docs", "false"), ("graphql.graphiql", "false")];
+    let on = [("server.docs", "true"), ("server.gallery", "true"), ("graphql.graphiql", "true")];
+    let off = [("server.docs", "false"), ("server.gallery", "false"), ("graphql.graphiql", "false")];
     for (settings, are_there) in
-        [(vec![], true), (off.to_vec(), false), (EVERYWHERE.to_vec(), false), ([EVERYWHERE, on].concat(), true)]
+        [(vec![], true), (off.to_vec(), false), (EVERYWHERE.to_vec(), false), ([&EVERYWHERE[..], &on].concat(), true)]
     {
         let world = World::with(&settings).await;
         for path in PAGES {
@@ -28,16 +29,31 @@ async fn pages_are_there_on_loopback_and_nowhere_else_unless_asked_for() {
     }
 }
 
+#[tokio::test]
+async fn the_gallery_answers_at_every_address_that_an_entry_can_have_and_at_no_other() {
+    let world = World::start().await;
+    let list = world.nobody().get("/ui").await;
+    assert!(list.text().contains("gallery"), "{}", list.text());
+    for path in ["/ui/", "/ui/stripe", "/ui/no_such_entry", "/ui?search=stripe&status=installed"] {
+        let answer = world.nobody().get(path).await;
+        assert_eq!((answer.status, answer.text()), (list.status, list.text()), "{path}");
+        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+    }
+    for path in ["/ui/Stripe", "/ui/stripe/x", "/ui/ui.html", "/ui/assets/none.js", "/ui/..%2fui.html", "/ui/%00"] {
+        world.nobody().get(path).await.assert_refused(404, "route_not_found", "No such route");
+    }
+}
+
 #[test]
 fn only_pages_that_are_served_are_told_at_the_start() {
     let folder = tempfile::tempdir().expect("folder");
     let data = folder.path().join("data").display().to_string();
     let arguments = ["--data-dir", &data, "--listen", "0.0.0.0:0", "--insecure-trust-account-header"];
     let (stdout, _) = Process::serve_with(&arguments, &[]).stop();
-    assert!(!stdout.contains("/graphiql") && !stdout.contains("/docs"), "{stdout}");
+    assert!(!stdout.contains("/ui") && !stdout.contains("/graphiql") && !stdout.contains("/docs"), "{stdout}");
     assert!(stdout.contains("/graphql\n") && stdout.contains("/api/v1\n"), "{stdout}");
     let (stdout, _) = Process::serve(&["--data-dir", &data, "--set", "server.docs=false"]).stop();
-    assert!(stdout.contains("/graphiql\n") && !stdout.contains("/docs"), "{stdout}");
+    assert!(stdout.contains("/ui\n") && stdout.contains("/graphiql\n") && !stdout.contains("/docs"), "{stdout}");
 }
 
 #[tokio::test]
