@@ -71,6 +71,11 @@ impl AccountState {
         self.position(id).ok().map(|at| &self.installations[at])
     }
 
+    /// The account's installations of these entries.
+    pub fn among(&self, ids: &[IntegrationId]) -> impl Iterator<Item = &Arc<Installation>> {
+        ids.iter().filter_map(|id| self.find(*id))
+    }
+
     fn is_confirmed(&self, mark: Option<Mark>) -> bool {
         mark.is_some_and(|Mark(mark)| mark == self.confirmed.load(Ordering::Relaxed))
     }

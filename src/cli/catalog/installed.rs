@@ -30,7 +30,7 @@ impl Installed {
             let Some(newest) = accounts.last() else { break };
             last = Some(newest.clone());
             for account in accounts {
-                for row in store.tenant(account.clone()).installations_for(ids).await.map_err(sentence)? {
+                for row in store.tenant(account.clone()).state().await.map_err(sentence)?.among(ids) {
                     installed.0.entry(row.integration_id).or_default().push(account.clone());
                 }
                 bar.inc(1);
