@@ -163,7 +163,8 @@ async fn probes_and_pages_count_nothing_and_are_always_answered() {
     let world = limited(&[("limits.requests_per_minute", "1")]).await;
     let acme = world.account("acme");
     acme.get(LIST).await.ok();
-    for path in ["/healthz", "/readyz", "/metrics", "/api/v1/openapi.json", "/ui", "/ui/stripe", "/graphiql", "/docs/"] {
+    for path in ["/healthz", "/readyz", "/metrics", "/api/v1/openapi.json", "/ui", "/ui/stripe", "/graphiql", "/docs/"]
+    {
         let answer = acme.get(path).await;
         assert_eq!((answer.status.as_u16(), TOLD.map(|name| answer.header(name))), (200, [None; 5]), "{path}");
     }
