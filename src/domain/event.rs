@@ -146,13 +146,13 @@ words! {
         ProviderKeyRewrapped = "provider_key.rewrapped",
         /// A provider key was forgotten.
         ProviderKeyRetired = "provider_key.retired",
-        /// The account added an entry of its own to the catalog.
+        /// An entry was added: to the account's own part of the catalog or, in the operator's log, to the shared one.
         IntegrationCreated = "integration.created",
-        /// The account changed an entry of its own.
+        /// Such an entry was changed, or is offered again.
         IntegrationUpdated = "integration.updated",
-        /// The account deprecated an entry of its own.
+        /// Such an entry is not offered any more.
         IntegrationDeprecated = "integration.deprecated",
-        /// The account deleted an entry of its own, and what was stored for it.
+        /// Such an entry was deleted, and what was stored for it.
         IntegrationDeleted = "integration.deleted",
         /// An API key was made.
         ApiKeyCreated = "api_key.created",

@@ -53,7 +53,7 @@ pub(super) async fn delete(store: &Store, name: &str, force: bool, json: bool) -
         true => (vec![RowEdit::Delete(id.0)], ()),
         false => (Vec::new(), ()),
     };
-    store.system().edit_catalog(edit).await.map_err(sentence)?;
+    store.system().edit_catalog(operator(), edit).await.map_err(sentence)?;
     match json {
         true => print_json(&Deleted { deleted: name, accounts: accounts.len() }),
         false => {

@@ -12,6 +12,7 @@ use super::plan::{Action, Prunable, Step, Wanted, plan};
 use super::validate::{Report, count_entries, read_and_check};
 use super::{rows, validate};
 use crate::catalog::{Finding, Set};
+use crate::cli::operator;
 use crate::cli::print::{count, print, print_json, sentence};
 use crate::domain::IntegrationId;
 use crate::store::Store;
@@ -71,7 +72,7 @@ async fn write(store: &Store, wanted: Vec<Wanted>, wish: Wish) -> Result<Vec<Ste
     }
     let known = Arc::new((wanted, defaults, prunable));
     let edit = move |rows: &[_]| plan(rows, &known.0, &known.1, &known.2);
-    store.system().edit_catalog(edit).await.map_err(sentence)
+    store.system().edit_catalog(operator(), edit).await.map_err(sentence)
 }
 
 async fn prunable(store: &Store, wanted: &[Wanted]) -> Result<Prunable, String> {

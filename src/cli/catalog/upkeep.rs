@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::defaults::Defaults;
 use super::refuse_unknown;
+use crate::cli::operator;
 use crate::cli::print::{print, print_json, sentence};
 use crate::store::{CatalogRow, RowEdit, Store, now};
 
@@ -50,7 +51,7 @@ async fn change(
         Ok((edits, changed)) => (edits, Ok(changed)),
         Err(refused) => (Vec::new(), Err(refused)),
     };
-    let changed = store.system().edit_catalog(edit).await.map_err(sentence)??;
+    let changed = store.system().edit_catalog(operator(), edit).await.map_err(sentence)??;
     if json {
         return print_json(&changed);
     }

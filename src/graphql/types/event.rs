@@ -64,13 +64,13 @@ pub(in crate::graphql) enum AuditAction {
     ProviderKeyRewrapped,
     /// A provider key was forgotten.
     ProviderKeyRetired,
-    /// The account added an entry of its own to the catalog.
+    /// An entry was added: to the account's own part of the catalog or, in the operator's log, to the shared one.
     IntegrationCreated,
-    /// The account changed an entry of its own.
+    /// Such an entry was changed, or is offered again.
     IntegrationUpdated,
-    /// The account deprecated an entry of its own.
+    /// Such an entry is not offered any more.
     IntegrationDeprecated,
-    /// The account deleted an entry of its own, and what was stored for it.
+    /// Such an entry was deleted, and what was stored for it.
     IntegrationDeleted,
     /// An API key was made.
     ApiKeyCreated,

@@ -100,16 +100,17 @@ impl KeyKeeper {
         }
     }
 
-    /// Gives the account a new data key in place of this one in the background, once at a time.
+    /// Gives the account a new data key in place of this one in the background, once at a time. Of this one: someone who has
+    /// not seen yet that a key was replaced must not keep its successor from being renewed.
     pub(super) fn renew_soon(&self, account: &AccountId, old: u32) {
-        if !self.renewing().insert(account.clone()) {
+        if !self.renewing().insert((account.clone(), old)) {
             return;
         }
         let renewal = Renewal { keeper: self.clone(), account: account.clone(), old };
         tokio::spawn(async move { renewal.run().await });
     }
 
-    fn renewing(&self) -> MutexGuard<'_, HashSet<AccountId>> {
+    fn renewing(&self) -> MutexGuard<'_, HashSet<(AccountId, u32)>> {
         // Left whole by every panic that could happen while it is held.
         self.renewing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,7 +139,7 @@ impl Renewal {
 
 impl Drop for Renewal {
     fn drop(&mut self) {
-        self.keeper.renewing().remove(&self.account);
+        self.keeper.renewing().remove(&(self.account.clone(), self.old));
     }
 }
 

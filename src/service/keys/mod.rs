@@ -51,7 +51,7 @@ pub struct KeyKeeper {
     /// Where one process writes at a time.
     bursts: Option<Bursts>,
     /// Accounts whose next generation is being made by this process.
-    renewing: Arc<Mutex<HashSet<AccountId>>>,
+    renewing: Arc<Mutex<HashSet<(AccountId, u32)>>>,
 }
 
 impl KeyKeeper {

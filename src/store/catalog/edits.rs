@@ -1,16 +1,17 @@
 //! Changing the shared catalog by hand, one change at a time.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use ::entity::integration;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, Insert, QueryFilter, Set};
 use uuid::Uuid;
 
 use super::{ACTIVE, CatalogRow, DEPRECATED, advance_revision, read};
+use crate::domain::{AccountId, Action, Call, Event, IntegrationId};
 use crate::error::Result;
 use crate::store::failure::Failed;
 use crate::store::pool::Transaction;
-use crate::store::{Outcome, SystemStore, Work};
+use crate::store::{Outcome, SystemStore, TenantStore, Work};
 
 /// What becomes of a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,23 +22,51 @@ pub enum RowEdit {
     Delete(Uuid),
 }
 
+impl RowEdit {
+    fn id(&self) -> Uuid {
+        match self {
+            Self::Write(row) => row.id,
+            Self::Delete(id) => *id,
+        }
+    }
+
+    /// What the log keeps of it, given the row that was there; nothing when none was there to go.
+    fn told<'a>(&'a self, before: Option<&'a CatalogRow>) -> Option<(Action, &'a str)> {
+        let action = match (self, before) {
+            (Self::Delete(_), before) => return before.map(|row| (Action::IntegrationDeleted, row.name.as_str())),
+            (Self::Write(_), None) => Action::IntegrationCreated,
+            (Self::Write(row), Some(before)) if before.is_active && !row.is_active => Action::IntegrationDeprecated,
+            (Self::Write(_), Some(_)) => Action::IntegrationUpdated,
+        };
+        match self {
+            Self::Write(row) => Some((action, &row.name)),
+            Self::Delete(_) => None,
+        }
+    }
+}
+
 impl SystemStore {
-    /// Does what `plan` makes of the rows that are there, all or nothing, and advances the revision if that is anything.
-    /// Nobody else changes the catalog meanwhile; the plan may be asked more than once.
+    /// Does what `plan` makes of the rows that are there, all or nothing, and advances the revision if that is anything. Each
+    /// change is an event of the operator's log, in the same transaction. Nobody else changes the catalog meanwhile; the plan
+    /// may be asked more than once.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn edit_catalog<P, T>(&self, plan: P) -> Result<T>
+    pub async fn edit_catalog<P, T>(&self, call: Call, plan: P) -> Result<T>
     where
         P: Fn(&[CatalogRow]) -> (Vec<RowEdit>, T) + Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.store.transaction(Edit { plan }).await
+        let log = self.store.tenant(AccountId::operator());
+        // With row-level security only a transaction of the operator's may write to that log; the catalog is nobody's.
+        log.store.clone().transaction(Edit { plan, log, call }).await
     }
 }
 
 struct Edit<P> {
     plan: P,
+    log: TenantStore,
+    call: Call,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shared catalog belongs to no account")]
@@ -56,10 +85,15 @@ where
         if edits.is_empty() {
             return Ok(Outcome::Nothing(value));
         }
-        let there: HashSet<_> = rows.iter().map(|row| row.id).collect();
+        let there: HashMap<_, _> = rows.iter().map(|row| (row.id, row)).collect();
         for edit in edits {
+            let before = there.get(&edit.id()).copied();
+            if let Some((action, name)) = edit.told(before) {
+                let event = Event::new(&self.call, action).of_named(IntegrationId(edit.id()), name);
+                self.log.insert_event(&event, t).await?;
+            }
             match edit {
-                RowEdit::Write(row) if there.contains(&row.id) => update(t, row).await?,
+                RowEdit::Write(row) if before.is_some() => update(t, row).await?,
                 RowEdit::Write(row) => Insert::one(model(row)).exec_without_returning(t).await.map(drop)?,
                 RowEdit::Delete(id) => integration::Entity::delete_by_id(id).exec(t).await.map(drop)?,
             }

@@ -116,3 +116,34 @@ async fn what_is_built_in_cannot_be_deleted_and_what_is_installed_only_by_force(
     replica.app.services().refresh_catalog().await.expect("refreshed");
     assert_eq!(replica.account("one").get("/api/v1/integrations/acme").await.status, 404);
 }
+
+#[tokio::test]
+async fn each_change_of_the_shared_catalog_is_in_the_operators_log_and_what_changes_nothing_is_not() {
+    let world = World::start().await;
+    import(&world, &["stripe", "acme"]).await;
+    import(&world, &["stripe", "acme"]).await;
+    run(&world, &["deprecate", "slack"]).await.ok();
+    run(&world, &["deprecate", "--undo", "slack"]).await.ok();
+    run(&world, &["reset", "stripe"]).await.ok();
+    run(&world, &["delete", "acme"]).await.ok();
+    run(&world, &["delete", "stripe"]).await.refused();
+    let log = world.app.store().tenant(patchbay::domain::AccountId::operator());
+    let log = log.events_after(&Default::default(), None, 100).await.unwrap_or_else(|error| panic!("{error:?}"));
+    let mut told: Vec<_> = log
+        .iter()
+        .map(|event| (event.action.as_str(), event.integration.as_ref().expect("an integration").name.as_str()))
+        .collect();
+    // Of one import, no order is promised.
+    told[..2].sort_unstable();
+    assert_eq!(
+        told,
+        [
+            ("integration.created", "acme"),
+            ("integration.updated", "stripe"),
+            ("integration.deprecated", "slack"),
+            ("integration.updated", "slack"),
+            ("integration.updated", "stripe"),
+            ("integration.deleted", "acme"),
+        ]
+    );
+}

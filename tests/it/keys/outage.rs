@@ -67,9 +67,10 @@ async fn a_run_gives_up_when_the_key_service_goes_away_and_goes_on_when_it_is_ba
     let moved = "SELECT count(*) FROM account_keys WHERE provider = 'scripted'";
     let half = number(&world, moved).await;
     assert!((12..MANY).contains(&half), "{half}");
-    // Ten in a row; of the eight at once, one that was under way may still have come through among them.
+    // Ten in a row. Of the eight at once, those that were under way may still have come through among the first of them,
+    // and eight more may have been asked for when the tenth failed.
     let failures = pace.failures.load(Ordering::SeqCst);
-    assert!((10..=17).contains(&failures), "and asked no further: {failures}");
+    assert!((10..=26).contains(&failures), "and asked no further: {failures}");
     service.set(Mood::Works);
     let pace = watching(&service, u64::MAX);
     let tally = keys.rewrap_all(&current, &call(), &pace).await.expect("finished");
