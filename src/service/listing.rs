@@ -207,18 +207,10 @@ impl Listing {
     /// What search, tag and kind of authentication leave, ascending; `None` when that is everything.
     fn fitting(&self) -> Option<Vec<usize>> {
         let CatalogQuery { search, tag, auth_kind, .. } = &self.query;
-        if search.is_none() && tag.is_none() && auth_kind.is_none() {
-            return None;
-        }
-        let fits = |at: &usize| {
-            let entry = &self.snapshot.listed()[*at].entry;
-            tag.as_ref().is_none_or(|tag| entry.tags.contains(tag))
-                && auth_kind.is_none_or(|kind| entry.auth_kinds.contains(&kind))
-        };
-        Some(match search {
-            None => (0..self.snapshot.len()).filter(fits).collect(),
-            Some(_) => self.ranks().iter().map(|(at, _)| *at).filter(fits).collect(),
-        })
+        let found = search.as_ref().map(|_| self.ranks().iter().map(|(at, _)| *at).collect());
+        let tagged = tag.as_ref().map(|tag| self.snapshot.tagged(tag));
+        let of_kind = auth_kind.map(|kind| self.snapshot.of_kind(kind));
+        [tagged, of_kind].into_iter().flatten().fold(found, |found, next| Some(common(found, next)))
     }
 
     /// The places of what is installed, in ascending order: found from the account's side, which is the smaller one.
@@ -229,9 +221,9 @@ impl Listing {
         places
     }
 
-    /// The same places, which are ascending, in the order that is wanted.
+    /// The same places, which are ascending, in the order that is wanted: walked, not sorted.
     fn in_order(&self, places: Places) -> Places {
-        let turns = match self.query.order {
+        let order = match self.query.order {
             // Places are numbered in this order.
             CatalogOrder::Category => return places,
             CatalogOrder::Name => self.snapshot.by_name_order(),
@@ -239,9 +231,38 @@ impl Listing {
                 self.snapshot.by_display_name()
             }
         };
-        let mut places: Vec<_> = (0..places.len()).map(|n| places.at(n)).collect();
-        places.sort_by_cached_key(|place| (self.major(*place), turns[*place]));
-        Places::Some(places)
+        let mut is_wanted = vec![false; self.snapshot.len()];
+        (0..places.len()).for_each(|n| is_wanted[places.at(n)] = true);
+        let ordered = order.iter().copied().filter(|place| is_wanted[*place]);
+        Places::Some(match self.query.order {
+            CatalogOrder::Category | CatalogOrder::Name | CatalogOrder::DisplayName => ordered.collect(),
+            CatalogOrder::InstalledAt => self.newest_first(ordered),
+            CatalogOrder::Relevance => self.best_first(ordered),
+        })
+    }
+
+    fn newest_first(&self, ordered: impl Iterator<Item = usize>) -> Vec<usize> {
+        let mut is_installed = vec![false; self.snapshot.len()];
+        self.installed().into_iter().for_each(|place| is_installed[place] = true);
+        let (mut newest, rest): (Vec<_>, Vec<_>) = ordered.partition(|place| is_installed[*place]);
+        // A stable sort: what was installed at once stays in the order of display names.
+        newest.sort_by_cached_key(|place| self.major(*place));
+        newest.extend(rest);
+        newest
+    }
+
+    fn best_first(&self, ordered: impl Iterator<Item = usize>) -> Vec<usize> {
+        let mut ranks = vec![0; self.snapshot.len()];
+        self.ranks().iter().for_each(|(place, rank)| ranks[*place] = *rank as usize);
+        let mut ranked: Vec<Vec<usize>> = Vec::new();
+        for place in ordered {
+            let rank = ranks[place];
+            if ranked.len() <= rank {
+                ranked.resize_with(rank + 1, Vec::new);
+            }
+            ranked[rank].push(place);
+        }
+        ranked.concat()
     }
 
     fn integration(&self, place: usize) -> Integration {
@@ -302,6 +323,17 @@ fn position_in(bytes: Option<&[u8]>) -> Result<Option<Position<'_>>> {
 /// Those of these places, which are ascending, that lie in the range.
 fn within<'a>(places: &'a [usize], range: &Range<usize>) -> &'a [usize] {
     &places[places.partition_point(|at| *at < range.start)..places.partition_point(|at| *at < range.end)]
+}
+
+/// What stands in both, ascending as both are; what stands in the second when the first is everything.
+fn common(found: Option<Vec<usize>>, next: &[usize]) -> Vec<usize> {
+    let Some(mut found) = found else { return next.to_vec() };
+    let mut next = next.iter().copied().peekable();
+    found.retain(|place| {
+        while next.next_if(|other| other < place).is_some() {}
+        next.peek() == Some(place)
+    });
+    found
 }
 
 /// `all` without `some`; both ascending.

@@ -3,7 +3,9 @@
 //! A search is a part of a text, as the contract has it. Only one that nothing in the catalog has is read word by word, and
 //! forgives a letter in each: so that a wrong letter finds something, and a right one finds no more than it says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+
+use memchr::memmem::Finder;
 
 use crate::domain::Entry;
 
@@ -50,11 +52,8 @@ impl Searched {
         Self { names, tags, description, all }
     }
 
-    /// How well it fits this text, which is in lower case; `None` when it does not have it.
+    /// How well it fits this text, which is in lower case; `None` when none of its texts has it.
     fn rank(&self, text: &str) -> Option<Rank> {
-        if !self.all.contains(text) {
-            return None;
-        }
         let titles = || self.names.iter().chain(&self.tags);
         let rank = if self.names.iter().any(|name| name == text) {
             Rank::Exact
@@ -77,13 +76,18 @@ impl Searched {
 }
 
 /// Every word of the catalog, with the places that have it.
-pub(super) struct Vocabulary(HashMap<String, Vec<(usize, Rank)>>);
+pub(super) struct Vocabulary {
+    words: HashMap<String, Vec<(usize, Rank)>>,
+    /// How many places there are.
+    places: usize,
+}
 
 impl Vocabulary {
     /// Of what is listed, in its order.
     pub(super) fn of<'a>(searched: impl Iterator<Item = &'a Searched>) -> Self {
-        let mut words: HashMap<String, Vec<(usize, Rank)>> = HashMap::new();
+        let (mut words, mut count): (HashMap<String, Vec<(usize, Rank)>>, _) = (HashMap::new(), 0);
         for (place, searched) in searched.enumerate() {
+            count = place + 1;
             let titles = searched.names.iter().chain(&searched.tags).map(|text| (text, Rank::Near));
             for (text, rank) in titles.chain([(&searched.description, Rank::DescriptionNear)]) {
                 for word in words_of(text) {
@@ -95,7 +99,7 @@ impl Vocabulary {
                 }
             }
         }
-        Self(words)
+        Self { words, places: count }
     }
 
     /// The places that have, for each word of this text, one within a letter of it or one that starts with it; of a short
@@ -104,19 +108,21 @@ impl Vocabulary {
         let mut words = words_of(text).map(|word| self.near_word(word));
         let first = words.next().unwrap_or_default();
         let found = words.fold(first, |found, next| {
-            let both = found.into_iter().filter_map(|(place, rank)| Some((place, rank.max(*next.get(&place)?))));
-            both.collect()
+            let both = |(found, next): (Option<Rank>, Option<Rank>)| Some(found?.max(next?));
+            found.into_iter().zip(next).map(both).collect()
         });
-        found.into_iter().collect()
+        found.into_iter().enumerate().filter_map(|(place, rank)| Some((place, rank?))).collect()
     }
 
-    fn near_word(&self, wanted: &str) -> BTreeMap<usize, Rank> {
-        let mut found = BTreeMap::new();
+    /// For each place, how well it fits one word.
+    fn near_word(&self, wanted: &str) -> Vec<Option<Rank>> {
         let is_short = wanted.chars().count() < FORGIVEN_FROM;
         let fits = |word: &str| word == wanted || (!is_short && (word.starts_with(wanted) || is_near(word, wanted)));
-        for (_, places) in self.0.iter().filter(|(word, _)| fits(word)) {
+        let mut found: Vec<Option<Rank>> = vec![None; self.places];
+        for (_, places) in self.words.iter().filter(|(word, _)| fits(word)) {
             for (place, rank) in places {
-                found.entry(*place).and_modify(|known: &mut Rank| *known = (*known).min(*rank)).or_insert(*rank);
+                let known = &mut found[*place];
+                *known = Some(known.map_or(*rank, |known| known.min(*rank)));
             }
         }
         found
@@ -125,7 +131,9 @@ impl Vocabulary {
 
 /// The places that have this text, which is in lower case; ascending.
 pub(super) fn having<'a>(searched: impl Iterator<Item = &'a Searched>, text: &str) -> Vec<(usize, Rank)> {
-    searched.enumerate().filter_map(|(place, searched)| Some((place, searched.rank(text)?))).collect()
+    let finder = Finder::new(text);
+    let having = searched.enumerate().filter(|(_, searched)| finder.find(searched.all.as_bytes()).is_some());
+    having.filter_map(|(place, searched)| Some((place, searched.rank(text)?))).collect()
 }
 
 fn words_of(text: &str) -> impl Iterator<Item = &str> {

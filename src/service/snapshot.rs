@@ -1,6 +1,7 @@
 //! The shared catalog in memory: immutable, swapped as a whole, the same for all accounts.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 use super::search::{self, Rank, Searched, Vocabulary};
 use super::validation::Forms;
 use crate::catalog::EntryFile;
-use crate::domain::{Entry, EntryState, IntegrationId, Reference};
+use crate::domain::{AuthKind, Entry, EntryState, IntegrationId, Reference};
 use crate::error::{Error, Result};
 use crate::store::{CatalogRow, Store};
 
@@ -25,12 +26,11 @@ pub struct Snapshot {
     categories: Vec<(String, Range<usize>)>,
     /// Made when first needed, as the orders below.
     vocabulary: OnceLock<Vocabulary>,
-    by_name_order: OnceLock<Turns>,
-    by_display_name: OnceLock<Turns>,
+    by_name_order: OnceLock<Vec<usize>>,
+    by_display_name: OnceLock<Vec<usize>>,
+    tagged: OnceLock<HashMap<String, Vec<usize>>>,
+    of_kind: OnceLock<HashMap<AuthKind, Vec<usize>>>,
 }
-
-/// For each place of a snapshot, which one it is in another order.
-pub(super) type Turns = Vec<usize>;
 
 /// An entry with what is derived from it once.
 pub(super) struct Listed {
@@ -85,6 +85,8 @@ impl Snapshot {
             vocabulary: OnceLock::new(),
             by_name_order: OnceLock::new(),
             by_display_name: OnceLock::new(),
+            tagged: OnceLock::new(),
+            of_kind: OnceLock::new(),
         }
     }
 
@@ -151,22 +153,50 @@ impl Snapshot {
         self.vocabulary.get_or_init(|| Vocabulary::of(searched())).near(&text)
     }
 
-    /// The order by name.
-    pub(super) fn by_name_order(&self) -> &Turns {
-        self.by_name_order.get_or_init(|| self.turns(|entry| &entry.entry.name))
+    /// All places in the order of names.
+    pub(super) fn by_name_order(&self) -> &[usize] {
+        self.by_name_order.get_or_init(|| self.sorted_by(|entry| &entry.entry.name))
     }
 
-    /// The order by display name, without case.
-    pub(super) fn by_display_name(&self) -> &Turns {
-        self.by_display_name.get_or_init(|| self.turns(|entry| &entry.sort_key.1))
+    /// All places in the order of display names, without case.
+    pub(super) fn by_display_name(&self) -> &[usize] {
+        self.by_display_name.get_or_init(|| self.sorted_by(|entry| &entry.sort_key.1))
     }
 
-    fn turns<'a>(&'a self, text: impl Fn(&'a Listed) -> &'a str) -> Turns {
+    fn sorted_by<'a>(&'a self, text: impl Fn(&'a Listed) -> &'a str) -> Vec<usize> {
         let mut places: Vec<_> = (0..self.listed.len()).collect();
         places.sort_by_key(|at| (text(&self.listed[*at]), self.listed[*at].entry.id));
-        let mut turns = vec![0; places.len()];
-        places.into_iter().enumerate().for_each(|(turn, place)| turns[place] = turn);
-        turns
+        places
+    }
+
+    /// The places of what has this tag, ascending.
+    pub(super) fn tagged(&self, tag: &str) -> &[usize] {
+        let tagged = self.tagged.get_or_init(|| self.gathered(|entry| entry.tags.iter().cloned()));
+        tagged.get(tag).map_or(&[], Vec::as_slice)
+    }
+
+    /// The places of what can be authenticated to like this, ascending.
+    pub(super) fn of_kind(&self, kind: AuthKind) -> &[usize] {
+        let of_kind = self.of_kind.get_or_init(|| self.gathered(|entry| entry.auth_kinds.iter().copied()));
+        of_kind.get(&kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// The places of each key that entries have.
+    fn gathered<'a, K: Eq + Hash, I: Iterator<Item = K>>(
+        &'a self,
+        keys: impl Fn(&'a Entry) -> I,
+    ) -> HashMap<K, Vec<usize>> {
+        let mut gathered: HashMap<K, Vec<usize>> = HashMap::new();
+        for (place, listed) in self.listed.iter().enumerate() {
+            for key in keys(&listed.entry) {
+                let places = gathered.entry(key).or_default();
+                // An entry may say a thing twice.
+                if places.last() != Some(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        gathered
     }
 }
 
