@@ -323,8 +323,9 @@ mod tests {
     #[test]
     fn each_mistake_is_one_sentence_at_its_place() {
         type Change = fn(&mut Value);
-        let cases: [(&str, &str, Change); 42] = [
+        let cases: [(&str, &str, Change); 43] = [
             ("/name", "must match", |v| v["name"] = json!("Acme")),
+            ("/params/0/label", "NUL character", |v| v["params"][0]["label"] = json!("a\0b")),
             ("/display_name", "must not be empty", |v| v["display_name"] = json!("")),
             ("/description", "at most 160 characters", |v| v["description"] = json!("x".repeat(161))),
             ("/description", "is missing", |v| drop(v.as_object_mut().map(|o| o.remove("description")))),

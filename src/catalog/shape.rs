@@ -15,6 +15,7 @@ pub const ENTRY_SCHEMA: &str = include_str!("../../catalog/schema/entry.json");
 /// The mistakes of shape, and the document without what is wrong: what is left of it can still be looked at.
 pub(super) fn check(document: &Value) -> (Vec<Problem>, Value) {
     let mut problems = Vec::new();
+    find_nul(document, "", &mut problems);
     for error in validator().iter_errors(document) {
         problems.extend(told(&error));
     }
@@ -26,6 +27,27 @@ pub(super) fn check(document: &Value) -> (Vec<Problem>, Value) {
         prune(&mut rest, &problem.pointer);
     }
     (problems, rest)
+}
+
+/// Texts and keys with the character that PostgreSQL cannot hold.
+fn find_nul(value: &Value, at: &str, problems: &mut Vec<Problem>) {
+    let problem = |pointer: String| Problem { pointer, message: "must not contain the NUL character".into() };
+    match value {
+        Value::String(text) if text.contains('\0') => problems.push(problem(at.to_owned())),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, item)| find_nul(item, &format!("{at}/{n}"), problems));
+        }
+        Value::Object(object) => {
+            for (key, value) in object {
+                if key.contains('\0') {
+                    problems.push(problem(at.to_owned()));
+                } else {
+                    find_nul(value, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), problems);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 fn validator() -> &'static Validator {

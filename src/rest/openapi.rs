@@ -58,6 +58,7 @@ const REQUEST_ID: &str = "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11";
         (name = "integrations", description = "The catalog as an account sees it, install and uninstall"),
         (name = "secrets", description = "Reading stored secrets back, where the operator turned it on"),
         (name = "audit", description = "Who did what, when, and to which names"),
+        (name = "catalog", description = "Integrations of the account's own, and how any integration is defined"),
         (name = "api keys", description = "What programs prove themselves with"),
         (name = "tools", description = "Kinds of tools that are not built yet: their lists are empty")
     ),

@@ -217,6 +217,11 @@ async fn every_mistake_of_a_definition_is_told_and_nothing_is_stored() {
         refused["errors"],
         json!([{"pointer": "/name", "detail": "is a name of the shared catalog: choose another"}])
     );
+    let mut with_nul = billing();
+    with_nul["secrets"][0]["default"] = json!("a\0b");
+    let refused = create(&acme, &with_nul).await.json();
+    let problem = json!([{"pointer": "/secrets/0/default", "detail": "must not contain the NUL character"}]);
+    assert_eq!(refused["errors"], problem);
     let mut huge = billing();
     huge["params"] =
         (0..400).map(|n| json!({"name": format!("p{n}"), "label": "x".repeat(200), "type": "string"})).collect();
