@@ -5,7 +5,7 @@ export type Operation<Data, Variables> = { name: string; text: string; readonly 
 
 export type ActorKind = 'ANONYMOUS' | 'API_KEY' | 'GATEWAY' | 'OPERATOR' | 'SYSTEM' | 'TOKEN';
 
-export type AuditAction = 'ACCOUNT_SHREDDED' | 'API_KEY_CREATED' | 'API_KEY_REVOKED' | 'DATA_KEY_ROTATED' | 'INSTALLATION_INSTALLED' | 'INSTALLATION_PURGED' | 'INSTALLATION_UNINSTALLED' | 'INSTALLATION_UPDATED' | 'PROVIDER_KEY_RETIRED' | 'PROVIDER_KEY_REWRAPPED' | 'SECRETS_READ';
+export type AuditAction = 'ACCOUNT_SHREDDED' | 'API_KEY_CREATED' | 'API_KEY_REVOKED' | 'DATA_KEY_ROTATED' | 'INSTALLATION_INSTALLED' | 'INSTALLATION_PURGED' | 'INSTALLATION_UNINSTALLED' | 'INSTALLATION_UPDATED' | 'INTEGRATION_CREATED' | 'INTEGRATION_DELETED' | 'INTEGRATION_DEPRECATED' | 'INTEGRATION_UPDATED' | 'PROVIDER_KEY_RETIRED' | 'PROVIDER_KEY_REWRAPPED' | 'SECRETS_READ';
 
 export type AuditOutcome = 'FAILED' | 'SUCCEEDED';
 
@@ -17,7 +17,7 @@ export type FieldType = 'BOOLEAN' | 'ENUM' | 'INTEGER' | 'STRING';
 
 export type InstallIntegrationInput = { integration: IntegrationRef; params?: Record<string, unknown> | null; secrets?: Record<string, unknown> | null };
 
-export type InstallationErrorCode = 'INTEGRATION_NOT_FOUND' | 'PARAMS_INVALID' | 'SECRETS_INVALID';
+export type InstallationErrorCode = 'INTEGRATION_DEPRECATED' | 'INTEGRATION_NOT_FOUND' | 'PARAMS_INVALID' | 'SECRETS_INVALID';
 
 export type IntegrationOrder = 'CATEGORY' | 'DISPLAY_NAME' | 'INSTALLED_AT' | 'NAME' | 'RELEVANCE';
 
