@@ -3,6 +3,7 @@
 mod account;
 mod api_keys;
 mod audit;
+mod bar;
 mod catalog;
 mod health;
 mod keys;

@@ -5,9 +5,9 @@
 
 use std::borrow::Cow;
 
-use crate::domain::Scope;
 use crate::domain::entry::Part;
 use crate::domain::limits::Reached;
+use crate::domain::{Scope, pointer};
 
 /// What can go wrong, cut by what a caller or operator would do about it.
 #[derive(Clone, Debug)]
@@ -160,9 +160,7 @@ impl FieldProblem {
     /// The place as a JSON pointer into what was supplied, `/params/region` (RFC 6901).
     pub fn pointer(&self) -> String {
         let part = self.part.as_str();
-        // Section 3 of the RFC.
-        let escape = |name: &str| name.replace('~', "~0").replace('/', "~1");
-        self.name.as_deref().map_or_else(|| format!("/{part}"), |name| format!("/{part}/{}", escape(name)))
+        format!("/{part}{}", self.name.as_deref().map(pointer::step).unwrap_or_default())
     }
 }
 

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 use serde_json::{Map, Number, Value};
 
+use crate::domain::pointer;
+
 /// Largest text that is read, in bytes.
 pub const MOST_BYTES: usize = 4 << 20;
 /// Deepest nesting. An entry needs eight levels.
@@ -149,7 +151,7 @@ impl<'t> Composer<'t> {
                 Event::Scalar(key, ..) => key.into_owned(),
                 _ => return Err(fault(span, "is no text, as a key must be")),
             };
-            let place = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+            let place = format!("{at}{}", pointer::step(&key));
             let first = self.lines.get(&place).copied();
             self.lines.entry(place.clone()).or_insert(span.start.line());
             let (event, of_value) = self.expect()?;

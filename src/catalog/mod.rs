@@ -19,6 +19,7 @@ pub use builtin::{builtin, builtin_files, retired};
 pub use document::{MOST_BYTES, Syntax};
 pub use file::EntryFile;
 pub use shape::ENTRY_SCHEMA;
+pub(crate) use shape::{choices, type_name};
 pub use written::write;
 
 /// One mistake of a catalog file.

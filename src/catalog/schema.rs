@@ -27,15 +27,9 @@ fn property(field: &Field, part: Part) -> Value {
             property.insert(key.to_owned(), value);
         }
     };
-    let kind = match field.kind {
-        FieldKind::String => Some("string"),
-        FieldKind::Integer => Some("integer"),
-        FieldKind::Boolean => Some("boolean"),
-        FieldKind::Enum => None,
-    };
     set("title", Some(field.label.clone().into()));
     set("description", field.help.clone().map(Value::from));
-    set("type", kind.map(Value::from));
+    set("type", (field.kind != FieldKind::Enum).then(|| field.kind.as_str().into()));
     set("format", field.format.clone().map(Value::from));
     set("pattern", field.pattern.clone().map(Value::from));
     set("enum", (field.kind == FieldKind::Enum).then(|| field.choices.clone().into()));

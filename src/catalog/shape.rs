@@ -8,6 +8,7 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use super::Problem;
+use crate::domain::pointer;
 
 /// What editors complete and check catalog files with.
 pub const ENTRY_SCHEMA: &str = include_str!("../../catalog/schema/entry.json");
@@ -42,7 +43,7 @@ fn find_nul(value: &Value, at: &str, problems: &mut Vec<Problem>) {
                 if key.contains('\0') {
                     problems.push(problem(at.to_owned()));
                 } else {
-                    find_nul(value, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), problems);
+                    find_nul(value, &format!("{at}{}", pointer::step(key)), problems);
                 }
             }
         }
@@ -69,7 +70,7 @@ fn told(error: &ValidationError<'_>) -> Vec<Problem> {
         }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let unknown = |name: &String| Problem {
-                pointer: format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")),
+                pointer: format!("{at}{}", pointer::step(name)),
                 message: "is not a key of a catalog file: correct its spelling, or take it out".into(),
             };
             unexpected.iter().map(unknown).collect()
@@ -91,7 +92,8 @@ fn told(error: &ValidationError<'_>) -> Vec<Problem> {
     }
 }
 
-fn type_name(kind: &TypeKind) -> String {
+/// A type with its article.
+pub(crate) fn type_name(kind: &TypeKind) -> String {
     let names = match kind {
         TypeKind::Single(kind) => kind.to_string(),
         TypeKind::Multiple(kinds) => kinds.iter().map(|kind| kind.to_string()).collect::<Vec<_>>().join(" or "),
@@ -100,9 +102,11 @@ fn type_name(kind: &TypeKind) -> String {
     format!("{article} {names}")
 }
 
-fn choices(options: &Value) -> String {
+/// What may be chosen, separated by commas.
+pub(crate) fn choices(options: &Value) -> String {
     let options = options.as_array().into_iter().flatten();
-    options.map(|option| option.as_str().unwrap_or_default()).collect::<Vec<_>>().join(", ")
+    let texts = options.map(|option| option.as_str().map_or_else(|| option.to_string(), str::to_owned));
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 /// Takes out what a pointer names; an item of a list becomes an empty one of its kind, so that the others keep their places.

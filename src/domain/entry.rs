@@ -7,6 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::field::FormField;
+use super::words::words;
 
 /// Names the namespace of built-in ids; it never changes, or every deployment's ids would.
 const NAMESPACE: Uuid = Uuid::from_u128(0xd4c2bc5a_e42b_5539_8166_3dbaddd01bd1);
@@ -56,71 +57,41 @@ impl fmt::Display for IntegrationId {
     }
 }
 
-/// How a provider wants to be authenticated to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AuthKind {
-    /// A fixed secret in a header or query under the provider's own name.
-    ApiKey,
-    /// `Authorization` with `Bearer` or another word.
-    Bearer,
-    /// User and password.
-    Basic,
-    /// Id and secret exchanged for a token, no person involved.
-    Oauth2ClientCredentials,
-    /// The redirect flow.
-    Oauth2Code,
-    /// A key file signs a token.
-    ServiceAccountJwt,
-    /// Every request is signed.
-    RequestSignature,
-    /// AWS Signature Version 4.
-    AwsSigv4,
-    /// Log in, then use what came back.
-    TwoStep,
-    /// An MCP server with OAuth discovery.
-    McpOauth,
-    /// A public API.
-    None,
-}
-
-impl AuthKind {
-    /// Each kind with its wire name.
-    pub const ALL: [(Self, &'static str); 11] = [
-        (Self::ApiKey, "api_key"),
-        (Self::Bearer, "bearer"),
-        (Self::Basic, "basic"),
-        (Self::Oauth2ClientCredentials, "oauth2_client_credentials"),
-        (Self::Oauth2Code, "oauth2_code"),
-        (Self::ServiceAccountJwt, "service_account_jwt"),
-        (Self::RequestSignature, "request_signature"),
-        (Self::AwsSigv4, "aws_sigv4"),
-        (Self::TwoStep, "two_step"),
-        (Self::McpOauth, "mcp_oauth"),
-        (Self::None, "none"),
-    ];
-
-    /// The kind with this wire name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+words! {
+    /// How a provider wants to be authenticated to.
+    AuthKind {
+        /// A fixed secret in a header or query under the provider's own name.
+        ApiKey = "api_key",
+        /// `Authorization` with `Bearer` or another word.
+        Bearer = "bearer",
+        /// User and password.
+        Basic = "basic",
+        /// Id and secret exchanged for a token, no person involved.
+        Oauth2ClientCredentials = "oauth2_client_credentials",
+        /// The redirect flow.
+        Oauth2Code = "oauth2_code",
+        /// A key file signs a token.
+        ServiceAccountJwt = "service_account_jwt",
+        /// Every request is signed.
+        RequestSignature = "request_signature",
+        /// AWS Signature Version 4.
+        AwsSigv4 = "aws_sigv4",
+        /// Log in, then use what came back.
+        TwoStep = "two_step",
+        /// An MCP server with OAuth discovery.
+        McpOauth = "mcp_oauth",
+        /// A public API.
+        None = "none",
     }
 }
 
-/// Whether an entry is still offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryState {
-    /// Offered.
-    Active,
-    /// Not to be installed anew; still readable and uninstallable.
-    Deprecated,
-}
-
-impl EntryState {
-    /// The state's wire name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Deprecated => "deprecated",
-        }
+words! {
+    /// Whether an entry is still offered.
+    EntryState {
+        /// Offered.
+        Active = "active",
+        /// Not to be installed anew; still readable and uninstallable.
+        Deprecated = "deprecated",
     }
 }
 

@@ -3,29 +3,21 @@
 use serde_json::Value;
 
 use super::entry::{AuthKind, Part};
+use super::words::words;
 
-/// The types a field can have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FieldKind {
-    /// Text.
-    #[default]
-    String,
-    /// A whole number.
-    Integer,
-    /// True or false.
-    Boolean,
-    /// One of a list of values.
-    Enum,
-}
-
-impl FieldKind {
-    /// Each type with its wire name.
-    pub const ALL: [(Self, &'static str); 4] =
-        [(Self::String, "string"), (Self::Integer, "integer"), (Self::Boolean, "boolean"), (Self::Enum, "enum")];
-
-    /// The type with this wire name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+words! {
+    /// The types a field can have.
+    #[derive(Default)]
+    FieldKind {
+        /// Text.
+        #[default]
+        String = "string",
+        /// A whole number.
+        Integer = "integer",
+        /// True or false.
+        Boolean = "boolean",
+        /// One of a list of values.
+        Enum = "enum",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::entry::AuthKind;
 use super::integration::Status;
+use super::words::words;
 
 /// What of the catalog is wanted, and in which order. What is not given matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,35 +22,21 @@ pub struct CatalogQuery {
     pub order: CatalogOrder,
 }
 
-/// Orders of the catalog. Each ends with the display name, without case, and the id, so that no two places are equal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CatalogOrder {
-    /// By category.
-    #[default]
-    Category,
-    /// By name.
-    Name,
-    /// By display name.
-    DisplayName,
-    /// What was installed last comes first, what is not installed last.
-    InstalledAt,
-    /// What a search means most likely comes first; without a search, by display name.
-    Relevance,
-}
-
-impl CatalogOrder {
-    /// Each order with its wire name.
-    pub const ALL: [(Self, &'static str); 5] = [
-        (Self::Category, "category"),
-        (Self::Name, "name"),
-        (Self::DisplayName, "display_name"),
-        (Self::InstalledAt, "installed_at"),
-        (Self::Relevance, "relevance"),
-    ];
-
-    /// The order with this wire name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, known)| *known == name).map(|(order, _)| *order)
+words! {
+    /// Orders of the catalog. Each ends with the display name, without case, and the id, so that no two places are equal.
+    #[derive(Default)]
+    CatalogOrder {
+        /// By category.
+        #[default]
+        Category = "category",
+        /// By name.
+        Name = "name",
+        /// By display name.
+        DisplayName = "display_name",
+        /// What was installed last comes first, what is not installed last.
+        InstalledAt = "installed_at",
+        /// What a search means most likely comes first; without a search, by display name.
+        Relevance = "relevance",
     }
 }
 

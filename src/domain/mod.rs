@@ -10,6 +10,7 @@ pub mod integration;
 pub mod limits;
 pub mod listing;
 pub mod operation;
+pub mod pointer;
 pub mod principal;
 pub mod reference;
 pub mod scope;

@@ -78,21 +78,14 @@ impl EventQuery {
     /// [`Error::BadInput`] naming the parameter and what it may be.
     fn filter(self) -> Result<EventFilter> {
         Ok(EventFilter {
-            action: word("action", self.action, Action::ALL, Action::as_str)?,
+            action: query::word("action", self.action.as_deref(), Action::ALL, Action::as_str)?,
             integration: self.integration.map(|text| Reference::parse(&text)),
             actor: self.actor,
-            outcome: word("outcome", self.outcome, Outcome::ALL, Outcome::as_str)?,
+            outcome: query::word("outcome", self.outcome.as_deref(), Outcome::ALL, Outcome::as_str)?,
             since: moment("since", self.since)?,
             until: moment("until", self.until)?,
         })
     }
-}
-
-fn word<T: Copy>(name: &str, text: Option<String>, all: &[T], as_str: impl Fn(T) -> &'static str) -> Result<Option<T>> {
-    let Some(text) = text else { return Ok(None) };
-    let found = all.iter().copied().find(|one| as_str(*one) == text);
-    let words = || all.iter().map(|one| as_str(*one)).collect::<Vec<_>>().join(", ");
-    found.map(Some).ok_or_else(|| Error::bad_input(format!("{name} must be one of {}", words())))
 }
 
 fn moment(name: &str, text: Option<String>) -> Result<Option<DateTime<Utc>>> {

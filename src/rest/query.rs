@@ -104,26 +104,27 @@ impl ListQuery {
                 Page::First { limit: limit.unwrap_or(PAGE_DEFAULT), after: cursor.map(Cursor), before: None }
             }
         };
-        let auth_kind = one_of("auth_kind", self.auth_kind.as_deref(), &AuthKind::ALL)?;
-        let order = one_of("order", self.order.as_deref(), &CatalogOrder::ALL)?.unwrap_or_default();
+        let auth_kind = word("auth_kind", self.auth_kind.as_deref(), AuthKind::ALL, AuthKind::as_str)?;
+        let order = word("order", self.order.as_deref(), CatalogOrder::ALL, CatalogOrder::as_str)?.unwrap_or_default();
         let Self { category, search, tag, .. } = self;
         Ok(Wanted { query: CatalogQuery { category, status, search, tag, auth_kind, order }, page, detail })
     }
 }
 
-/// The value that this text names, if there is one.
+/// What this text is the word for, if it is given.
 ///
 /// # Errors
-/// [`Error::BadInput`] when it names none.
-fn one_of<T: Copy>(parameter: &str, text: Option<&str>, known: &[(T, &str)]) -> Result<Option<T>> {
+/// [`Error::BadInput`] when it is the word for nothing.
+pub(super) fn word<T: Copy>(
+    name: &str,
+    text: Option<&str>,
+    all: &[T],
+    as_str: impl Fn(T) -> &'static str,
+) -> Result<Option<T>> {
     let Some(text) = text else { return Ok(None) };
-    match known.iter().find(|(_, name)| *name == text) {
-        Some((value, _)) => Ok(Some(*value)),
-        None => {
-            let names = known.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
-            Err(Error::bad_input(format!("{parameter} must be one of {names}")))
-        }
-    }
+    let found = all.iter().copied().find(|one| as_str(*one) == text);
+    let words = || all.iter().map(|one| as_str(*one)).collect::<Vec<_>>().join(", ");
+    found.map(Some).ok_or_else(|| Error::bad_input(format!("{name} must be one of {}", words())))
 }
 
 /// Adds a link to the same request for the page after this cursor. A handler sees its address without the prefix it is

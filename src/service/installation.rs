@@ -317,6 +317,7 @@ fn too_many(secrets: &Map<String, Value>) -> Option<FieldProblem> {
     (given > SECRETS_PER_INSTALLATION).then(|| FieldProblem { part: Part::Secrets, name: None, message: message() })
 }
 
-fn json_len(value: &impl serde::Serialize) -> usize {
+/// Bytes of a value as JSON.
+pub(super) fn json_len(value: &impl serde::Serialize) -> usize {
     serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
 }

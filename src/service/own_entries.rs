@@ -7,6 +7,7 @@ use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::installation::json_len;
 use super::snapshot::{self, Snapshot};
 use super::{TenantServices, View};
 use crate::catalog::{self, Set};
@@ -67,10 +68,11 @@ impl TenantServices {
     /// [`Error::DefinitionInvalid`] with everything that is wrong with it; [`Error::NameTaken`];
     /// [`Error::TooManyEntries`]; those of the database.
     pub async fn create_entry(&self, definition: Map<String, Value>) -> Result<Integration> {
+        let definition = Value::Object(definition);
         let name = self.check_definition(&definition, None)?;
         let id = IntegrationId(Uuid::now_v7());
         let event = Event::new(self.call(), Action::IntegrationCreated).of_named(id, &name);
-        let change = OwnChange::Create { id, name, definition: definition.into(), most: OWN_ENTRIES };
+        let change = OwnChange::Create { id, name, definition, most: OWN_ENTRIES };
         self.tenant.change_own(change, event).await?;
         self.integration(&Reference::Id(id)).await
     }
@@ -81,9 +83,9 @@ impl TenantServices {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::NotOwn`]; [`Error::DefinitionInvalid`]; those of the database.
     pub async fn update_entry(&self, reference: &Reference, definition: Map<String, Value>) -> Result<Integration> {
-        let entry = self.own_entry(reference).await?;
+        let (entry, definition) = (self.own_entry(reference).await?, Value::Object(definition));
         self.check_definition(&definition, Some(&entry.name))?;
-        let change = OwnChange::Replace { id: entry.id, definition: definition.into() };
+        let change = OwnChange::Replace { id: entry.id, definition };
         self.tenant.change_own(change, self.event_of(Action::IntegrationUpdated, &entry)).await?;
         self.integration(&Reference::Id(entry.id)).await
     }
@@ -137,13 +139,12 @@ impl TenantServices {
     }
 
     /// The name in it, if nothing is wrong; `kept` is the name that it must have.
-    fn check_definition(&self, definition: &Map<String, Value>, kept: Option<&str>) -> Result<String> {
-        let size = serde_json::to_vec(definition).map_or(usize::MAX, |json| json.len());
-        if size > OWN_DEFINITION_BYTES {
+    fn check_definition(&self, definition: &Value, kept: Option<&str>) -> Result<String> {
+        if json_len(definition) > OWN_DEFINITION_BYTES {
             let message = format!("is larger than {OWN_DEFINITION_BYTES} bytes");
             return Err(Error::DefinitionInvalid(vec![DefinitionProblem { pointer: String::new(), message }]));
         }
-        let checked = catalog::check(&Value::Object(definition.clone()), Set::Custom, Utc::now().date_naive());
+        let checked = catalog::check(definition, Set::Custom, Utc::now().date_naive());
         let mut problems: Vec<_> = checked.problems.into_iter().map(DefinitionProblem::from).collect();
         let name = checked.file.name;
         let at_name = |message: &str| DefinitionProblem { pointer: "/name".into(), message: message.into() };

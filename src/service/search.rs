@@ -33,39 +33,43 @@ pub(super) enum Rank {
     DescriptionNear,
 }
 
-/// What a search looks into, in lower case.
-pub(super) struct Searched {
-    /// Name and display name.
-    names: [String; 2],
-    tags: Vec<String>,
-    description: String,
-    /// All of it, to rule out most entries at once.
-    all: String,
-}
+/// Between the texts of an entry. PostgreSQL cannot hold it, so no text has it.
+const BETWEEN: &str = "\0";
+
+/// What a search looks into, in lower case: name, display name, tags, description, in one piece of memory.
+pub(super) struct Searched(String);
 
 impl Searched {
     pub(super) fn of(entry: &Entry) -> Self {
-        let names = [entry.name.to_lowercase(), entry.display_name.to_lowercase()];
-        let tags: Vec<_> = entry.tags.iter().map(|tag| tag.to_lowercase()).collect();
-        let description = entry.description.to_lowercase();
-        let all = names.iter().chain(&tags).chain([&description]).map(String::as_str).collect::<Vec<_>>().join("\n");
-        Self { names, tags, description, all }
+        Self::joined([&entry.name, &entry.display_name], &entry.tags, &entry.description)
+    }
+
+    fn joined(names: [&str; 2], tags: &[String], description: &str) -> Self {
+        let texts = names.into_iter().chain(tags.iter().map(String::as_str)).chain([description]);
+        Self(texts.collect::<Vec<_>>().join(BETWEEN).to_lowercase())
+    }
+
+    /// Name, display name and tags; the description.
+    fn texts(&self) -> (impl Iterator<Item = &str> + Clone, &str) {
+        let (titles, description) = self.0.rsplit_once(BETWEEN).unwrap_or((&self.0, ""));
+        (titles.split(BETWEEN), description)
     }
 
     /// How well it fits this text, which is in lower case; `None` when none of its texts has it.
     fn rank(&self, text: &str) -> Option<Rank> {
-        let titles = || self.names.iter().chain(&self.tags);
-        let rank = if self.names.iter().any(|name| name == text) {
+        let (titles, description) = self.texts();
+        let (titles, names) = (|| titles.clone(), || titles.clone().take(2));
+        let rank = if names().any(|name| name == text) {
             Rank::Exact
-        } else if self.names.iter().any(|name| name.starts_with(text)) {
+        } else if names().any(|name| name.starts_with(text)) {
             Rank::Prefix
         } else if titles().any(|title| has_word(title, text)) {
             Rank::Word
         } else if titles().any(|title| title.contains(text)) {
             Rank::Part
-        } else if has_word(&self.description, text) {
+        } else if has_word(description, text) {
             Rank::DescriptionWord
-        } else if self.description.contains(text) {
+        } else if description.contains(text) {
             Rank::Description
         } else {
             // It goes from one text into the next.
@@ -88,8 +92,9 @@ impl Vocabulary {
         let (mut words, mut count): (HashMap<String, Vec<(usize, Rank)>>, _) = (HashMap::new(), 0);
         for (place, searched) in searched.enumerate() {
             count = place + 1;
-            let titles = searched.names.iter().chain(&searched.tags).map(|text| (text, Rank::Near));
-            for (text, rank) in titles.chain([(&searched.description, Rank::DescriptionNear)]) {
+            let (titles, description) = searched.texts();
+            let titles = titles.map(|text| (text, Rank::Near));
+            for (text, rank) in titles.chain([(description, Rank::DescriptionNear)]) {
                 for word in words_of(text) {
                     let places = words.entry(word.to_owned()).or_default();
                     // Titles come first, so what a place has twice keeps its better rank.
@@ -132,7 +137,7 @@ impl Vocabulary {
 /// The places that have this text, which is in lower case; ascending.
 pub(super) fn having<'a>(searched: impl Iterator<Item = &'a Searched>, text: &str) -> Vec<(usize, Rank)> {
     let finder = Finder::new(text);
-    let having = searched.enumerate().filter(|(_, searched)| finder.find(searched.all.as_bytes()).is_some());
+    let having = searched.enumerate().filter(|(_, searched)| finder.find(searched.0.as_bytes()).is_some());
     having.filter_map(|(place, searched)| Some((place, searched.rank(text)?))).collect()
 }
 
@@ -180,9 +185,7 @@ mod tests {
 
     fn searched(name: &str, tags: &[&str], description: &str) -> Searched {
         let tags: Vec<_> = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        let names = [name.to_lowercase().replace(' ', "_"), name.to_lowercase()];
-        let all = format!("{}\n{}\n{}\n{description}", names[0], names[1], tags.join("\n"));
-        Searched { names, tags, description: description.to_owned(), all }
+        Searched::joined([&name.replace(' ', "_"), name], &tags, description)
     }
 
     #[test]

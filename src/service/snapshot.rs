@@ -142,15 +142,14 @@ impl Snapshot {
         &self.categories
     }
 
-    /// The places that this text is found at, ascending, each with how well it fits.
+    /// The places that this text, which is in lower case, is found at, ascending, each with how well it fits.
     pub(super) fn search(&self, text: &str) -> Vec<(usize, Rank)> {
-        let text = text.to_lowercase();
         let searched = || self.listed.iter().map(|listed| &listed.searched);
-        let found = search::having(searched(), &text);
+        let found = search::having(searched(), text);
         if !found.is_empty() {
             return found;
         }
-        self.vocabulary.get_or_init(|| Vocabulary::of(searched())).near(&text)
+        self.vocabulary.get_or_init(|| Vocabulary::of(searched())).near(text)
     }
 
     /// All places in the order of names.

@@ -6,6 +6,7 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 
+use crate::catalog::{choices, type_name};
 use crate::domain::entry::{Entry, Part};
 use crate::error::FieldProblem;
 
@@ -63,23 +64,4 @@ fn rule(kind: &ValidationErrorKind) -> String {
         ValidationErrorKind::Format { format } => format!("must be a valid {format}"),
         _ => "breaks the rules of this field".to_owned(),
     }
-}
-
-fn type_name(kind: &jsonschema::error::TypeKind) -> String {
-    let name = match kind {
-        jsonschema::error::TypeKind::Single(kind) => kind.to_string(),
-        jsonschema::error::TypeKind::Multiple(_) => "one of the allowed types".to_owned(),
-    };
-    let name = name.trim_matches('"').to_owned();
-    match name.as_str() {
-        "integer" | "array" | "object" => format!("an {name}"),
-        "string" | "number" | "boolean" => format!("a {name}"),
-        _ => name,
-    }
-}
-
-fn choices(options: &Value) -> String {
-    let texts =
-        options.as_array().into_iter().flatten().map(|o| o.as_str().map_or_else(|| o.to_string(), str::to_owned));
-    texts.collect::<Vec<_>>().join(", ")
 }

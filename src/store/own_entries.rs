@@ -5,7 +5,7 @@
 //! whether the entries it keeps are still right.
 
 use ::entity::own_integration::{ActiveModel, Column, Entity, Model};
-use ::entity::{account_revision, installation, installation_secret};
+use ::entity::{account_revision, installation};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DbErr, PaginatorTrait, QueryFilter, Set};
 use serde_json::{Value, json};
@@ -150,15 +150,13 @@ impl ChangeOwn {
 
     async fn delete(&self, t: &Transaction, id: IntegrationId, force: bool) -> std::result::Result<bool, Failed> {
         self.find(t, id).await?;
-        let installations = || self.tenant.select::<installation::Entity>();
         let of_it = installation::Column::IntegrationId.eq(id.0);
         let is_installed = installation::Column::InstalledAt.is_not_null();
-        if !force && installations().filter(of_it.clone()).filter(is_installed).one(t).await?.is_some() {
+        let installed = self.tenant.select::<installation::Entity>().filter(of_it).filter(is_installed);
+        if !force && installed.one(t).await?.is_some() {
             return Err(Failed::Rule(Error::Installed));
         }
-        let secrets = self.tenant.delete::<installation_secret::Entity>();
-        secrets.filter(installation_secret::Column::IntegrationId.eq(id.0)).exec(t).await?;
-        self.tenant.delete::<installation::Entity>().filter(of_it).exec(t).await?;
+        self.tenant.delete_kept(t, id).await?;
         self.write(t, id, DELETED, json!({})).await
     }
 

@@ -7,7 +7,7 @@ use hyper::Uri;
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use serde::{Deserialize, Deserializer, de};
 
-use crate::domain::{Scope, Scopes};
+use crate::domain::{Scope, Scopes, pointer};
 use crate::outbound;
 
 /// The longest `iss`, in bytes; it is part of the actor's id.
@@ -67,13 +67,12 @@ impl TryFrom<String> for ClaimPath {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let escape = |name: &str| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
         match &*text {
             "" => Err("name a claim, for instance \"org.id\""),
-            pointer if pointer.starts_with('/') => Ok(Self(text)),
-            url if url.contains("://") => Ok(Self(escape(url))),
+            whole if whole.starts_with('/') => Ok(Self(text)),
+            url if url.contains("://") => Ok(Self(pointer::step(url))),
             dotted if dotted.split('.').any(str::is_empty) => Err("a name between the dots is missing"),
-            dotted => Ok(Self(dotted.split('.').map(escape).collect())),
+            dotted => Ok(Self(dotted.split('.').map(pointer::step).collect())),
         }
     }
 }

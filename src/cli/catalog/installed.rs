@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::progress::bar;
+use crate::cli::bar::bar;
 use crate::cli::print::sentence;
 use crate::domain::{AccountId, IntegrationId};
 use crate::store::{Need, Store};
@@ -23,7 +23,7 @@ impl Installed {
         }
         let system = store.system();
         let accounts = system.count_accounts(&Need::Nothing).await.map_err(sentence)?;
-        let bar = bar("looking for installations", "accounts", accounts)?;
+        let bar = bar("looking for installations", "accounts", Some(accounts))?;
         let mut last = None;
         loop {
             let accounts = system.accounts_after(last.as_ref(), &Need::Nothing, PAGE).await.map_err(sentence)?;

@@ -10,7 +10,6 @@ mod import;
 mod installed;
 mod list;
 mod plan;
-mod progress;
 mod upkeep;
 mod validate;
 

@@ -6,8 +6,8 @@ use chrono::Utc;
 use serde::Serialize;
 
 use super::files;
-use super::progress::bar;
 use crate::catalog::{Batch, Finding, Set, SourceFile, Syntax, builtin_files};
+use crate::cli::bar::bar;
 use crate::cli::print::{count, print, print_json, tell};
 
 pub(super) const HELP: &str = "\
@@ -53,7 +53,7 @@ pub(super) fn read_and_check(paths: &[PathBuf], set: Set) -> Result<(Batch, Repo
 }
 
 fn check(files: Vec<SourceFile>, unreadable: Vec<Finding>, set: Set) -> Result<(Batch, Report), String> {
-    let bar = bar("checking", "files", files.len() as u64)?;
+    let bar = bar("checking", "files", Some(files.len() as u64))?;
     let mut batch = Batch::check(&files, set, Utc::now().date_naive(), || bar.inc(1));
     bar.finish_and_clear();
     let mut problems = unreadable;

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
+use crate::cli::bar::bar;
 use crate::cli::print::tell;
 use crate::cli::signals;
 use crate::domain::AccountId;
@@ -41,12 +42,7 @@ pub(super) struct Failure {
 impl Progress {
     /// From now on the first signal stops the run where it is good to stop.
     pub(super) fn start(what: &'static str) -> Result<Self, String> {
-        // Hidden where standard error is no terminal.
-        let bar = ProgressBar::no_length();
-        let style =
-            ProgressStyle::with_template("{prefix} {wide_bar} {human_pos}/{human_len} accounts, {per_sec}, {eta} left");
-        bar.set_style(style.map_err(|e| e.to_string())?);
-        bar.set_prefix(what);
+        let bar = bar(what, "accounts, {per_sec}, {eta} left", None)?;
         let seen = Seen { tally: Tally::default(), failures: Vec::new(), told_at: Instant::now() };
         Ok(Self { what, bar, stop: signals::stop_flag()?, seen: Mutex::new(seen) })
     }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use ::entity::integration;
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, Insert, QueryFilter, Set};
+use sea_orm::EntityTrait;
 use uuid::Uuid;
 
-use super::{ACTIVE, CatalogRow, DEPRECATED, advance_revision, read};
+use super::{CatalogRow, advance_revision, insert, read, update};
 use crate::domain::{AccountId, Action, Call, Event, IntegrationId};
 use crate::error::Result;
 use crate::store::failure::Failed;
@@ -94,29 +94,10 @@ where
             }
             match edit {
                 RowEdit::Write(row) if before.is_some() => update(t, row).await?,
-                RowEdit::Write(row) => Insert::one(model(row)).exec_without_returning(t).await.map(drop)?,
+                RowEdit::Write(row) => insert(t, row).await?,
                 RowEdit::Delete(id) => integration::Entity::delete_by_id(id).exec(t).await.map(drop)?,
             }
         }
         Ok(Outcome::Commit(value))
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the shared catalog belongs to no account")]
-async fn update(t: &Transaction, row: CatalogRow) -> std::result::Result<(), DbErr> {
-    let id = row.id;
-    integration::Entity::update_many().set(model(row)).filter(integration::Column::Id.eq(id)).exec(t).await.map(drop)
-}
-
-fn model(row: CatalogRow) -> integration::ActiveModel {
-    integration::ActiveModel {
-        id: Set(row.id),
-        name: Set(row.name),
-        definition: Set(row.definition),
-        state: Set(if row.is_active { ACTIVE } else { DEPRECATED }.to_owned()),
-        default_revision: Set(row.default_revision),
-        modified_from_default: Set(row.modified_from_default),
-        created_at: Set(row.created_at),
-        updated_at: Set(row.updated_at),
     }
 }

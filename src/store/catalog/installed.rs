@@ -1,7 +1,7 @@
 //! What an account keeps of an entry that goes away.
 
 use ::entity::{installation, installation_secret};
-use sea_orm::{ColumnTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DbErr, QueryFilter};
 
 use crate::domain::{Event, IntegrationId};
 use crate::error::Result;
@@ -17,6 +17,19 @@ impl TenantStore {
     pub async fn forget(&self, id: IntegrationId, event: Event) -> Result<bool> {
         self.store.transaction(Forget { tenant: self.clone(), id, event }).await
     }
+
+    /// The deletions alone.
+    pub(in crate::store) async fn delete_kept(
+        &self,
+        t: &Transaction,
+        IntegrationId(id): IntegrationId,
+    ) -> std::result::Result<bool, DbErr> {
+        let sealed = self.delete::<installation_secret::Entity>();
+        sealed.filter(installation_secret::Column::IntegrationId.eq(id)).exec(t).await?;
+        let rows = self.delete::<installation::Entity>();
+        let deleted = rows.filter(installation::Column::IntegrationId.eq(id)).exec(t).await?;
+        Ok(deleted.rows_affected > 0)
+    }
 }
 
 struct Forget {
@@ -29,14 +42,10 @@ impl Work for Forget {
     type Value = bool;
 
     async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<bool>, Failed> {
-        let Self { tenant, id: IntegrationId(id), event } = self;
+        let Self { tenant, id, event } = self;
         // Whatever is under way for the account is refused, and what replicas keep of it in memory is read again.
         tenant.advance_revision(t).await?;
-        let sealed = tenant.delete::<installation_secret::Entity>();
-        sealed.filter(installation_secret::Column::IntegrationId.eq(*id)).exec(t).await?;
-        let rows = tenant.delete::<installation::Entity>();
-        let deleted = rows.filter(installation::Column::IntegrationId.eq(*id)).exec(t).await?;
-        if deleted.rows_affected == 0 {
+        if !tenant.delete_kept(t, *id).await? {
             return Ok(Outcome::Nothing(false));
         }
         tenant.insert_event(event, t).await?;

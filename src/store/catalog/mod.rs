@@ -12,14 +12,14 @@ use uuid::Uuid;
 use super::failure::Failed;
 use super::pool::Transaction;
 use super::{Outcome, SystemStore, Work, now};
-use crate::domain::IntegrationId;
+use crate::domain::{EntryState, IntegrationId};
 use crate::error::Result;
 
 pub use edits::RowEdit;
 
 const SHARED: &str = "shared";
-const ACTIVE: &str = "active";
-const DEPRECATED: &str = "deprecated";
+const ACTIVE: &str = EntryState::Active.as_str();
+const DEPRECATED: &str = EntryState::Deprecated.as_str();
 
 /// One entry of the shared catalog.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,22 @@ pub struct BuiltinRow {
     pub revision: i32,
 }
 
+impl BuiltinRow {
+    /// The row as it is first written, at this moment.
+    fn row(&self, at: sea_orm::prelude::DateTimeUtc) -> CatalogRow {
+        CatalogRow {
+            id: self.id,
+            name: self.name.clone(),
+            definition: self.definition.clone(),
+            is_active: true,
+            default_revision: self.revision,
+            modified_from_default: false,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+}
+
 /// How many rows a loading touched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
@@ -67,8 +83,8 @@ pub struct Loaded {
 
 enum Step<'a> {
     Insert(&'a BuiltinRow),
-    Update(&'a BuiltinRow),
-    Deprecate(Uuid),
+    Update(&'a CatalogRow, &'a BuiltinRow),
+    Deprecate(&'a CatalogRow),
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shared catalog belongs to no account")]
@@ -120,15 +136,15 @@ impl Work for Load {
         for step in plan(&rows, &self.builtin, &self.retired) {
             match step {
                 Step::Insert(entry) => {
-                    insert(t, entry).await?;
+                    insert(t, entry.row(now())).await?;
                     loaded.inserted += 1;
                 }
-                Step::Update(entry) => {
-                    update(t, entry).await?;
+                Step::Update(row, entry) => {
+                    update(t, CatalogRow { updated_at: now(), ..entry.row(row.created_at) }).await?;
                     loaded.updated += 1;
                 }
-                Step::Deprecate(id) => {
-                    deprecate(t, id).await?;
+                Step::Deprecate(row) => {
+                    update(t, CatalogRow { is_active: false, updated_at: now(), ..row.clone() }).await?;
                     loaded.deprecated += 1;
                 }
             }
@@ -139,7 +155,7 @@ impl Work for Load {
 
 /// What is to be done. An entry is retired by name, never by its absence: an older binary, which does not know the
 /// newest entries, would otherwise retire them.
-fn plan<'a>(rows: &[CatalogRow], builtin: &'a [BuiltinRow], retired: &[String]) -> Vec<Step<'a>> {
+fn plan<'a>(rows: &'a [CatalogRow], builtin: &'a [BuiltinRow], retired: &[String]) -> Vec<Step<'a>> {
     let mut steps = Vec::new();
     for entry in builtin {
         match rows.iter().find(|row| row.name == entry.name) {
@@ -147,49 +163,25 @@ fn plan<'a>(rows: &[CatalogRow], builtin: &'a [BuiltinRow], retired: &[String]) 
             // An operator's own, made before we had one of that name.
             Some(row) if row.id != entry.id => {}
             Some(row) if !row.modified_from_default && row.default_revision < entry.revision => {
-                steps.push(Step::Update(entry))
+                steps.push(Step::Update(row, entry))
             }
             Some(_) => {}
         }
     }
     let gone = rows.iter().filter(|row| row.is_active && retired.contains(&row.name));
-    steps.extend(gone.map(|row| Step::Deprecate(row.id)));
+    steps.extend(gone.map(Step::Deprecate));
     steps
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shared catalog belongs to no account")]
-async fn insert(t: &Transaction, entry: &BuiltinRow) -> std::result::Result<(), DbErr> {
-    let now = now();
-    let row = integration::ActiveModel {
-        id: Set(entry.id),
-        name: Set(entry.name.clone()),
-        definition: Set(entry.definition.clone()),
-        state: Set(ACTIVE.to_owned()),
-        default_revision: Set(entry.revision),
-        modified_from_default: Set(false),
-        created_at: Set(now),
-        updated_at: Set(now),
-    };
-    Insert::one(row).exec_without_returning(t).await.map(drop)
+async fn insert(t: &Transaction, row: CatalogRow) -> std::result::Result<(), DbErr> {
+    Insert::one(model(row)).exec_without_returning(t).await.map(drop)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shared catalog belongs to no account")]
-async fn update(t: &Transaction, entry: &BuiltinRow) -> std::result::Result<(), DbErr> {
-    let row = integration::ActiveModel {
-        definition: Set(entry.definition.clone()),
-        state: Set(ACTIVE.to_owned()),
-        default_revision: Set(entry.revision),
-        updated_at: Set(now()),
-        ..Default::default()
-    };
-    integration::Entity::update_many().set(row).filter(integration::Column::Id.eq(entry.id)).exec(t).await.map(drop)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the shared catalog belongs to no account")]
-async fn deprecate(t: &Transaction, id: Uuid) -> std::result::Result<(), DbErr> {
-    let row =
-        integration::ActiveModel { state: Set(DEPRECATED.to_owned()), updated_at: Set(now()), ..Default::default() };
-    integration::Entity::update_many().set(row).filter(integration::Column::Id.eq(id)).exec(t).await.map(drop)
+async fn update(t: &Transaction, row: CatalogRow) -> std::result::Result<(), DbErr> {
+    let id = row.id;
+    integration::Entity::update_many().set(model(row)).filter(integration::Column::Id.eq(id)).exec(t).await.map(drop)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shared catalog belongs to no account")]
@@ -213,5 +205,18 @@ fn read(row: integration::Model) -> CatalogRow {
         modified_from_default: row.modified_from_default,
         created_at: row.created_at,
         updated_at: row.updated_at,
+    }
+}
+
+fn model(row: CatalogRow) -> integration::ActiveModel {
+    integration::ActiveModel {
+        id: Set(row.id),
+        name: Set(row.name),
+        definition: Set(row.definition),
+        state: Set(if row.is_active { ACTIVE } else { DEPRECATED }.to_owned()),
+        default_revision: Set(row.default_revision),
+        modified_from_default: Set(row.modified_from_default),
+        created_at: Set(row.created_at),
+        updated_at: Set(row.updated_at),
     }
 }

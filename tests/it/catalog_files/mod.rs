@@ -7,48 +7,13 @@ mod upkeep;
 mod validating;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Stdio};
 
 use entity::integration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{World, command};
-
-/// What a command said, and its exit code.
-struct Told {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Told {
-    fn of(output: &Output) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
-        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}{}", self.out, self.err))
-    }
-
-    fn ok(self) -> String {
-        assert_eq!(self.code, Some(0), "{}{}", self.out, self.err);
-        self.out
-    }
-
-    /// Its one JSON document, when all went well.
-    fn done(&self) -> Value {
-        assert_eq!(self.code, Some(0), "{}{}", self.out, self.err);
-        self.json()
-    }
-
-    /// What it complained about.
-    fn refused(self) -> String {
-        assert_eq!((self.code, &*self.out), (Some(1), ""), "{}", self.err);
-        self.err
-    }
-}
+use crate::support::{Told, World, command};
 
 /// Starts `patchbay catalog …` beside a world.
 fn start(world: &World, words: &[&str]) -> Child {

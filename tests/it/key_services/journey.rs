@@ -4,11 +4,10 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use super::INSTALL;
 use super::bao::Bao;
-use crate::support::{Process, TestDatabase, Wire};
+use super::{INSTALL, Place};
+use crate::support::{Process, Wire};
 
 const READ: &str = "/api/v1/integrations/stripe/secrets/read";
 const ACCOUNTS: usize = 12;
@@ -22,19 +21,7 @@ struct Service {
     key: String,
 }
 
-/// A database, and a folder with the key ring.
-struct Place {
-    folder: TempDir,
-    database: TestDatabase,
-}
-
 impl Place {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().expect("folder");
-        let database = TestDatabase::create(&folder).await;
-        Self { folder, database }
-    }
-
     fn ring(&self) -> String {
         format!("keys.keyring_file={}", self.folder.path().join("keyring.json").display())
     }
@@ -48,7 +35,7 @@ impl Place {
     }
 
     /// A server with these settings, whose secrets can be stored.
-    async fn serve(&self, settings: &[String], environment: &[(&str, String)]) -> Process {
+    async fn serve_ready(&self, settings: &[String], environment: &[(&str, String)]) -> Process {
         let read_back = "secrets.read_back=true".to_owned();
         let settings = [settings, &[read_back]].concat();
         let arguments = self.arguments(&["--listen", "127.0.0.1:0"], &settings);
@@ -93,7 +80,7 @@ async fn reads(process: &Process, account: &str, secret: &str) {
 
 /// Moves everything to `to` beside a running server, which stores meanwhile, and forgets `old`.
 async fn move_to(place: &Place, to: &str, old: &str, settings: &[String], environment: &[(&str, String)]) {
-    let process = place.serve(settings, environment).await;
+    let process = place.serve_ready(settings, environment).await;
     // A server with both providers reads what either of them wrapped, and wraps with the new one.
     reads(&process, &account(0), "0").await;
     install(&process, &format!("new-with-{to}"), to).await;
@@ -115,17 +102,17 @@ async fn there_and_back(service: Service) {
     let environment = &service.environment;
 
     new_ring(&place.folder.path().join("keyring.json"));
-    let process = place.serve(&ring, &[]).await;
+    let process = place.serve_ready(&ring, &[]).await;
     for n in 0..ACCOUNTS {
         install(&process, &account(n), &n.to_string()).await;
     }
     process.stop();
 
     // Step 1 of the documentation: the service is known everywhere before anything depends on it.
-    place.serve(&both("local"), environment).await.stop();
+    place.serve_ready(&both("local"), environment).await.stop();
     move_to(&place, service.provider, "local:1", &both(service.provider), environment).await;
     std::fs::remove_file(place.folder.path().join("keyring.json")).expect("the key ring is taken away");
-    let process = place.serve(&alone, environment).await;
+    let process = place.serve_ready(&alone, environment).await;
     for n in 0..ACCOUNTS {
         reads(&process, &account(n), &n.to_string()).await;
     }
@@ -133,9 +120,9 @@ async fn there_and_back(service: Service) {
 
     // Back, to a key ring of its own: the retired id is not used again.
     new_ring(&place.folder.path().join("keyring.json"));
-    place.serve(&both(service.provider), environment).await.stop();
+    place.serve_ready(&both(service.provider), environment).await.stop();
     move_to(&place, "local", &service.key, &both("local"), environment).await;
-    let process = place.serve(&ring, &[]).await;
+    let process = place.serve_ready(&ring, &[]).await;
     for n in 0..ACCOUNTS {
         reads(&process, &account(n), &n.to_string()).await;
     }

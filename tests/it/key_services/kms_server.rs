@@ -6,28 +6,16 @@ use entity::{account_key, installation_secret};
 use patchbay::vault::{AWS_KMS, CacheSettings, Vault};
 use sea_orm::{ColumnTrait, Database, EntityTrait, QueryFilter};
 use serde_json::json;
-use tempfile::TempDir;
 
+use super::Place;
 use super::kms::{REGION, kms, new_alias, new_key};
 use crate::support::faulty::{self, Faulty, Weather};
-use crate::support::{Moto, Process, TestDatabase, Wire, account_id, eventually, open, wrapped};
+use crate::support::{Moto, Process, Wire, account_id, eventually, open, wrapped};
 
 const STRIPE: &str = "/api/v1/integrations/stripe/install";
 const SLACK: &str = "/api/v1/integrations/slack/install";
 
-/// A database, and servers on it. Starting one blocks the thread: what it asks meanwhile needs another.
-struct Place {
-    folder: TempDir,
-    database: TestDatabase,
-}
-
 impl Place {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().expect("folder");
-        let database = TestDatabase::create(&folder).await;
-        Self { folder, database }
-    }
-
     /// A server with this key, or why it does not start.
     fn try_serve(&self, url: &str, key_id: &str, environment: &[(&str, &str)]) -> Result<Process, String> {
         let data = self.folder.path().display().to_string();

@@ -14,14 +14,29 @@ mod transit;
 
 use patchbay::domain::AccountId;
 use patchbay::vault::{CacheSettings, Fault, KeyBytes, KeyPlace, TransitSettings, Vault, WrappedKey};
+use tempfile::TempDir;
 
-use crate::support::account_id;
+use crate::support::{TestDatabase, account_id};
 
 const INSTALL: &str = "/api/v1/integrations/stripe/install";
 const UNAVAILABLE: &str = "Secret encryption service unavailable";
 
 /// No data key is kept, so that each is asked for.
 const NO_CACHE: CacheSettings = CacheSettings { entries: 0, ttl: std::time::Duration::ZERO };
+
+/// A database, and servers on it. Starting one blocks the thread: what it asks meanwhile needs another.
+struct Place {
+    folder: TempDir,
+    database: TestDatabase,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        let database = TestDatabase::create(&folder).await;
+        Self { folder, database }
+    }
+}
 
 /// The transit engine at this URL, with its key `patchbay`.
 fn settings_for(url: &str, token: &str) -> TransitSettings {

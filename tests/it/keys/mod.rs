@@ -13,52 +13,15 @@ mod stopping;
 mod verifying;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Stdio};
 
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 
-use crate::support::{Client, World, account_id, command, open, wrapped};
+use crate::support::{Client, Told, World, account_id, command, open, wrapped};
 
 const STRIPE: &str = "/api/v1/integrations/stripe";
 const SLACK: &str = "/api/v1/integrations/slack";
-
-/// What a command said, and its exit code.
-struct Told {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Told {
-    fn of(output: &Output) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
-        let told = Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) };
-        assert!(!format!("{}{}", told.out, told.err).contains("CANARY"), "{}{}", told.out, told.err);
-        told
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}{}", self.out, self.err))
-    }
-
-    /// Its one JSON document, when all went well.
-    fn done(&self) -> Value {
-        assert_eq!(self.code, Some(0), "{}{}", self.out, self.err);
-        self.json()
-    }
-
-    fn ok(self) -> String {
-        assert_eq!(self.code, Some(0), "{}{}", self.out, self.err);
-        self.out
-    }
-
-    /// What it complained about.
-    fn refused(self) -> String {
-        assert_eq!((self.code, &*self.out), (Some(1), ""), "{}", self.err);
-        self.err
-    }
-}
 
 /// Where a world keeps its database and its key ring.
 fn arguments(world: &World, command: &[&str]) -> Vec<String> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use axum::http::Method;
 use patchbay::domain::{
-    AuthKind, CatalogOrder, CatalogQuery, Cursor, FieldKind, FormField, Integration, Page as DomainPage, Part,
-    Reference, Status, Supplied,
+    AuthKind, CatalogOrder, CatalogQuery, Cursor, FormField, Integration, Page as DomainPage, Part, Reference, Status,
+    Supplied,
 };
 use patchbay::edge::Failure;
 use patchbay::error::Error;
@@ -288,7 +288,7 @@ fn of_domain(integration: &Integration) -> Value {
         "icon_url": entry.icon_url,
         "docs_url": entry.docs_url,
         "homepage_url": entry.homepage_url,
-        "auth_kinds": entry.auth_kinds.iter().map(wire_name).collect::<Vec<_>>(),
+        "auth_kinds": entry.auth_kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
         "credentials_url": entry.credentials_url,
         "status": status_name(integration.status()),
         "installed_at": integration.installed_at(),
@@ -307,17 +307,11 @@ fn of_domain(integration: &Integration) -> Value {
 }
 
 fn of_field(field: &FormField) -> Value {
-    let kind = match field.kind {
-        FieldKind::String => "string",
-        FieldKind::Integer => "integer",
-        FieldKind::Boolean => "boolean",
-        FieldKind::Enum => "enum",
-    };
     json!({
         "name": field.name, "part": field.part.as_str(), "secret": field.part == Part::Secrets, "label": field.label,
-        "help": field.help, "type": kind, "format": field.format, "pattern": field.pattern, "enum": field.choices,
+        "help": field.help, "type": field.kind.as_str(), "format": field.format, "pattern": field.pattern, "enum": field.choices,
         "default": field.default, "example": field.example, "required": field.required, "order": field.order,
-        "multiline": field.multiline, "applies_to": field.applies_to.iter().map(wire_name).collect::<Vec<_>>(),
+        "multiline": field.multiline, "applies_to": field.applies_to.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
         "docs_url": field.docs_url,
     })
 }
@@ -327,8 +321,4 @@ fn status_name(status: Status) -> &'static str {
         Status::Available => "available",
         Status::Installed => "installed",
     }
-}
-
-fn wire_name(kind: &AuthKind) -> &'static str {
-    AuthKind::ALL.iter().find(|(known, _)| known == kind).expect("named").1
 }

@@ -12,6 +12,7 @@ mod process;
 pub mod provider;
 mod rows;
 pub mod signer;
+mod told;
 pub mod transit;
 mod wire;
 mod witness;
@@ -23,6 +24,7 @@ pub use key_service::{KeyService, Mood};
 pub use moto::Moto;
 pub use process::{Process, command};
 pub use rows::{account_id, call, open, wrapped};
+pub use told::Told;
 pub use wire::{Wire, exchange};
 
 use std::fs::File;
