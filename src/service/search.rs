@@ -4,6 +4,7 @@
 //! forgives a letter in each: so that a wrong letter finds something, and a right one finds no more than it says.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use memchr::memmem::Finder;
 
@@ -33,49 +34,112 @@ pub(super) enum Rank {
     DescriptionNear,
 }
 
-/// Between the texts of an entry. PostgreSQL cannot hold it, so no text has it.
-const BETWEEN: &str = "\0";
+/// After each text. PostgreSQL cannot hold it, so no text has it.
+const END: char = '\0';
 
-/// What a search looks into, in lower case: name, display name, tags, description, in one piece of memory.
-pub(super) struct Searched(String);
+/// What searches look into, in lower case: of each place its name, display name, tags and description, all in one piece
+/// of memory, so that looking for a text is walking once over it.
+#[derive(Default)]
+pub(super) struct Texts {
+    text: String,
+    /// In the order of the places.
+    bounds: Vec<Bounds>,
+}
 
-impl Searched {
-    pub(super) fn of(entry: &Entry) -> Self {
-        Self::joined([&entry.name, &entry.display_name], &entry.tags, &entry.description)
+/// Where the texts of a place end.
+struct Bounds {
+    /// Name and display name.
+    names: usize,
+    /// Those and the tags.
+    titles: usize,
+    /// Those and the description.
+    all: usize,
+}
+
+impl Texts {
+    /// Of what is listed, in its order.
+    pub(super) fn of<'a>(entries: impl Iterator<Item = &'a Entry>) -> Self {
+        let mut texts = Self::default();
+        entries.for_each(|entry| texts.push([&entry.name, &entry.display_name], &entry.tags, &entry.description));
+        texts
     }
 
-    fn joined(names: [&str; 2], tags: &[String], description: &str) -> Self {
-        let texts = names.into_iter().chain(tags.iter().map(String::as_str)).chain([description]);
-        Self(texts.collect::<Vec<_>>().join(BETWEEN).to_lowercase())
+    fn push(&mut self, names: [&str; 2], tags: &[String], description: &str) {
+        let names = self.append(names.into_iter());
+        let titles = self.append(tags.iter().map(String::as_str));
+        let all = self.append([description].into_iter());
+        self.bounds.push(Bounds { names, titles, all });
     }
 
-    /// Name, display name and tags; the description.
-    fn texts(&self) -> (impl Iterator<Item = &str> + Clone, &str) {
-        let (titles, description) = self.0.rsplit_once(BETWEEN).unwrap_or((&self.0, ""));
-        (titles.split(BETWEEN), description)
+    /// Where these end.
+    fn append<'a>(&mut self, texts: impl Iterator<Item = &'a str>) -> usize {
+        for text in texts {
+            self.text.push_str(&text.to_lowercase());
+            self.text.push(END);
+        }
+        self.text.len()
     }
 
-    /// How well it fits this text, which is in lower case; `None` when none of its texts has it.
-    fn rank(&self, text: &str) -> Option<Rank> {
-        let (titles, description) = self.texts();
-        let (titles, names) = (|| titles.clone(), || titles.clone().take(2));
-        let rank = if names().any(|name| name == text) {
-            Rank::Exact
-        } else if names().any(|name| name.starts_with(text)) {
-            Rank::Prefix
-        } else if titles().any(|title| has_word(title, text)) {
-            Rank::Word
-        } else if titles().any(|title| title.contains(text)) {
-            Rank::Part
-        } else if has_word(description, text) {
-            Rank::DescriptionWord
-        } else if description.contains(text) {
-            Rank::Description
-        } else {
-            // It goes from one text into the next.
-            return None;
-        };
-        Some(rank)
+    /// The places that have this text, which is in lower case; ascending.
+    pub(super) fn having(&self, text: &str) -> Vec<(usize, Rank)> {
+        let mut found: Vec<(usize, Rank)> = Vec::new();
+        if text.contains(END) {
+            return found;
+        }
+        let finder = Finder::new(text);
+        let (mut from, mut place) = (0, 0);
+        while let Some(at) = finder.find(&self.text.as_bytes()[from..]).map(|at| from + at) {
+            place += self.bounds[place..].partition_point(|bounds| bounds.all <= at);
+            let bounds = &self.bounds[place];
+            let rank = self.rank(at..at + text.len(), bounds);
+            let best = match found.last_mut() {
+                Some((last, best)) if *last == place => {
+                    *best = rank.min(*best);
+                    *best
+                }
+                _ => {
+                    found.push((place, rank));
+                    rank
+                }
+            };
+            from = self.next(at..at + text.len(), best, bounds);
+        }
+        found
+    }
+
+    /// How well what stands here fits.
+    fn rank(&self, here: Range<usize>, bounds: &Bounds) -> Rank {
+        let (before, after) = (&self.text[..here.start], &self.text[here.end..]);
+        if here.start < bounds.names && (before.is_empty() || before.ends_with(END)) {
+            return if after.starts_with(END) { Rank::Exact } else { Rank::Prefix };
+        }
+        match (here.start < bounds.titles, before.ends_with(char::is_alphanumeric)) {
+            (true, false) => Rank::Word,
+            (true, true) => Rank::Part,
+            (false, false) => Rank::DescriptionWord,
+            (false, true) => Rank::Description,
+        }
+    }
+
+    /// Where something better than this may stand, after here.
+    fn next(&self, here: Range<usize>, best: Rank, bounds: &Bounds) -> usize {
+        match best {
+            // Only the start of the next name is better.
+            Rank::Exact | Rank::Prefix | Rank::Word => {
+                let end = memchr::memchr(END as u8, &self.text.as_bytes()[here.end..]).map(|end| here.end + end + 1);
+                end.filter(|end| *end < bounds.names).unwrap_or(bounds.all)
+            }
+            Rank::Part if here.start >= bounds.titles => bounds.all,
+            Rank::Part | Rank::Description => here.end,
+            Rank::DescriptionWord | Rank::Near | Rank::DescriptionNear => bounds.all,
+        }
+    }
+
+    /// Of each place its titles, and its description.
+    fn places(&self) -> impl Iterator<Item = (&str, &str)> {
+        let starts = std::iter::once(0).chain(self.bounds.iter().map(|bounds| bounds.all));
+        let places = starts.zip(&self.bounds);
+        places.map(|(start, bounds)| (&self.text[start..bounds.titles], &self.text[bounds.titles..bounds.all]))
     }
 }
 
@@ -87,14 +151,10 @@ pub(super) struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Of what is listed, in its order.
-    pub(super) fn of<'a>(searched: impl Iterator<Item = &'a Searched>) -> Self {
-        let (mut words, mut count): (HashMap<String, Vec<(usize, Rank)>>, _) = (HashMap::new(), 0);
-        for (place, searched) in searched.enumerate() {
-            count = place + 1;
-            let (titles, description) = searched.texts();
-            let titles = titles.map(|text| (text, Rank::Near));
-            for (text, rank) in titles.chain([(description, Rank::DescriptionNear)]) {
+    pub(super) fn of(texts: &Texts) -> Self {
+        let mut words: HashMap<String, Vec<(usize, Rank)>> = HashMap::new();
+        for (place, (titles, description)) in texts.places().enumerate() {
+            for (text, rank) in [(titles, Rank::Near), (description, Rank::DescriptionNear)] {
                 for word in words_of(text) {
                     let places = words.entry(word.to_owned()).or_default();
                     // Titles come first, so what a place has twice keeps its better rank.
@@ -104,7 +164,7 @@ impl Vocabulary {
                 }
             }
         }
-        Self { words, places: count }
+        Self { words, places: texts.bounds.len() }
     }
 
     /// The places that have, for each word of this text, one within a letter of it or one that starts with it; of a short
@@ -134,20 +194,8 @@ impl Vocabulary {
     }
 }
 
-/// The places that have this text, which is in lower case; ascending.
-pub(super) fn having<'a>(searched: impl Iterator<Item = &'a Searched>, text: &str) -> Vec<(usize, Rank)> {
-    let finder = Finder::new(text);
-    let having = searched.enumerate().filter(|(_, searched)| finder.find(searched.0.as_bytes()).is_some());
-    having.filter_map(|(place, searched)| Some((place, searched.rank(text)?))).collect()
-}
-
 fn words_of(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
-}
-
-/// Whether a word of the text starts like this, which may go on beyond the word.
-fn has_word(text: &str, start: &str) -> bool {
-    text.match_indices(start).any(|(at, _)| !text[..at].ends_with(char::is_alphanumeric))
 }
 
 /// Whether one letter more, less or other, or two exchanged, make the one of the other.
@@ -179,18 +227,26 @@ fn without_common<'a>(a: &'a str, b: &'a str) -> (&'a str, &'a str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn searched(name: &str, tags: &[&str], description: &str) -> Searched {
-        let tags: Vec<_> = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        Searched::joined([&name.replace(' ', "_"), name], &tags, description)
+    /// Of entries with these display names, tags and descriptions.
+    fn texts(entries: &[(&str, &[&str], &str)]) -> Texts {
+        let mut texts = Texts::default();
+        for (name, tags, description) in entries {
+            let tags: Vec<_> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+            texts.push([&name.replace(' ', "_"), name], &tags, description);
+        }
+        texts
     }
 
     #[test]
     fn a_text_is_ranked_by_where_it_stands() {
-        let entry = searched("Open Exchange Rates", &["foreign-currencies"], "tells how much money is worth");
+        let other = ("Other", &["tag"] as &[_], "of it");
+        let entry = ("Open Exchange Rates", &["foreign-currencies"] as &[_], "tells how much money is worth");
+        let texts = texts(&[other, entry, other]);
         for (text, rank) in [
             ("open_exchange_rates", Some(Rank::Exact)),
             ("open exchange rates", Some(Rank::Exact)),
@@ -202,21 +258,20 @@ mod tests {
             ("rrenc", Some(Rank::Part)),
             ("money", Some(Rank::DescriptionWord)),
             ("oney", Some(Rank::Description)),
-            ("rates\nforeign", None),
+            ("rates\0foreign", None),
             ("opened", None),
         ] {
-            assert_eq!(entry.rank(text), rank, "{text}");
+            assert_eq!(texts.having(text), rank.map(|rank| (1, rank)).into_iter().collect::<Vec<_>>(), "{text}");
         }
     }
 
     #[test]
     fn a_letter_is_forgiven_in_each_word_of_four_letters_or_more() {
-        let entries = [
-            searched("Stripe", &["cards"], "takes payments"),
-            searched("Slack", &["chat"], "sends messages"),
-            searched("Box", &[], "keeps files"),
-        ];
-        let near = |text: &str| Vocabulary::of(entries.iter()).near(text);
+        let vocabulary = Vocabulary::of(&texts(&[
+            ("Stripe", &["cards"], "takes payments"),
+            ("Slack", &["chat"], "sends messages"),
+            ("Box", &[], "keeps files"),
+        ]));
         for (text, expected) in [
             ("strpe", vec![(0, Rank::Near)]),
             ("strripe", vec![(0, Rank::Near)]),
@@ -234,11 +289,40 @@ mod tests {
             ("srtpie", vec![]),
             ("!!!", vec![]),
         ] {
-            assert_eq!(near(text), expected, "{text}");
+            assert_eq!(vocabulary.near(text), expected, "{text}");
         }
     }
 
+    /// The same as [`Texts::having`] says of one entry, worked out text by text.
+    fn rank_slowly(names: [&str; 2], tags: &[String], description: &str, text: &str) -> Option<Rank> {
+        let has_word =
+            |whole: &str| whole.match_indices(text).any(|(at, _)| !whole[..at].ends_with(char::is_alphanumeric));
+        let titles = || names.into_iter().chain(tags.iter().map(String::as_str));
+        let ranks = [
+            (Rank::Exact, names.contains(&text)),
+            (Rank::Prefix, names.iter().any(|name| name.starts_with(text))),
+            (Rank::Word, titles().any(has_word)),
+            (Rank::Part, titles().any(|title| title.contains(text))),
+            (Rank::DescriptionWord, has_word(description)),
+            (Rank::Description, description.contains(text)),
+        ];
+        ranks.into_iter().find(|(_, is_so)| *is_so).map(|(rank, _)| rank)
+    }
+
     proptest! {
+        #[test]
+        fn walking_over_all_texts_finds_what_looking_into_each_finds(
+            entries in vec(("[ab_]{1,4}", "[abé ]{0,6}", vec("[ab-]{1,4}", 0..3), "[abé ]{0,8}"), 0..5),
+            text in "[abé ]{1,3}",
+        ) {
+            let mut texts = Texts::default();
+            entries.iter().for_each(|(name, shown, tags, description)| texts.push([name, shown], tags, description));
+            let slowly = entries.iter().enumerate().filter_map(|(place, (name, shown, tags, description))| {
+                Some((place, rank_slowly([name, shown], tags, description, &text)?))
+            });
+            prop_assert_eq!(texts.having(&text), slowly.collect::<Vec<_>>());
+        }
+
         #[test]
         fn near_is_a_distance_of_one_letter(word in "[abé]{0,6}", wanted in "[abé]{0,6}") {
             prop_assert_eq!(is_near(&word, &wanted), strsim::osa_distance(&word, &wanted) <= 1);

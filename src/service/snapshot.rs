@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use serde_json::Value;
 
-use super::search::{self, Rank, Searched, Vocabulary};
+use super::search::{Rank, Texts, Vocabulary};
 use super::validation::Forms;
 use crate::catalog::EntryFile;
 use crate::domain::{AuthKind, Entry, EntryState, IntegrationId, Reference};
@@ -24,7 +24,8 @@ pub struct Snapshot {
     by_name: HashMap<String, usize>,
     /// Each category with its places in `listed`, which is sorted by category first.
     categories: Vec<(String, Range<usize>)>,
-    /// Made when first needed, as the orders below.
+    /// Made when first needed, as what follows.
+    texts: OnceLock<Texts>,
     vocabulary: OnceLock<Vocabulary>,
     by_name_order: OnceLock<Vec<usize>>,
     by_display_name: OnceLock<Vec<usize>>,
@@ -37,7 +38,6 @@ pub(super) struct Listed {
     pub(super) entry: Arc<Entry>,
     /// Its place in the order.
     pub(super) sort_key: SortKey,
-    searched: Searched,
     forms: OnceLock<Forms>,
 }
 
@@ -82,6 +82,7 @@ impl Snapshot {
             by_id,
             by_name,
             categories,
+            texts: OnceLock::new(),
             vocabulary: OnceLock::new(),
             by_name_order: OnceLock::new(),
             by_display_name: OnceLock::new(),
@@ -144,12 +145,12 @@ impl Snapshot {
 
     /// The places that this text, which is in lower case, is found at, ascending, each with how well it fits.
     pub(super) fn search(&self, text: &str) -> Vec<(usize, Rank)> {
-        let searched = || self.listed.iter().map(|listed| &listed.searched);
-        let found = search::having(searched(), text);
+        let texts = self.texts.get_or_init(|| Texts::of(self.entries().map(Arc::as_ref)));
+        let found = texts.having(text);
         if !found.is_empty() {
             return found;
         }
-        self.vocabulary.get_or_init(|| Vocabulary::of(searched())).near(text)
+        self.vocabulary.get_or_init(|| Vocabulary::of(texts)).near(text)
     }
 
     /// All places in the order of names.
@@ -201,12 +202,7 @@ impl Snapshot {
 
 impl Listed {
     fn new(entry: Entry) -> Self {
-        Self {
-            searched: Searched::of(&entry),
-            sort_key: sort_key(&entry),
-            forms: OnceLock::new(),
-            entry: Arc::new(entry),
-        }
+        Self { sort_key: sort_key(&entry), forms: OnceLock::new(), entry: Arc::new(entry) }
     }
 
     /// The entry's schemas, compiled when first needed.

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
+use super::failure::is_busy;
 use super::lines::Lines;
 use super::marks::Marks;
 use super::pool::{Enclosed, Pool};
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 
 /// How long an SQLite writer waits for another process, and a request for its turn at the one writing connection.
 const SQLITE_WAIT: Duration = Duration::from_secs(5);
+const SQLITE_POLL: Duration = Duration::from_millis(20);
 /// Statements kept prepared on each connection.
 const STATEMENT_CACHE: usize = 256;
 /// Pages that a reader of an SQLite file keeps, in KiB as SQLite counts them. The system keeps the file's pages, too, and
@@ -39,7 +41,7 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
         Target::Sqlite(path) => {
             // The writer first: it makes the file that the readers open.
             let write = Pool::Direct(observed(connect_to_file(settings, path).await?, observer.as_ref()));
-            let read = Database::connect(sqlite(settings, path, true)).await?;
+            let read = open_file(sqlite(settings, path, true)).await?;
             // Nobody else has statements for the readers.
             let most = settings.max_connections as usize;
             let lines = Lines::new(read.get_sqlite_connection_pool().clone(), most, observer.clone());
@@ -78,7 +80,19 @@ fn assembled(settings: &StoreSettings, read: Pool, write: Pool, marks: Marks) ->
 
 /// The one writing connection of a file.
 pub(super) async fn connect_to_file(settings: &StoreSettings, path: &Path) -> Result<DatabaseConnection> {
-    Ok(Database::connect(sqlite(settings, path, false)).await?)
+    open_file(sqlite(settings, path, false)).await
+}
+
+/// Opens a file that other processes may be opening for the first time, too. Of several that turn on its write-ahead log
+/// at once, SQLite tells all but one at once that the file is busy, without the wait that it grants everything else.
+async fn open_file(options: ConnectOptions) -> Result<DatabaseConnection> {
+    let deadline = Instant::now() + SQLITE_WAIT;
+    loop {
+        match Database::connect(options.clone()).await {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => tokio::time::sleep(SQLITE_POLL).await,
+            outcome => return Ok(outcome?),
+        }
+    }
 }
 
 /// A small pool for migrations: one connection holds the lock, another works; statements may take their time.

@@ -81,6 +81,11 @@ fn pause_before(attempt: u32) -> Duration {
     Duration::from_millis((1 << attempt) + jitter)
 }
 
+/// Whether another connection holds an SQLite file.
+pub(super) fn is_busy(error: &DbErr) -> bool {
+    sql_state(error).is_some_and(|code| is_sqlite_busy(&code))
+}
+
 fn is_lost_race(error: &DbErr) -> bool {
     matches!(sql_state(error).as_deref(), Some("40001" | "40P01"))
 }
