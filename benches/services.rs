@@ -24,8 +24,9 @@ fn services(criterion: &mut Criterion) {
                 .iter(async || world.tenant().integration(&stripe).await.expect("integration").status());
         });
         group.bench_function("install with 2 secrets", |b| {
-            b.to_async(&runtime)
-                .iter(async || world.tenant().install(&stripe, two_secrets()).await.expect("installed").changed);
+            b.to_async(&runtime).iter(async || {
+                world.tenant().install(&stripe, two_secrets(), None).await.expect("installed").what.changed
+            });
         });
         group.finish();
         world.end(&runtime);

@@ -23,6 +23,9 @@ use crate::store::{StatementObserver, Store};
 use crate::telemetry::Metrics;
 use crate::vault::Provider;
 
+/// How often a running server deletes what is old.
+const TIDIED_EVERY: Duration = Duration::from_secs(3_600);
+
 /// A server that is ready to listen. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
@@ -109,6 +112,7 @@ impl App {
         let tasks = [
             self.follow_catalog(),
             self.erase_old_events(),
+            self.erase_old_receipts(),
             self.follow_identity_providers(),
             self.follow_keys(),
             self.follow_key_services(),
@@ -167,7 +171,6 @@ impl App {
 
     /// Deletes what is older than the audit log is to be kept, now and once an hour.
     fn erase_old_events(&self) -> JoinHandle<()> {
-        const EVERY: Duration = Duration::from_secs(3_600);
         let (services, kept) = (self.services.clone(), self.config.audit_kept);
         tokio::spawn(async move {
             let Some(kept) = kept else { return };
@@ -177,7 +180,20 @@ impl App {
                     Ok(erased) => tracing::info!(erased, "deleted old events of the audit log"),
                     Err(error) => tracing::warn!(cause = error.cause(), "deleting old events of the audit log"),
                 }
-                tokio::time::sleep(EVERY).await;
+                tokio::time::sleep(TIDIED_EVERY).await;
+            }
+        })
+    }
+
+    /// Deletes what is on record of requests with an idempotency key when it is a day old, now and once an hour.
+    fn erase_old_receipts(&self) -> JoinHandle<()> {
+        let services = self.services.clone();
+        tokio::spawn(async move {
+            loop {
+                if let Err(error) = services.erase_old_receipts().await {
+                    tracing::warn!(cause = error.cause(), "deleting old records of requests with an idempotency key");
+                }
+                tokio::time::sleep(TIDIED_EVERY).await;
             }
         })
     }

@@ -55,6 +55,15 @@ pub enum Error {
     DefinitionInvalid(Vec<DefinitionProblem>),
     /// Supplied values break the entry's schemas: one problem per field, never empty.
     Invalid(Vec<FieldProblem>),
+    /// A request with this idempotency key is being worked on.
+    RequestRunning,
+    /// The idempotency key stands for another request.
+    KeyReused,
+    /// The request made an API key before, which is shown once.
+    ApiKeyShownBefore {
+        /// Which one.
+        public_id: String,
+    },
     /// No such API key for the one who asks.
     ApiKeyNotFound,
     /// An API key cannot be made as wished: one problem per field, never empty.
@@ -215,6 +224,15 @@ impl Error {
                 let sentences = problems.iter().map(|problem| format!("{} {}", problem.pointer, problem.message));
                 sentences.collect::<Vec<_>>().join("; ").trim_start().to_owned().into()
             }
+            Self::RequestRunning => "A request with this idempotency key is being worked on: wait for its answer".into(),
+            Self::KeyReused => {
+                "The idempotency key was used for another request: every request needs a key of its own".into()
+            }
+            Self::ApiKeyShownBefore { public_id } => format!(
+                "This request made the API key {public_id} before, which is shown once: revoke it, and ask for another with \
+                 a new idempotency key"
+            )
+            .into(),
             Self::ApiKeyNotFound => "API key not found".into(),
             Self::ApiKeyInvalid(problems) => {
                 let sentences = problems.iter().map(|problem| format!("{} {}", problem.field, problem.message));
@@ -247,7 +265,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::SecretsUnavailable { retry_after, .. } | Self::RateLimited { retry_after, .. } => Some(*retry_after),
-            Self::DatabaseUnavailable { .. } | Self::IdentityUnavailable | Self::Overloaded => {
+            Self::DatabaseUnavailable { .. } | Self::IdentityUnavailable | Self::Overloaded | Self::RequestRunning => {
                 Some(RETRY_AFTER_SECONDS)
             }
             _ => None,

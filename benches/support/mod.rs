@@ -76,9 +76,9 @@ impl World {
             let all = listing.page(&patchbay::domain::Page::All).expect("page");
             for integration in all.items.iter().step_by(3) {
                 let reference = Reference::Id(integration.entry.id);
-                tenant.install(&reference, Supplied::default()).await.expect("installed");
+                tenant.install(&reference, Supplied::default(), None).await.expect("installed");
             }
-            tenant.install(&Reference::parse("stripe"), two_secrets()).await.expect("installed");
+            tenant.install(&Reference::parse("stripe"), two_secrets(), None).await.expect("installed");
         }
     }
 

@@ -7,6 +7,7 @@ pub mod account_revision;
 pub mod api_key;
 pub mod audit_event;
 pub mod catalog_revision;
+pub mod idempotency_key;
 pub mod installation;
 pub mod installation_secret;
 pub mod integration;

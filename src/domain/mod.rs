@@ -5,6 +5,7 @@ pub mod api_key;
 pub mod entry;
 pub mod event;
 pub mod field;
+pub mod idempotency;
 pub mod installation;
 pub mod integration;
 pub mod limits;
@@ -22,6 +23,7 @@ pub use api_key::{ApiKey, ApiKeyRef, ApiKeySecret, ApiKeyWish, NewApiKey, Public
 pub use entry::{AuthKind, Entry, EntryState, IntegrationId, Part};
 pub use event::{Action, Event, EventFilter, EventId, FieldNames};
 pub use field::{FieldKind, FormField};
+pub use idempotency::IdempotencyKey;
 pub use installation::{CONNECTION, Installation, Params, SecretChange, Supplied};
 pub use integration::{Integration, Status};
 pub use listing::{CatalogOrder, CatalogQuery, Cursor, Page, Slice};

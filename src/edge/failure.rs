@@ -55,9 +55,11 @@ impl Failure {
                 | Error::NotOwn
                 | Error::Installed
                 | Error::NameTaken
-                | Error::TooManyEntries { .. } => StatusCode::CONFLICT,
+                | Error::TooManyEntries { .. }
+                | Error::RequestRunning
+                | Error::ApiKeyShownBefore { .. } => StatusCode::CONFLICT,
                 Error::NotFound | Error::ApiKeyNotFound => StatusCode::NOT_FOUND,
-                Error::Invalid(_) | Error::ApiKeyInvalid(_) | Error::DefinitionInvalid(_) => {
+                Error::Invalid(_) | Error::ApiKeyInvalid(_) | Error::DefinitionInvalid(_) | Error::KeyReused => {
                     StatusCode::UNPROCESSABLE_ENTITY
                 }
                 Error::SecretsUnavailable { .. }
@@ -96,6 +98,9 @@ impl Failure {
                 Error::NameTaken => "name_taken",
                 Error::TooManyEntries { .. } => "too_many_entries",
                 Error::DefinitionInvalid(_) => "definition_invalid",
+                Error::RequestRunning => "idempotency_key_in_use",
+                Error::KeyReused => "idempotency_key_reused",
+                Error::ApiKeyShownBefore { .. } => "api_key_shown_before",
                 Error::ApiKeyNotFound => "api_key_not_found",
                 Error::ApiKeyInvalid(_) => "api_key_invalid",
                 Error::Invalid(problems) if problems.iter().any(|p| p.part == Part::Params) => "params_invalid",

@@ -63,6 +63,9 @@ fn code(error: &Error) -> &'static str {
         | Error::Invalid(_)
         | Error::ApiKeyNotFound
         | Error::ApiKeyInvalid(_) => BAD_USER_INPUT,
+        Error::RequestRunning => "IDEMPOTENCY_KEY_IN_USE",
+        Error::KeyReused => "IDEMPOTENCY_KEY_REUSED",
+        Error::ApiKeyShownBefore { .. } => "API_KEY_SHOWN_BEFORE",
         Error::SecretsUnavailable { .. } => "SECRETS_UNAVAILABLE",
         Error::Database { .. } | Error::DatabaseUnavailable { .. } => "DATABASE_ERROR",
         Error::Timeout => "TIMEOUT",

@@ -14,8 +14,9 @@ use super::types::{
     ValidateInstallationInput, ValidateInstallationPayload,
 };
 use crate::domain::{self, Operation, Supplied};
+use crate::edge::parse_idempotency_key;
 use crate::error::Error;
-use crate::service::{MadeKey, Outcome, Verdict};
+use crate::service::{Done, MadeKey, Outcome, Verdict};
 
 /// Everything that can be done. Needs the account in `X-Account-ID`.
 pub(super) struct Mutation;
@@ -127,9 +128,10 @@ impl Mutation {
 async fn install(ctx: &Context<'_>, input: InstallIntegrationInput) -> Result<InstallIntegrationPayload> {
     let tenant = caller(ctx).tenant(Operation::Install)?;
     let supplied = Supplied::new(input.params.map(|p| p.0.into_owned()), input.secrets.map(|s| s.0.into_owned()))?;
-    let outcome = tenant.install(&input.integration.into(), supplied).await;
-    let (integration, changed, user_errors) = payload(outcome)?;
-    Ok(InstallIntegrationPayload { integration, changed, user_errors })
+    let key = parse_idempotency_key(input.idempotency_key.as_deref())?;
+    let outcome = tenant.install(&input.integration.into(), supplied, key).await;
+    let (integration, changed, replayed, user_errors) = payload(outcome)?;
+    Ok(InstallIntegrationPayload { integration, changed, replayed, user_errors })
 }
 
 async fn validate(ctx: &Context<'_>, input: ValidateInstallationInput) -> Result<ValidateInstallationPayload> {
@@ -150,28 +152,34 @@ async fn validate(ctx: &Context<'_>, input: ValidateInstallationInput) -> Result
 }
 
 async fn uninstall(ctx: &Context<'_>, input: UninstallIntegrationInput) -> Result<UninstallIntegrationPayload> {
-    let outcome = caller(ctx).tenant(Operation::Uninstall)?.uninstall(&input.integration.into()).await;
-    let (integration, changed, user_errors) = payload(outcome)?;
-    Ok(UninstallIntegrationPayload { integration, changed, user_errors })
+    let tenant = caller(ctx).tenant(Operation::Uninstall)?;
+    let key = parse_idempotency_key(input.idempotency_key.as_deref())?;
+    let (integration, changed, replayed, user_errors) =
+        payload(tenant.uninstall(&input.integration.into(), key).await)?;
+    Ok(UninstallIntegrationPayload { integration, changed, replayed, user_errors })
 }
 
 async fn purge(ctx: &Context<'_>, input: PurgeInstallationDataInput) -> Result<PurgeInstallationDataPayload> {
-    let outcome = caller(ctx).tenant(Operation::Purge)?.purge(&input.integration.into()).await;
-    let (integration, changed, user_errors) = payload(outcome)?;
-    Ok(PurgeInstallationDataPayload { integration, changed, user_errors })
+    let tenant = caller(ctx).tenant(Operation::Purge)?;
+    let key = parse_idempotency_key(input.idempotency_key.as_deref())?;
+    let (integration, changed, replayed, user_errors) = payload(tenant.purge(&input.integration.into(), key).await)?;
+    Ok(PurgeInstallationDataPayload { integration, changed, replayed, user_errors })
 }
 
 async fn create_integration(ctx: &Context<'_>, input: CreateIntegrationInput) -> Result<CreateIntegrationPayload> {
     let tenant = caller(ctx).tenant(Operation::CreateIntegration)?;
-    let (integration, user_errors) = own_entry(tenant.create_entry(input.definition.0.into_owned()).await)?;
-    Ok(CreateIntegrationPayload { integration, user_errors })
+    let key = parse_idempotency_key(input.idempotency_key.as_deref())?;
+    let created = tenant.create_entry(input.definition.0.into_owned(), key).await;
+    let (integration, replayed, user_errors) = own_entry(created)?;
+    Ok(CreateIntegrationPayload { integration, replayed, user_errors })
 }
 
 async fn update_integration(ctx: &Context<'_>, input: UpdateIntegrationInput) -> Result<UpdateIntegrationPayload> {
     let tenant = caller(ctx).tenant(Operation::UpdateIntegration)?;
-    let updated = tenant.update_entry(&input.integration.into(), input.definition.0.into_owned()).await;
-    let (integration, user_errors) = own_entry(updated)?;
-    Ok(UpdateIntegrationPayload { integration, user_errors })
+    let key = parse_idempotency_key(input.idempotency_key.as_deref())?;
+    let updated = tenant.update_entry(&input.integration.into(), input.definition.0.into_owned(), key).await;
+    let (integration, replayed, user_errors) = own_entry(updated)?;
+    Ok(UpdateIntegrationPayload { integration, replayed, user_errors })
 }
 
 async fn deprecate_integration(
@@ -179,33 +187,43 @@ async fn deprecate_integration(
     input: DeprecateIntegrationInput,
 ) -> Result<DeprecateIntegrationPayload> {
     let tenant = caller(ctx).tenant(Operation::DeprecateIntegration)?;
-    let (integration, user_errors) = own_entry(tenant.deprecate_entry(&input.integration.into()).await)?;
-    Ok(DeprecateIntegrationPayload { integration, user_errors })
+    let key = parse_idempotency_key(input.idempotency_key.as_deref())?;
+    let deprecated = tenant.deprecate_entry(&input.integration.into(), key).await;
+    let (integration, replayed, user_errors) = own_entry(deprecated)?;
+    Ok(DeprecateIntegrationPayload { integration, replayed, user_errors })
 }
 
 async fn delete_integration(ctx: &Context<'_>, input: DeleteIntegrationInput) -> Result<DeleteIntegrationPayload> {
     let tenant = caller(ctx).tenant(Operation::DeleteIntegration)?;
-    Ok(match tenant.delete_entry(&input.integration.into(), input.force).await {
-        Ok(id) => DeleteIntegrationPayload { deleted_id: Some(ID(id.to_string())), user_errors: Vec::new() },
-        Err(error) => {
-            DeleteIntegrationPayload { deleted_id: None, user_errors: IntegrationDefinitionError::of(error)? }
-        }
-    })
+    let key = parse_idempotency_key(input.idempotency_key.as_deref())?;
+    let deleted = tenant.delete_entry(&input.integration.into(), input.force, key).await;
+    let (id, replayed, user_errors) = parts(deleted, IntegrationDefinitionError::of)?;
+    Ok(DeleteIntegrationPayload { deleted_id: id.map(|id| ID(id.to_string())), replayed, user_errors })
 }
 
 /// What a person can fix goes into `userErrors`; everything else is an error of the field.
 fn own_entry(
-    outcome: crate::error::Result<domain::Integration>,
-) -> Result<(Option<Integration>, Vec<IntegrationDefinitionError>)> {
+    outcome: crate::error::Result<Done<domain::Integration>>,
+) -> Result<(Option<Integration>, bool, Vec<IntegrationDefinitionError>)> {
+    let (integration, replayed, user_errors) = parts(outcome, IntegrationDefinitionError::of)?;
+    Ok((integration.map(Integration), replayed, user_errors))
+}
+
+/// What was done, whether it was done before, and what a person can fix.
+fn parts<T, E>(
+    outcome: crate::error::Result<Done<T>>,
+    user_errors: impl FnOnce(Error) -> crate::error::Result<Vec<E>>,
+) -> Result<(Option<T>, bool, Vec<E>)> {
     match outcome {
-        Ok(integration) => Ok((Some(Integration(integration)), Vec::new())),
-        Err(error) => Ok((None, IntegrationDefinitionError::of(error)?)),
+        Ok(Done { what, is_replay }) => Ok((Some(what), is_replay, Vec::new())),
+        Err(error) => Ok((None, false, user_errors(error)?)),
     }
 }
 
 async fn create_api_key(ctx: &Context<'_>, input: CreateApiKeyInput) -> Result<CreateApiKeyPayload> {
     let tenant = caller(ctx).tenant(Operation::CreateApiKey)?;
-    Ok(match tenant.create_api_key(input.wish()?).await {
+    let key = parse_idempotency_key(input.idempotency_key.as_deref())?;
+    Ok(match tenant.create_api_key(input.wish()?, key).await {
         Ok(MadeKey { key, secret }) => {
             let secret = Some(secret.expose().to_owned());
             CreateApiKeyPayload { api_key: Some(ApiKey(key)), key: secret, user_errors: Vec::new() }
@@ -216,10 +234,9 @@ async fn create_api_key(ctx: &Context<'_>, input: CreateApiKeyInput) -> Result<C
 
 async fn revoke_api_key(ctx: &Context<'_>, input: RevokeApiKeyInput) -> Result<RevokeApiKeyPayload> {
     let tenant = caller(ctx).tenant(Operation::RevokeApiKey)?;
-    Ok(match tenant.revoke_api_key(&input.id).await {
-        Ok(key) => RevokeApiKeyPayload { api_key: Some(ApiKey(key)), user_errors: Vec::new() },
-        Err(error) => RevokeApiKeyPayload { api_key: None, user_errors: ApiKeyError::of(error)? },
-    })
+    let key = parse_idempotency_key(input.idempotency_key.as_deref())?;
+    let (api_key, replayed, user_errors) = parts(tenant.revoke_api_key(&input.id, key).await, ApiKeyError::of)?;
+    Ok(RevokeApiKeyPayload { api_key: api_key.map(ApiKey), replayed, user_errors })
 }
 
 /// Whether the `input` of a mutation can be read, for all mutations of a request before the first of them runs.
@@ -246,14 +263,17 @@ pub(super) fn check_input(field: &str, input: Value, at: Pos) -> std::result::Re
 }
 
 /// What a person can fix goes into `userErrors`; everything else is an error of the field.
-fn payload(outcome: crate::error::Result<Outcome>) -> Result<(Option<Integration>, bool, Vec<InstallationError>)> {
-    match outcome {
-        Ok(outcome) => Ok((Some(Integration(outcome.integration)), outcome.changed, Vec::new())),
-        Err(Error::NotFound) => Ok((None, false, vec![InstallationError::not_found()])),
-        Err(Error::Deprecated) => Ok((None, false, vec![InstallationError::deprecated()])),
-        Err(Error::Invalid(problems)) => Ok((None, false, problems.into_iter().map(Into::into).collect())),
-        Err(error) => Err(error.into()),
-    }
+fn payload(
+    outcome: crate::error::Result<Done<Outcome>>,
+) -> Result<(Option<Integration>, bool, bool, Vec<InstallationError>)> {
+    let (outcome, replayed, user_errors) = parts(outcome, |error| match error {
+        Error::NotFound => Ok(vec![InstallationError::not_found()]),
+        Error::Deprecated => Ok(vec![InstallationError::deprecated()]),
+        Error::Invalid(problems) => Ok(problems.into_iter().map(Into::into).collect()),
+        error => Err(error),
+    })?;
+    let changed = outcome.as_ref().is_some_and(|outcome| outcome.changed);
+    Ok((outcome.map(|outcome| Integration(outcome.integration)), changed, replayed, user_errors))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{RestState, json, query, respond};
 use crate::domain::limits::PAGE_DEFAULT;
 use crate::domain::{Accounts, ApiKey, ApiKeyWish, Cursor, Operation, Scope, WishedAccounts};
-use crate::edge::{Failure, Visitor, is_json, read_body};
+use crate::edge::{Failure, Visitor, idempotency_key, is_json, mark_replay, read_body};
 use crate::error::Result;
 use crate::service::{ApiKeyPage, MadeKey};
 
@@ -56,6 +56,7 @@ pub(super) async fn list(State(state): State<RestState>, visitor: Visitor, heade
          headers(("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "A missing or malformed account, or a malformed body"),
         (status = 403, description = "The credentials lack a scope or an account of the key, or would be outlived by it"),
+        (status = 409, description = "The request made a key before, under the same `Idempotency-Key`; a key is shown once"),
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not JSON"),
         (status = 422, description = "A field cannot be taken, or there are too many keys; none was made"),
@@ -66,7 +67,8 @@ pub(super) async fn create(State(state): State<RestState>, visitor: Visitor, hea
     if !is_json(&headers) {
         return Err(Failure::MediaType);
     }
-    let made = tenant.create_api_key(json::body::<NewApiKeyBody>(&bytes)?.wish()?).await?;
+    let wish = json::body::<NewApiKeyBody>(&bytes)?.wish()?;
+    let made = tenant.create_api_key(wish, idempotency_key(&headers)?).await?;
     let mut response = respond::json(json::text(&MadeApiKeyBody::of(&made))?);
     *response.status_mut() = StatusCode::CREATED;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -94,8 +96,10 @@ pub(super) async fn revoke(
 ) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::RevokeApiKey)?;
     read_body(&headers, body, state.edge.max_body_bytes).await?;
-    let key = tenant.revoke_api_key(&path.0).await?;
-    Ok(respond::json(json::text(&RevokedApiKey { api_key: ApiKeyBody::of(&key) })?))
+    let done = tenant.revoke_api_key(&path.0, idempotency_key(&headers)?).await?;
+    let mut response = respond::json(json::text(&RevokedApiKey { api_key: ApiKeyBody::of(&done.what) })?);
+    mark_replay(&mut response, done.is_replay);
+    Ok(response)
 }
 
 /// The `{id}` of a path. One that is not UTF-8 is nobody's.

@@ -12,9 +12,9 @@ use super::integrations::Id;
 use super::respond::{self, Tag};
 use super::{PREFIX, RestState, body, json, query};
 use crate::domain::{Integration, Operation};
-use crate::edge::{Failure, Visitor, read_body};
+use crate::edge::{Failure, Visitor, idempotency_key, mark_replay, read_body};
 use crate::error::Error;
-use crate::service::TenantServices;
+use crate::service::{Done, TenantServices};
 
 type Answer = Result<Response, Failure>;
 
@@ -37,10 +37,10 @@ type Answer = Result<Response, Failure>;
 pub(super) async fn create(State(state): State<RestState>, visitor: Visitor, headers: HeaderMap, body: Body) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::CreateIntegration)?;
     let definition = definition_in(&state, &headers, body).await?;
-    let integration = tenant.create_entry(definition).await?;
-    let mut response = whole(&state, &tenant, &integration)?;
+    let done = tenant.create_entry(definition, idempotency_key(&headers)?).await?;
+    let mut response = whole(&state, &tenant, &done)?;
     *response.status_mut() = StatusCode::CREATED;
-    let location = HeaderValue::from_str(&format!("{PREFIX}/integrations/{}", integration.entry.id));
+    let location = HeaderValue::from_str(&format!("{PREFIX}/integrations/{}", done.what.entry.id));
     response.headers_mut().insert(header::LOCATION, location.map_err(|e| Error::Internal { cause: e.to_string() })?);
     Ok(response)
 }
@@ -70,8 +70,8 @@ pub(super) async fn update(
 ) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::UpdateIntegration)?;
     let definition = definition_in(&state, &headers, body).await?;
-    let integration = tenant.update_entry(&path.0, definition).await?;
-    whole(&state, &tenant, &integration)
+    let done = tenant.update_entry(&path.0, definition, idempotency_key(&headers)?).await?;
+    whole(&state, &tenant, &done)
 }
 
 /// Deprecate an integration
@@ -95,8 +95,8 @@ pub(super) async fn deprecate(
 ) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::DeprecateIntegration)?;
     read_body(&headers, body, state.edge.max_body_bytes).await?;
-    let integration = tenant.deprecate_entry(&path.0).await?;
-    whole(&state, &tenant, &integration)
+    let done = tenant.deprecate_entry(&path.0, idempotency_key(&headers)?).await?;
+    whole(&state, &tenant, &done)
 }
 
 /// How a deletion is meant.
@@ -120,16 +120,23 @@ pub(super) struct DeleteQuery {
         (status = 404, description = "No such integration for this account"),
         (status = 409, description = "The integration is installed, or belongs to the shared catalog"),
     ))]
-pub(super) async fn delete(State(state): State<RestState>, visitor: Visitor, uri: Uri, path: Id) -> Answer {
+pub(super) async fn delete(
+    State(state): State<RestState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    uri: Uri,
+    path: Id,
+) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::DeleteIntegration)?;
     let force = match query::read::<DeleteQuery>(&uri)?.force.as_deref() {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => return Err(Error::bad_input("force must be true or false").into()),
     };
-    tenant.delete_entry(&path.0, force).await?;
+    let done = tenant.delete_entry(&path.0, force, idempotency_key(&headers)?).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     respond::keep_private(response.headers_mut());
+    mark_replay(&mut response, done.is_replay);
     Ok(response)
 }
 
@@ -164,7 +171,9 @@ async fn definition_in(state: &RestState, headers: &HeaderMap, body: Body) -> Re
     Ok(json::object(&bytes)?)
 }
 
-fn whole(state: &RestState, tenant: &TenantServices, integration: &Integration) -> Answer {
+fn whole(state: &RestState, tenant: &TenantServices, done: &Done<Integration>) -> Answer {
     let rendered = state.fragments.of(tenant.shared_catalog())?;
-    Ok(respond::json(rendered.one(integration)?))
+    let mut response = respond::json(rendered.one(&done.what)?);
+    mark_replay(&mut response, done.is_replay);
+    Ok(response)
 }

@@ -9,8 +9,8 @@ use super::query::{self, ListQuery};
 use super::respond::{self, Tag};
 use super::{RestState, body, json};
 use crate::domain::{Operation, Page, Reference};
-use crate::edge::{Failure, Visitor, read_body, read_optional_json};
-use crate::service::{Outcome, TenantServices};
+use crate::edge::{Failure, Visitor, idempotency_key, mark_replay, read_body, read_optional_json};
+use crate::service::{Done, Outcome, TenantServices};
 
 type Answer = Result<Response, Failure>;
 
@@ -95,6 +95,7 @@ pub(super) async fn show(State(state): State<RestState>, visitor: Visitor, heade
         (status = 200, description = "Installed", body = body::Changed),
         (status = 400, description = "A missing or malformed account, or a malformed body"),
         (status = 404, description = "No such integration for this account"),
+        (status = 409, description = "The integration is deprecated, and not installed"),
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not JSON"),
         (status = 422, description = "A value breaks the entry's schema; nothing was stored"),
@@ -108,8 +109,8 @@ pub(super) async fn install(
 ) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::Install)?;
     let bytes = read_optional_json(&headers, body, state.edge.max_body_bytes).await?;
-    let outcome = tenant.install(&path.0, json::supplied(&bytes)?).await?;
-    changed(&state, &tenant, &outcome)
+    let done = tenant.install(&path.0, json::supplied(&bytes)?, idempotency_key(&headers)?).await?;
+    changed(&state, &tenant, &done)
 }
 
 /// Validate an installation
@@ -160,8 +161,8 @@ pub(super) async fn uninstall(
 ) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::Uninstall)?;
     read_body(&headers, body, state.edge.max_body_bytes).await?;
-    let outcome = tenant.uninstall(&path.0).await?;
-    changed(&state, &tenant, &outcome)
+    let done = tenant.uninstall(&path.0, idempotency_key(&headers)?).await?;
+    changed(&state, &tenant, &done)
 }
 
 /// Purge an integration's data
@@ -185,14 +186,16 @@ pub(super) async fn purge(
 ) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::Purge)?;
     read_body(&headers, body, state.edge.max_body_bytes).await?;
-    let outcome = tenant.purge(&path.0).await?;
-    changed(&state, &tenant, &outcome)
+    let done = tenant.purge(&path.0, idempotency_key(&headers)?).await?;
+    changed(&state, &tenant, &done)
 }
 
 /// What came of a change.
-fn changed(state: &RestState, tenant: &TenantServices, outcome: &Outcome) -> Answer {
+fn changed(state: &RestState, tenant: &TenantServices, done: &Done<Outcome>) -> Answer {
     let rendered = state.fragments.of(tenant.shared_catalog())?;
-    Ok(respond::json(rendered.changed(&outcome.integration, outcome.changed)?))
+    let mut response = respond::json(rendered.changed(&done.what.integration, done.what.changed)?);
+    mark_replay(&mut response, done.is_replay);
+    Ok(response)
 }
 
 /// The `{id}` of a path. One that is not UTF-8 is a name that nobody has.

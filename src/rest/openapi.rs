@@ -7,7 +7,7 @@ use axum::response::Response;
 use utoipa::OpenApi;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::Operation as Described;
+use utoipa::openapi::path::{Operation as Described, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -18,9 +18,11 @@ use super::query::Include;
 use super::{body, respond};
 use crate::domain::entry::Part;
 use crate::domain::limits::{Reached, Window};
-use crate::domain::{Operation, Scope};
+use crate::domain::{IdempotencyKey, Operation, Scope};
 use crate::edge::Failure;
-use crate::error::{CredentialFault, Denial, Error, FieldProblem, InputProblem, RETRY_AFTER_SECONDS};
+use crate::error::{
+    CredentialFault, DefinitionProblem, Denial, Error, FieldProblem, InputProblem, RETRY_AFTER_SECONDS,
+};
 
 const ACCOUNT: &str = "account";
 const CREDENTIALS: &str = "credentials";
@@ -106,6 +108,9 @@ fn finish_operation(operation: &mut Described) {
         let text = operation.description.get_or_insert_default();
         text.push_str(&format!("\n\nNeeds the scope `{}`.", known.scope()));
     }
+    if takes_key(&operation_id) {
+        repeatable(operation);
+    }
     for (status, description) in [
         ("401", "No credentials, or none that prove anything"),
         ("403", "The credentials are not for this account, or lack the scope"),
@@ -136,6 +141,44 @@ fn finish_operation(operation: &mut Described) {
             _ => failing(response, &for_instance(&operation_id, status)),
         }
     }
+}
+
+/// What an operation takes and answers because it can be made again.
+fn repeatable(operation: &mut Described) {
+    let text = "A name for this request, of the client's own making, such as a UUID. Made again with it within 24 hours, the \
+                request is not done again: the answer is what came of it, as it stands now.";
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(IdempotencyKey::LONGEST))
+        .pattern(Some(r#"^[!#-\[\]-~]+$"#));
+    let key = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header);
+    let key = key.description(Some(text)).schema(Some(schema)).build();
+    operation.parameters.get_or_insert_default().push(RefOr::T(key));
+    for (status, description) in [
+        ("409", "A request with this `Idempotency-Key` is being worked on"),
+        ("422", "The `Idempotency-Key` was used for another request"),
+    ] {
+        let response = operation.responses.responses.entry(status.into());
+        if let RefOr::T(response) = response.or_insert_with(|| RefOr::T(DescribedResponse::new(""))) {
+            let parts = [response.description.as_str(), description].into_iter().filter(|part| !part.is_empty());
+            response.description = parts.collect::<Vec<_>>().join(". Or: ");
+        }
+    }
+    for (status, response) in &mut operation.responses.responses {
+        // A key that was made before is not shown again: that is a 409.
+        let is_done = ["200", "201", "204"].contains(&status.as_str())
+            && operation.operation_id.as_deref() != Some("createApiKey");
+        if let (true, RefOr::T(response)) = (is_done, response) {
+            let replayed = "`true` when the request was done before, under the same `Idempotency-Key`";
+            response.headers.insert("Idempotency-Replayed".into(), text_header(replayed));
+        }
+    }
+}
+
+/// Whether the operation changes anything, so that it matters whether it is done twice.
+fn takes_key(operation_id: &str) -> bool {
+    !is_read(operation_id) && !matches!(operation_id, "validateInstallation" | "readSecrets")
 }
 
 fn is_read(operation_id: &str) -> bool {
@@ -174,7 +217,15 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
         }
         "404" if operation_id == "revokeApiKey" => Error::ApiKeyNotFound.into(),
         "404" => Error::NotFound.into(),
-        "409" => Error::NotInstalled.into(),
+        "409" => match operation_id {
+            "readSecrets" => Error::NotInstalled.into(),
+            "installIntegration" => Error::Deprecated.into(),
+            "createIntegration" => Error::NameTaken.into(),
+            "updateIntegration" | "deprecateIntegration" => Error::NotOwn.into(),
+            "deleteIntegration" => Error::Installed.into(),
+            "createApiKey" => Error::ApiKeyShownBefore { public_id: "8Fq2LmZx".into() }.into(),
+            _ => Error::RequestRunning.into(),
+        },
         "413" => Failure::BodyTooLarge { limit: 262_144 },
         "415" => Failure::MediaType,
         "422" if operation_id == "readSecrets" => {
@@ -185,6 +236,11 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
             let message = "must lie in the future, before the year 10000".to_owned();
             Error::ApiKeyInvalid(vec![InputProblem { field: "expires_at", message }]).into()
         }
+        "422" if matches!(operation_id, "createIntegration" | "updateIntegration") => {
+            let message = "is missing: a sentence that says what it is for".to_owned();
+            Error::DefinitionInvalid(vec![DefinitionProblem { pointer: "/description".into(), message }]).into()
+        }
+        "422" if takes_key(operation_id) && operation_id != "installIntegration" => Error::KeyReused.into(),
         "422" => {
             let name = Some("api_version".to_owned());
             Error::Invalid(vec![FieldProblem { part: Part::Params, name, message: "must be a string".into() }]).into()

@@ -16,7 +16,7 @@ use tower_http::cors::CorsLayer;
 
 use super::layers::is_probe;
 use crate::config::ServerSection;
-use crate::edge::{ACCOUNT_HEADER, Failure, REQUEST_ID_HEADER};
+use crate::edge::{ACCOUNT_HEADER, Failure, IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, REQUEST_ID_HEADER};
 use crate::graphql;
 
 /// How the page that asks stands to the server asked.
@@ -24,11 +24,12 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// How long a browser may remember what a page may do.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 /// What a page may read of an answer, beside what every page may.
-const EXPOSED: [HeaderName; 10] = [
+const EXPOSED: [HeaderName; 11] = [
     header::ETAG,
     header::LINK,
     header::RETRY_AFTER,
     REQUEST_ID_HEADER,
+    REPLAYED_HEADER,
     HeaderName::from_static("x-error-code"),
     HeaderName::from_static("ratelimit"),
     HeaderName::from_static("ratelimit-policy"),
@@ -75,11 +76,12 @@ impl Browsers {
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
             ACCOUNT_HEADER,
+            IDEMPOTENCY_KEY_HEADER,
             REQUEST_ID_HEADER,
         ];
         let layer = CorsLayer::new()
             .allow_origin(self.origins.to_vec())
-            .allow_methods([Method::GET, Method::POST])
+            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
             .allow_headers(allowed)
             .expose_headers(EXPOSED)
             .max_age(PREFLIGHT_AGE);

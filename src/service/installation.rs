@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::repeats::{Asked, Content, Done, written};
 use super::snapshot::Listed;
 use super::validation::Forms;
 use super::{TenantServices, View};
@@ -12,11 +13,11 @@ use crate::domain::entry::{Entry, Part};
 use crate::domain::installation::merge_names;
 use crate::domain::limits::SECRETS_PER_INSTALLATION;
 use crate::domain::{
-    Action, CONNECTION, Event, FieldNames, Installation, Integration, Params, Plain, Reference, Sealed, SecretChange,
-    SecretName, Supplied,
+    Action, CONNECTION, Event, FieldNames, IdempotencyKey, Installation, Integration, IntegrationId, Operation, Params,
+    Plain, Reference, Sealed, SecretChange, SecretName, Supplied,
 };
 use crate::error::{Error, FieldProblem, Result};
-use crate::store::{self, AccountState, Change};
+use crate::store::{self, AccountState, Change, Receipt};
 use crate::vault::{DataKey, SecretPlace};
 
 /// How often a change is worked out before other replicas, which each time were faster, have the better of it.
@@ -67,11 +68,23 @@ impl TenantServices {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Invalid`] with one problem per field; [`Error::SecretsUnavailable`] when a
     /// secret was supplied and cannot be sealed; [`Error::Overloaded`] when other replicas keep changing the account;
-    /// those of the database.
-    pub async fn install(&self, reference: &Reference, supplied: Supplied) -> Result<Outcome> {
+    /// with a key [`Error::RequestRunning`] and [`Error::KeyReused`]; those of the database.
+    pub async fn install(
+        &self,
+        reference: &Reference,
+        supplied: Supplied,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done<Outcome>> {
+        let all = (written(reference), supplied.params(), supplied.secrets());
+        let has_secrets = supplied.secrets().values().any(|value| !value.is_null());
+        let asked = self.asked(key, Operation::Install, Content { all: &all, has_secrets }).await?;
+        if let Some(earlier) = asked.earlier() {
+            return self.outcome_of(earlier).await;
+        }
         let listed = self.find_listed(reference).await?;
         let secrets = self.check(&listed, &supplied)?;
-        self.change(&listed.entry, Wish::Install { params: supplied.into_params(), secrets }).await
+        let wish = Wish::Install { params: supplied.into_params(), secrets };
+        self.change(&listed.entry, wish, &asked).await.map(Done::now)
     }
 
     /// What an install with these values would come to. Stores nothing, and needs no key.
@@ -103,19 +116,40 @@ impl TenantServices {
     /// Uninstalls; params and secrets are kept as they are.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Overloaded`] when other replicas keep changing the account; those of the database.
-    pub async fn uninstall(&self, reference: &Reference) -> Result<Outcome> {
-        let listed = self.find_listed(reference).await?;
-        self.change(&listed.entry, Wish::Uninstall).await
+    /// [`Error::NotFound`]; [`Error::Overloaded`] when other replicas keep changing the account; with a key
+    /// [`Error::RequestRunning`] and [`Error::KeyReused`]; those of the database.
+    pub async fn uninstall(&self, reference: &Reference, key: Option<IdempotencyKey>) -> Result<Done<Outcome>> {
+        self.end(Operation::Uninstall, Wish::Uninstall, reference, key).await
     }
 
     /// Erases params and secrets for good, and uninstalls. The audit log keeps names alone.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Overloaded`] when other replicas keep changing the account; those of the database.
-    pub async fn purge(&self, reference: &Reference) -> Result<Outcome> {
+    /// [`Error::NotFound`]; [`Error::Overloaded`] when other replicas keep changing the account; with a key
+    /// [`Error::RequestRunning`] and [`Error::KeyReused`]; those of the database.
+    pub async fn purge(&self, reference: &Reference, key: Option<IdempotencyKey>) -> Result<Done<Outcome>> {
+        self.end(Operation::Purge, Wish::Purge, reference, key).await
+    }
+
+    async fn end(
+        &self,
+        operation: Operation,
+        wish: Wish,
+        reference: &Reference,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done<Outcome>> {
+        let asked = self.asked(key, operation, Content { all: &written(reference), has_secrets: false }).await?;
+        if let Some(earlier) = asked.earlier() {
+            return self.outcome_of(earlier).await;
+        }
         let listed = self.find_listed(reference).await?;
-        self.change(&listed.entry, Wish::Purge).await
+        self.change(&listed.entry, wish, &asked).await.map(Done::now)
+    }
+
+    /// What came of a request that was made before: the integration as it stands now.
+    async fn outcome_of(&self, earlier: &Receipt) -> Result<Done<Outcome>> {
+        let integration = self.integration(&Reference::Id(IntegrationId(earlier.subject))).await?;
+        Ok(Done::before(Outcome { integration, changed: earlier.changed }))
     }
 
     /// The entry that a change is about. Of the shared catalog, it is known at once; what else the account sees must be
@@ -130,7 +164,7 @@ impl TenantServices {
     }
 
     /// Works the change out from what the account has, and writes it if it still has that; else once more.
-    async fn change(&self, entry: &Arc<Entry>, wish: Wish) -> Result<Outcome> {
+    async fn change(&self, entry: &Arc<Entry>, wish: Wish, asked: &Asked) -> Result<Outcome> {
         let outcome = |installation, changed| Outcome {
             integration: Integration { entry: entry.clone(), installation },
             changed,
@@ -140,6 +174,8 @@ impl TenantServices {
             Some(secrets) => Some(self.sealing_key(&*self.tenant.recent_state().await?, secrets).await?),
             None => None,
         };
+        let on_record = asked.on_record(entry.id.0, true, key.as_deref());
+        let tenant = on_record.as_ref().unwrap_or(&self.tenant);
         let _turn = self.inner().turns.of(self.account()).await;
         let mut state = self.tenant.recent_state().await?;
         for attempt in 0..ATTEMPTS {
@@ -152,7 +188,7 @@ impl TenantServices {
             match self.work_out(&state, entry, &wish, key.as_ref()).await {
                 Ok(Some(change)) => {
                     let installation = change.installation.clone();
-                    if self.tenant.write(&state, change).await? {
+                    if tenant.write(&state, change).await? {
                         self.inner().changes.notify(self.account());
                         return Ok(outcome(Some(installation), true));
                     }
@@ -162,7 +198,9 @@ impl TenantServices {
                     // It must hold now, not a moment ago.
                     let now = self.tenant.state().await?;
                     if now.revision() == state.revision() {
-                        return verdict.map(|_| outcome(state.find(entry.id).cloned(), false));
+                        verdict?;
+                        asked.record_unchanged(entry.id.0).await?;
+                        return Ok(outcome(state.find(entry.id).cloned(), false));
                     }
                     state = now;
                 }

@@ -10,6 +10,7 @@ mod keys;
 mod listing;
 mod own_entries;
 mod reading;
+mod repeats;
 mod search;
 mod snapshot;
 mod startup;
@@ -28,6 +29,7 @@ pub use installation::{Outcome, Verdict};
 pub use keys::{Broken, KeyKeeper, KeyPolicy, KeyStatus, Pace, ProviderStatus, Resealing, Tally, Verified};
 pub use listing::Listing;
 pub use reading::Opened;
+pub use repeats::Done;
 pub use snapshot::Snapshot;
 
 use crate::domain::limits::InstallLimits;
@@ -37,6 +39,7 @@ use crate::store::{Store, TenantStore};
 use crate::tokens::Tokens;
 use catalog::View;
 use own_entries::OwnCatalogs;
+use repeats::Running;
 use snapshot::CatalogCache;
 use turns::Turns;
 
@@ -54,6 +57,7 @@ struct Inner {
     own_catalogs: OwnCatalogs,
     changes: Changes,
     turns: Turns,
+    running: Running,
     limits: InstallLimits,
     read_back: bool,
     api_keys: ApiKeys,
@@ -99,8 +103,19 @@ impl Services {
         let catalog = CatalogCache::load(&store).await.map_err(startup::sentence)?;
         let changes = Changes::new(settings.max_subscriptions_per_account, settings.subscription_poll);
         let ServiceSettings { limits, read_back, .. } = settings;
-        let (own_catalogs, turns) = (OwnCatalogs::default(), Turns::default());
-        let inner = Inner { store, keys, catalog, own_catalogs, changes, turns, limits, read_back, api_keys, tokens };
+        let inner = Inner {
+            store,
+            keys,
+            tokens,
+            catalog,
+            own_catalogs: OwnCatalogs::default(),
+            changes,
+            turns: Turns::default(),
+            running: Running::default(),
+            limits,
+            read_back,
+            api_keys,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -169,6 +184,15 @@ impl Services {
     /// The data keys.
     pub fn keys(&self) -> &KeyKeeper {
         &self.inner.keys
+    }
+
+    /// Deletes the records of requests with a key that are older than a day; how many there were. Several replicas may do it
+    /// at once.
+    ///
+    /// # Errors
+    /// Those of the database; what was deleted until then stays deleted.
+    pub async fn erase_old_receipts(&self) -> Result<u64> {
+        self.inner.store.system().erase_old_receipts().await
     }
 
     /// Ends all subscriptions.

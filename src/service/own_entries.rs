@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use quick_cache::sync::Cache;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::installation::json_len;
+use super::repeats::{Asked, Content, Done, written};
 use super::snapshot::{self, Snapshot};
 use super::{TenantServices, View};
 use crate::catalog::{self, Set};
 use crate::domain::limits::{OWN_DEFINITION_BYTES, OWN_ENTRIES};
-use crate::domain::{AccountId, Action, Entry, EntryState, Event, Integration, IntegrationId, Reference};
+use crate::domain::{
+    AccountId, Action, Entry, EntryState, Event, IdempotencyKey, Integration, IntegrationId, Operation, Reference,
+};
 use crate::error::{DefinitionProblem, Error, Result};
-use crate::store::{AccountState, CatalogRow, OwnChange, TenantStore};
+use crate::store::{AccountState, CatalogRow, OwnChange, Receipt, TenantStore};
 
 /// Accounts whose catalogs are kept: each is a list of pointers as long as the shared catalog.
 const KEPT: usize = 64;
@@ -66,51 +70,110 @@ impl TenantServices {
     ///
     /// # Errors
     /// [`Error::DefinitionInvalid`] with everything that is wrong with it; [`Error::NameTaken`];
-    /// [`Error::TooManyEntries`]; those of the database.
-    pub async fn create_entry(&self, definition: Map<String, Value>) -> Result<Integration> {
+    /// [`Error::TooManyEntries`]; with a key [`Error::RequestRunning`] and [`Error::KeyReused`]; those of the database.
+    pub async fn create_entry(
+        &self,
+        definition: Map<String, Value>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done<Integration>> {
+        let asked = self.asked_of_entry(key, Operation::CreateIntegration, &definition).await?;
+        if let Some(earlier) = asked.earlier() {
+            return self.entry_of(earlier).await;
+        }
         let definition = Value::Object(definition);
         let name = self.check_definition(&definition, None)?;
         let id = IntegrationId(Uuid::now_v7());
         let event = Event::new(self.call(), Action::IntegrationCreated).of_named(id, &name);
-        let change = OwnChange::Create { id, name, definition, most: OWN_ENTRIES };
-        self.tenant.change_own(change, event).await?;
-        self.integration(&Reference::Id(id)).await
+        self.change_own(OwnChange::Create { id, name, definition, most: OWN_ENTRIES }, id, event, &asked).await?;
+        self.integration(&Reference::Id(id)).await.map(Done::now)
     }
 
     /// Replaces the definition of an entry of the account's own, and offers it again if it was deprecated. Stored params
     /// and secrets are left as they are.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::NotOwn`]; [`Error::DefinitionInvalid`]; those of the database.
-    pub async fn update_entry(&self, reference: &Reference, definition: Map<String, Value>) -> Result<Integration> {
+    /// [`Error::NotFound`]; [`Error::NotOwn`]; [`Error::DefinitionInvalid`]; with a key [`Error::RequestRunning`] and
+    /// [`Error::KeyReused`]; those of the database.
+    pub async fn update_entry(
+        &self,
+        reference: &Reference,
+        definition: Map<String, Value>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done<Integration>> {
+        let all = (written(reference), &definition);
+        let asked = self.asked_of_entry(key, Operation::UpdateIntegration, &all).await?;
+        if let Some(earlier) = asked.earlier() {
+            return self.entry_of(earlier).await;
+        }
         let (entry, definition) = (self.own_entry(reference).await?, Value::Object(definition));
         self.check_definition(&definition, Some(&entry.name))?;
-        let change = OwnChange::Replace { id: entry.id, definition };
-        self.tenant.change_own(change, self.event_of(Action::IntegrationUpdated, &entry)).await?;
-        self.integration(&Reference::Id(entry.id)).await
+        let event = self.event_of(Action::IntegrationUpdated, &entry);
+        self.change_own(OwnChange::Replace { id: entry.id, definition }, entry.id, event, &asked).await?;
+        self.integration(&Reference::Id(entry.id)).await.map(Done::now)
     }
 
     /// Lets nobody install an entry of the account's own anew. What is installed goes on.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::NotOwn`]; those of the database.
-    pub async fn deprecate_entry(&self, reference: &Reference) -> Result<Integration> {
+    /// [`Error::NotFound`]; [`Error::NotOwn`]; with a key [`Error::RequestRunning`] and [`Error::KeyReused`]; those of the
+    /// database.
+    pub async fn deprecate_entry(
+        &self,
+        reference: &Reference,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done<Integration>> {
+        let asked = self.asked_of_entry(key, Operation::DeprecateIntegration, &written(reference)).await?;
+        if let Some(earlier) = asked.earlier() {
+            return self.entry_of(earlier).await;
+        }
         let entry = self.own_entry(reference).await?;
         let event = self.event_of(Action::IntegrationDeprecated, &entry);
-        self.tenant.change_own(OwnChange::Deprecate { id: entry.id }, event).await?;
-        self.integration(&Reference::Id(entry.id)).await
+        self.change_own(OwnChange::Deprecate { id: entry.id }, entry.id, event, &asked).await?;
+        self.integration(&Reference::Id(entry.id)).await.map(Done::now)
     }
 
     /// Deletes an entry of the account's own; its name is not used again. With `force` also while it is installed, and
     /// with all that was stored for it.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::NotOwn`]; [`Error::Installed`]; those of the database.
-    pub async fn delete_entry(&self, reference: &Reference, force: bool) -> Result<IntegrationId> {
+    /// [`Error::NotFound`]; [`Error::NotOwn`]; [`Error::Installed`]; with a key [`Error::RequestRunning`] and
+    /// [`Error::KeyReused`]; those of the database.
+    pub async fn delete_entry(
+        &self,
+        reference: &Reference,
+        force: bool,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Done<IntegrationId>> {
+        let asked = self.asked_of_entry(key, Operation::DeleteIntegration, &(written(reference), force)).await?;
+        if let Some(earlier) = asked.earlier() {
+            return Ok(Done::before(IntegrationId(earlier.subject)));
+        }
         let entry = self.own_entry(reference).await?;
         let event = self.event_of(Action::IntegrationDeleted, &entry);
-        self.tenant.change_own(OwnChange::Delete { id: entry.id, force }, event).await?;
-        Ok(entry.id)
+        self.change_own(OwnChange::Delete { id: entry.id, force }, entry.id, event, &asked).await?;
+        Ok(Done::now(entry.id))
+    }
+
+    async fn asked_of_entry(
+        &self,
+        key: Option<IdempotencyKey>,
+        operation: Operation,
+        all: &impl Serialize,
+    ) -> Result<Asked> {
+        self.asked(key, operation, Content { all, has_secrets: false }).await
+    }
+
+    async fn change_own(&self, change: OwnChange, id: IntegrationId, event: Event, asked: &Asked) -> Result<()> {
+        let on_record = asked.on_record(id.0, true, None);
+        match on_record.as_ref().unwrap_or(&self.tenant).change_own(change, event).await? {
+            true => Ok(()),
+            false => asked.record_unchanged(id.0).await,
+        }
+    }
+
+    /// What came of a request that was made before: the integration as it stands now.
+    async fn entry_of(&self, earlier: &Receipt) -> Result<Done<Integration>> {
+        self.integration(&Reference::Id(IntegrationId(earlier.subject))).await.map(Done::before)
     }
 
     /// An entry as it is written in the vocabulary of the catalog files.

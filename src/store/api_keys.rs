@@ -95,22 +95,38 @@ impl ApiKeyStore {
         rows.into_iter().map(|row| Ok(read(row)?.key)).collect()
     }
 
-    /// Adds a key whose digest was made with the pepper of this fingerprint; false when there is no room.
+    /// Adds a key whose digest was made with the pepper of this fingerprint, with the receipt that the asker carries; false
+    /// when there is no room.
     ///
     /// # Errors
-    /// [`Error::Internal`] when the pepper on record is another one by now; those of the database.
-    pub async fn add(&self, key: StoredKey, fingerprint: String, room: Room, event: Event) -> Result<bool> {
+    /// [`Error::RequestRunning`] when there is a receipt already; [`Error::Internal`] when the pepper on record is another
+    /// one by now; those of the database.
+    pub async fn add(
+        &self,
+        key: StoredKey,
+        fingerprint: String,
+        room: Room,
+        event: Event,
+        asker: Option<TenantStore>,
+    ) -> Result<bool> {
         let log = self.log_of(&key.key);
-        log.store.clone().transaction(Add { key, fingerprint, room, log, event }).await
+        log.store.clone().transaction(Add { key, fingerprint, room, log, event, asker }).await
     }
 
-    /// Ends a key; one that is revoked already stays as it is.
+    /// Ends a key, with the receipt that the asker carries; false for one that is revoked already, which stays as it is.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn revoke(&self, key: &ApiKey, at: DateTime<Utc>, by: String, event: Event) -> Result<()> {
+    /// [`Error::RequestRunning`] when there is a receipt already; those of the database.
+    pub async fn revoke(
+        &self,
+        key: &ApiKey,
+        at: DateTime<Utc>,
+        by: String,
+        event: Event,
+        asker: Option<TenantStore>,
+    ) -> Result<bool> {
         let log = self.log_of(key);
-        log.store.clone().transaction(Revoke { id: key.id, at, by, log, event }).await
+        log.store.clone().transaction(Revoke { id: key.id, at, by, log, event, asker }).await
     }
 
     /// Where the events of a key belong: with its account, or with the operator when it has several or all.
@@ -169,6 +185,7 @@ struct Add {
     room: Room,
     log: TenantStore,
     event: Event,
+    asker: Option<TenantStore>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "API keys belong to no account")]
@@ -191,7 +208,7 @@ impl Work for Add {
         }
         Insert::one(row).exec_without_returning(t).await?;
         self.log.insert_event(&self.event, t).await?;
-        Ok(Outcome::Commit(true))
+        with_receipt(self.asker.as_ref(), t).await
     }
 }
 
@@ -201,13 +218,14 @@ struct Revoke {
     by: String,
     log: TenantStore,
     event: Event,
+    asker: Option<TenantStore>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "API keys belong to no account")]
 impl Work for Revoke {
-    type Value = ();
+    type Value = bool;
 
-    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<()>, Failed> {
+    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<bool>, Failed> {
         use api_key::{ActiveModel, Column, Entity};
         let row = ActiveModel {
             revoked_at: Set(Some(self.at)),
@@ -217,10 +235,19 @@ impl Work for Revoke {
         let of_this = Entity::update_many().filter(Column::Id.eq(self.id)).filter(Column::RevokedAt.is_null());
         let done = of_this.set(row).exec(t).await?;
         if done.rows_affected == 0 {
-            return Ok(Outcome::Nothing(()));
+            return Ok(Outcome::Nothing(false));
         }
         self.log.insert_event(&self.event, t).await?;
-        Ok(Outcome::Commit(()))
+        with_receipt(self.asker.as_ref(), t).await
+    }
+}
+
+/// The end of what was done: with a receipt, if one is carried. It comes last, for it may turn the transaction to the
+/// asker's own rows.
+async fn with_receipt(asker: Option<&TenantStore>, t: &Transaction) -> std::result::Result<Outcome<bool>, Failed> {
+    match asker {
+        Some(asker) if !asker.write_receipt(t).await? => Err(Failed::Rule(Error::RequestRunning)),
+        _ => Ok(Outcome::Commit(true)),
     }
 }
 

@@ -13,7 +13,7 @@ use super::failure::{self, Failed};
 use super::pool::Transaction;
 use super::{AccountState, Outcome, TenantStore, Work, events};
 use crate::domain::{CONNECTION, Event, Installation, Sealed, SecretChange};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What is to be written. Secrets arrive sealed; nothing else fits.
 #[derive(Clone)]
@@ -80,14 +80,14 @@ impl TenantStore {
     /// Writes a change that was worked out from `state`; false when the account has moved on, and nothing is written.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::RequestRunning`] when there is a receipt already where the handle carries one; those of the database.
     pub async fn write(&self, state: &AccountState, change: Change) -> Result<bool> {
         let (installation, seals) = (change.installation.clone(), change.seals());
         let written = match &self.store.writer {
             Some(writer) => writer.write(self.clone(), state.revision(), change).await?,
-            None if change.removes() => {
+            None if change.removes() || self.carried_receipt().is_some() => {
                 let known = state.revision();
-                self.store.transaction(WriteAndRemove { tenant: self.clone(), known, change }).await?
+                self.store.transaction(WriteInSteps { tenant: self.clone(), known, change }).await?
             }
             None => self.write_at_once(state.revision(), &change).await?,
         };
@@ -159,15 +159,15 @@ impl Change {
     }
 }
 
-/// A change that removes secrets. A second statement, because not every PostgreSQL-compatible database lets one statement
-/// write a table twice.
-struct WriteAndRemove {
+/// A change that removes secrets, or has a receipt. Statements of their own, because not every PostgreSQL-compatible
+/// database lets one statement write a table twice, and because a receipt waits for another of its key.
+struct WriteInSteps {
     tenant: TenantStore,
     known: i64,
     change: Change,
 }
 
-impl Work for WriteAndRemove {
+impl Work for WriteInSteps {
     type Value = bool;
 
     async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<bool>, Failed> {
@@ -175,7 +175,12 @@ impl Work for WriteAndRemove {
         if tenant.query(t, statement(*known), values(*known, change)).await?.is_empty() {
             return Ok(Outcome::Nothing(false));
         }
-        change.remove(tenant, t).await?;
-        Ok(Outcome::Commit(true))
+        if change.removes() {
+            change.remove(tenant, t).await?;
+        }
+        match tenant.write_receipt(t).await? {
+            true => Ok(Outcome::Commit(true)),
+            false => Err(Failed::Rule(Error::RequestRunning)),
+        }
     }
 }

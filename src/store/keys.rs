@@ -1,6 +1,6 @@
 //! The account's wrapped data keys, generation by generation.
 
-use ::entity::{account_key, account_revision, installation, installation_secret, own_integration};
+use ::entity::{account_key, account_revision, idempotency_key, installation, installation_secret, own_integration};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, QueryFilter, QueryOrder, Set, UpdateMany};
@@ -259,9 +259,10 @@ impl Work for Shred {
         let secrets = tenant.delete::<installation_secret::Entity>().exec(t).await?.rows_affected;
         let installations = tenant.delete::<installation::Entity>().exec(t).await?.rows_affected;
         let entries = tenant.delete::<own_integration::Entity>().exec(t).await?.rows_affected;
+        let receipts = tenant.delete::<idempotency_key::Entity>().exec(t).await?.rows_affected;
         let shredded = Shredded { keys, secrets, installations, entries };
         if shredded == Shredded::default() {
-            return Ok(Outcome::Nothing(shredded));
+            return Ok(if receipts > 0 { Outcome::Commit(shredded) } else { Outcome::Nothing(shredded) });
         }
         if entries > 0 {
             tenant.mark_own_catalog(t).await?;

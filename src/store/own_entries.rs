@@ -66,7 +66,8 @@ impl TenantStore {
     /// Makes the change, with its event; whether there was anything to do.
     ///
     /// # Errors
-    /// [`Error::NameTaken`], [`Error::TooManyEntries`], [`Error::NotFound`], [`Error::Installed`]; those of the database.
+    /// [`Error::NameTaken`], [`Error::TooManyEntries`], [`Error::NotFound`], [`Error::Installed`];
+    /// [`Error::RequestRunning`] when there is a receipt already where the handle carries one; those of the database.
     pub async fn change_own(&self, change: OwnChange, event: Event) -> Result<bool> {
         let changed = self.store.transaction(ChangeOwn { tenant: self.clone(), change, event }).await?;
         self.store.states.forget(self.account());
@@ -114,7 +115,10 @@ impl Work for ChangeOwn {
         }
         self.tenant.mark_own_catalog(t).await?;
         self.tenant.insert_event(&self.event, t).await?;
-        Ok(Outcome::Commit(true))
+        match self.tenant.write_receipt(t).await? {
+            true => Ok(Outcome::Commit(true)),
+            false => Err(Failed::Rule(Error::RequestRunning)),
+        }
     }
 }
 

@@ -20,13 +20,14 @@
 //! ```
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, DeleteMany, EntityName, EntityTrait, Insert,
     InsertMany, QueryFilter, QueryResult, Select, Statement, UpdateMany, Value,
 };
 
-use super::Store;
+use super::{Receipt, Store};
 use crate::domain::AccountId;
 
 /// A table whose rows belong to accounts.
@@ -55,7 +56,15 @@ macro_rules! tenant_owned {
     };
 }
 
-tenant_owned!(account_revision, installation, installation_secret, account_key, audit_event, own_integration);
+tenant_owned!(
+    account_revision,
+    installation,
+    installation_secret,
+    account_key,
+    audit_event,
+    own_integration,
+    idempotency_key
+);
 
 impl Amendable for ::entity::account_key::Entity {}
 impl Amendable for ::entity::account_revision::Entity {}
@@ -65,23 +74,35 @@ impl Amendable for ::entity::own_integration::Entity {}
 impl Erasable for ::entity::installation::Entity {}
 impl Erasable for ::entity::installation_secret::Entity {}
 impl Erasable for ::entity::own_integration::Entity {}
+impl Erasable for ::entity::idempotency_key::Entity {}
 
 /// One account's part of the database.
 #[derive(Clone)]
 pub struct TenantStore {
     pub(super) store: Store,
     account: AccountId,
+    /// Written with the next change.
+    receipt: Option<Arc<Receipt>>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that builds tenant statements, each with its account")]
 impl TenantStore {
     pub(super) fn new(store: Store, account: AccountId) -> Self {
-        Self { store, account }
+        Self { store, account, receipt: None }
     }
 
     /// Whose part this is.
     pub fn account(&self) -> &AccountId {
         &self.account
+    }
+
+    /// The same handle, with a receipt that is written in the transaction of the next change.
+    pub fn carrying(&self, receipt: Receipt) -> Self {
+        Self { receipt: Some(Arc::new(receipt)), ..self.clone() }
+    }
+
+    pub(super) fn carried_receipt(&self) -> Option<&Receipt> {
+        self.receipt.as_deref()
     }
 
     pub(super) fn select<E: TenantOwned>(&self) -> Select<E> {

@@ -7,12 +7,13 @@
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityName, QueryResult, Statement};
 
 use super::scope;
+use crate::domain::AccountId;
 use crate::error::{Error, Result};
 
 /// What a transaction sets. Each policy compares it.
 pub(super) const SETTING: &str = "app.account_id";
-/// Set by what goes from account to account: it reads which accounts there are, their audit log and their wrapped data
-/// keys, and nothing else. No account has such an id.
+/// Set by what goes from account to account: it reads which accounts there are, their audit log, their wrapped data keys and
+/// the records of their requests, and nothing else. No account has such an id.
 pub(super) const WALK: &str = "*walk";
 /// Set by the steps of the schema, on connections of their own: they may read and write every row.
 pub(super) const MIGRATION: &str = "*migration";
@@ -24,7 +25,17 @@ const OURS: &str = "patchbay_";
 ///
 /// One round trip, so the id is written out: a statement with a parameter would be another. Its grammar has no quote.
 pub(super) fn begin(whose: &str) -> String {
-    format!("BEGIN; SELECT set_config('{SETTING}', '{whose}', true)")
+    format!("BEGIN; {}", setting(whose))
+}
+
+/// Turns a transaction to the rows of this account.
+#[expect(clippy::disallowed_methods, reason = "says whose rows they are")]
+pub(super) async fn turn_to(t: &impl ConnectionTrait, whose: &AccountId) -> std::result::Result<(), DbErr> {
+    t.execute_unprepared(&setting(whose.as_str())).await.map(drop)
+}
+
+fn setting(whose: &str) -> String {
+    format!("SELECT set_config('{SETTING}', '{whose}', true)")
 }
 
 /// Refuses a role that no policy applies to.
@@ -110,9 +121,14 @@ fn policies(table: &str) -> Vec<(&'static str, String)> {
 }
 
 /// The tables that are read from account to account.
-fn walked() -> [&'static str; 3] {
-    use ::entity::{account_key, account_revision, audit_event};
-    [account_key::Entity.table_name(), account_revision::Entity.table_name(), audit_event::Entity.table_name()]
+fn walked() -> [&'static str; 4] {
+    use ::entity::{account_key, account_revision, audit_event, idempotency_key};
+    [
+        account_key::Entity.table_name(),
+        account_revision::Entity.table_name(),
+        audit_event::Entity.table_name(),
+        idempotency_key::Entity.table_name(),
+    ]
 }
 
 async fn found(db: &impl ConnectionTrait) -> Result<Vec<Table>> {
@@ -143,7 +159,6 @@ async fn alter(db: &impl ConnectionTrait, sql: &str) -> std::result::Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::AccountId;
 
     #[test]
     fn what_is_set_ends_with_the_transaction_and_no_account_is_one_of_the_purposes() {

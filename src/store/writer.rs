@@ -83,7 +83,7 @@ async fn write(pool: &Pool, mut jobs: Vec<Job>) {
     // The lock may have come too late: what nobody waits for any more, because its request was ended, is not done.
     jobs.retain(|job| !job.written.is_closed());
     match commit(t, &jobs).await {
-        Ok(written) => jobs.into_iter().zip(written).for_each(|(job, written)| answer(job, Ok(written))),
+        Ok(written) => jobs.into_iter().zip(written).for_each(|(job, written)| answer(job, written)),
         // One of them is at fault, or the file: each alone tells, and none fails for another's sake.
         Err(Failed::Database(_)) if jobs.len() > 1 => {
             for job in jobs {
@@ -104,10 +104,12 @@ fn answer(job: Job, written: Result<bool>) {
     let _ = job.written.send(written);
 }
 
-/// Whether each was written. A job whose account has moved on is left out; nobody else moves while the lock is held.
-async fn commit(t: Transaction, jobs: &[Job]) -> std::result::Result<Vec<bool>, Failed> {
+/// Whether each was written. A job whose account has moved on is left out, and one that has a receipt already; nobody else
+/// moves while the lock is held.
+async fn commit(t: Transaction, jobs: &[Job]) -> std::result::Result<Vec<Result<bool>>, Failed> {
     let accounts: Vec<_> = jobs.iter().map(|job| job.tenant.account()).collect();
     let mut revisions = scope::revisions_of(&t, &accounts).await?;
+    // A request waits for its answer before the account's next: no job here was worked out from another one.
     let mut is_its_turn = |job: &Job| {
         let Content::Change { known, change } = &job.content else { return true };
         let revision = revisions.entry(job.tenant.account().clone()).or_insert(0);
@@ -117,8 +119,15 @@ async fn commit(t: Transaction, jobs: &[Job]) -> std::result::Result<Vec<bool>, 
         }
         fits
     };
-    let written: Vec<_> = jobs.iter().map(&mut is_its_turn).collect();
-    let accepted: Vec<_> = jobs.iter().zip(&written).filter(|(_, written)| **written).map(|(job, _)| job).collect();
+    let mut written = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        written.push(match is_its_turn(job) {
+            true if !job.tenant.write_receipt(&t).await? => Err(Error::RequestRunning),
+            is_its_turn => Ok(is_its_turn),
+        });
+    }
+    let accepted = jobs.iter().zip(&written).filter(|(_, written)| matches!(written, Ok(true)));
+    let accepted: Vec<_> = accepted.map(|(job, _)| job).collect();
     if accepted.is_empty() {
         t.rollback().await?;
         return Ok(written);

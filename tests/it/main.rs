@@ -23,6 +23,7 @@ mod own_entries;
 mod parity;
 mod pooler;
 mod readme;
+mod repeats;
 mod rest;
 mod revisions;
 mod row_level_security;

@@ -14,8 +14,15 @@ use serde_json::json;
 use crate::support::{Process, TestDatabase, World, has_server, skip};
 
 const STRIPE: &str = "/api/v1/integrations/stripe";
-const TENANT: [&str; 6] =
-    ["account_keys", "account_revisions", "audit_events", "installation_secrets", "installations", "own_integrations"];
+const TENANT: [&str; 7] = [
+    "account_keys",
+    "account_revisions",
+    "audit_events",
+    "idempotency_keys",
+    "installation_secrets",
+    "installations",
+    "own_integrations",
+];
 
 /// A walled world where two accounts have something in every tenant table.
 async fn walled() -> World {
@@ -28,7 +35,8 @@ async fn walled() -> World {
 async fn furnish(world: &World) {
     for account in ["acme", "globex"] {
         let body = json!({"params": {"whose": account}, "secrets": {"api_key": format!("sk_test_CANARY_{account}")}});
-        world.account(account).post(&format!("{STRIPE}/install"), &body).await.ok();
+        let first = world.account(account).header("idempotency-key", "first");
+        first.post(&format!("{STRIPE}/install"), &body).await.ok();
         let own = json!({"name": "own", "display_name": "Own", "description": "Own.", "category": "ai",
                          "auth": [{"kind": "none"}]});
         assert_eq!(world.account(account).post("/api/v1/integrations", &own).await.status.as_u16(), 201);
@@ -128,7 +136,7 @@ async fn who_says_no_account_is_refused_at_first_and_sees_nothing_later() {
 }
 
 #[tokio::test]
-async fn who_goes_from_account_to_account_reads_accounts_their_keys_and_their_log_and_nothing_else() {
+async fn who_goes_from_account_to_account_reads_accounts_their_keys_their_log_and_their_repeats_and_nothing_else() {
     if !has_server() {
         return;
     }
@@ -136,7 +144,7 @@ async fn who_goes_from_account_to_account_reads_accounts_their_keys_and_their_lo
     let db = plain(world.database.url()).await;
     let t = of(&db, "*walk").await;
     for table in TENANT {
-        let is_walked = ["account_keys", "account_revisions", "audit_events"].contains(&table);
+        let is_walked = ["account_keys", "account_revisions", "audit_events", "idempotency_keys"].contains(&table);
         let expected = if is_walked { set(&["acme", "globex"]) } else { set(&[]) };
         assert_eq!(seen(&t, table).await.expect("seen"), expected, "{table}");
         let erased = t.execute_unprepared(&format!("DELETE FROM {table}")).await.expect("nothing to do");

@@ -8,8 +8,15 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use crate::support::{World, has_server};
 
 /// Tables whose rows belong to accounts.
-const TENANT: [&str; 6] =
-    ["account_keys", "account_revisions", "audit_events", "installation_secrets", "installations", "own_integrations"];
+const TENANT: [&str; 7] = [
+    "account_keys",
+    "account_revisions",
+    "audit_events",
+    "idempotency_keys",
+    "installation_secrets",
+    "installations",
+    "own_integrations",
+];
 /// Tables that belong to no account. A new table is entered here or above, never in neither.
 const SHARED: [&str; 6] =
     ["api_keys", "catalog_revisions", "integrations", "key_checks", "key_marks", "schema_migrations"];

@@ -156,6 +156,9 @@ pub(in crate::graphql) struct CreateApiKeyInput {
     all_accounts: bool,
     /// When it is to end by itself; absent or null: never.
     expires_at: Option<DateTime>,
+    /// A name for this request, of the client's own making, such as a UUID: made again with it within 24 hours, the request
+    /// is not done again. 1 to 255 visible ASCII characters.
+    pub(in crate::graphql) idempotency_key: Option<String>,
 }
 
 impl CreateApiKeyInput {
@@ -173,6 +176,9 @@ impl CreateApiKeyInput {
 pub(in crate::graphql) struct RevokeApiKeyInput {
     /// Its id, or its public id.
     pub(in crate::graphql) id: ID,
+    /// A name for this request, of the client's own making, such as a UUID: made again with it within 24 hours, the request
+    /// is not done again. 1 to 255 visible ASCII characters.
+    pub(in crate::graphql) idempotency_key: Option<String>,
 }
 
 /// What came of making an API key.
@@ -191,6 +197,8 @@ pub(in crate::graphql) struct CreateApiKeyPayload {
 pub(in crate::graphql) struct RevokeApiKeyPayload {
     /// As it stands now; null when there are user errors.
     pub(in crate::graphql) api_key: Option<ApiKey>,
+    /// Whether the request was done before, under the same `idempotencyKey`: then this is what came of it, as it stands now.
+    pub(in crate::graphql) replayed: bool,
     /// What a person can fix.
     pub(in crate::graphql) user_errors: Vec<ApiKeyError>,
 }

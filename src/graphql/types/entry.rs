@@ -11,6 +11,9 @@ pub(in crate::graphql) struct CreateIntegrationInput {
     /// The entry, in the vocabulary of the catalog files; sources are not asked for. Its name must not be one of the shared
     /// catalog, and never have been used by the account.
     pub(in crate::graphql) definition: JsonObject<'static>,
+    /// A name for this request, of the client's own making, such as a UUID: made again with it within 24 hours, the request
+    /// is not done again. 1 to 255 visible ASCII characters.
+    pub(in crate::graphql) idempotency_key: Option<String>,
 }
 
 /// What to change.
@@ -20,6 +23,9 @@ pub(in crate::graphql) struct UpdateIntegrationInput {
     pub(in crate::graphql) integration: IntegrationRef,
     /// The whole entry, in the vocabulary of the catalog files. The name stays.
     pub(in crate::graphql) definition: JsonObject<'static>,
+    /// A name for this request, of the client's own making, such as a UUID: made again with it within 24 hours, the request
+    /// is not done again. 1 to 255 visible ASCII characters.
+    pub(in crate::graphql) idempotency_key: Option<String>,
 }
 
 /// What to deprecate.
@@ -27,6 +33,9 @@ pub(in crate::graphql) struct UpdateIntegrationInput {
 pub(in crate::graphql) struct DeprecateIntegrationInput {
     /// Which integration.
     pub(in crate::graphql) integration: IntegrationRef,
+    /// A name for this request, of the client's own making, such as a UUID: made again with it within 24 hours, the request
+    /// is not done again. 1 to 255 visible ASCII characters.
+    pub(in crate::graphql) idempotency_key: Option<String>,
 }
 
 /// What to delete.
@@ -37,6 +46,9 @@ pub(in crate::graphql) struct DeleteIntegrationInput {
     /// Also when it is installed, with all that was stored for it.
     #[graphql(default)]
     pub(in crate::graphql) force: bool,
+    /// A name for this request, of the client's own making, such as a UUID: made again with it within 24 hours, the request
+    /// is not done again. 1 to 255 visible ASCII characters.
+    pub(in crate::graphql) idempotency_key: Option<String>,
 }
 
 /// What came of it.
@@ -44,6 +56,8 @@ pub(in crate::graphql) struct DeleteIntegrationInput {
 pub(in crate::graphql) struct CreateIntegrationPayload {
     /// As it stands now; null when there are user errors.
     pub(in crate::graphql) integration: Option<Integration>,
+    /// Whether the request was done before, under the same `idempotencyKey`: then this is what came of it, as it stands now.
+    pub(in crate::graphql) replayed: bool,
     /// What a person can fix: every mistake; nothing was stored when there is any.
     pub(in crate::graphql) user_errors: Vec<IntegrationDefinitionError>,
 }
@@ -53,6 +67,8 @@ pub(in crate::graphql) struct CreateIntegrationPayload {
 pub(in crate::graphql) struct UpdateIntegrationPayload {
     /// As it stands now; null when there are user errors.
     pub(in crate::graphql) integration: Option<Integration>,
+    /// Whether the request was done before, under the same `idempotencyKey`: then this is what came of it, as it stands now.
+    pub(in crate::graphql) replayed: bool,
     /// What a person can fix: every mistake; nothing was changed when there is any.
     pub(in crate::graphql) user_errors: Vec<IntegrationDefinitionError>,
 }
@@ -62,6 +78,8 @@ pub(in crate::graphql) struct UpdateIntegrationPayload {
 pub(in crate::graphql) struct DeprecateIntegrationPayload {
     /// As it stands now; null when there are user errors.
     pub(in crate::graphql) integration: Option<Integration>,
+    /// Whether the request was done before, under the same `idempotencyKey`: then this is what came of it, as it stands now.
+    pub(in crate::graphql) replayed: bool,
     /// What a person can fix.
     pub(in crate::graphql) user_errors: Vec<IntegrationDefinitionError>,
 }
@@ -71,6 +89,8 @@ pub(in crate::graphql) struct DeprecateIntegrationPayload {
 pub(in crate::graphql) struct DeleteIntegrationPayload {
     /// What is gone; null when there are user errors.
     pub(in crate::graphql) deleted_id: Option<ID>,
+    /// Whether the request was done before, under the same `idempotencyKey`: then this is what came of it, as it stands now.
+    pub(in crate::graphql) replayed: bool,
     /// What a person can fix.
     pub(in crate::graphql) user_errors: Vec<IntegrationDefinitionError>,
 }

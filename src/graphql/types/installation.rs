@@ -16,6 +16,9 @@ pub(in crate::graphql) struct InstallIntegrationInput {
     /// Merged by name into the stored secrets; a name with null is removed. Any JSON values. Better sent as a variable
     /// than written into the document.
     pub(in crate::graphql) secrets: Option<JsonObject<'static>>,
+    /// A name for this request, of the client's own making, such as a UUID: made again with it within 24 hours, the request
+    /// is not done again. 1 to 255 visible ASCII characters.
+    pub(in crate::graphql) idempotency_key: Option<String>,
 }
 
 /// What would be installed; as for an install.
@@ -34,6 +37,9 @@ pub(in crate::graphql) struct ValidateInstallationInput {
 pub(in crate::graphql) struct UninstallIntegrationInput {
     /// Which integration.
     pub(in crate::graphql) integration: IntegrationRef,
+    /// A name for this request, of the client's own making, such as a UUID: made again with it within 24 hours, the request
+    /// is not done again. 1 to 255 visible ASCII characters.
+    pub(in crate::graphql) idempotency_key: Option<String>,
 }
 
 /// What to purge.
@@ -41,6 +47,9 @@ pub(in crate::graphql) struct UninstallIntegrationInput {
 pub(in crate::graphql) struct PurgeInstallationDataInput {
     /// Which integration.
     pub(in crate::graphql) integration: IntegrationRef,
+    /// A name for this request, of the client's own making, such as a UUID: made again with it within 24 hours, the request
+    /// is not done again. 1 to 255 visible ASCII characters.
+    pub(in crate::graphql) idempotency_key: Option<String>,
 }
 
 /// What came of an install.
@@ -50,6 +59,8 @@ pub(in crate::graphql) struct InstallIntegrationPayload {
     pub(in crate::graphql) integration: Option<Integration>,
     /// Whether anything was changed.
     pub(in crate::graphql) changed: bool,
+    /// Whether the request was done before, under the same `idempotencyKey`: then this is what came of it, as it stands now.
+    pub(in crate::graphql) replayed: bool,
     /// What a person can fix; nothing was stored when there is any.
     pub(in crate::graphql) user_errors: Vec<InstallationError>,
 }
@@ -72,6 +83,8 @@ pub(in crate::graphql) struct UninstallIntegrationPayload {
     pub(in crate::graphql) integration: Option<Integration>,
     /// Whether anything was changed.
     pub(in crate::graphql) changed: bool,
+    /// Whether the request was done before, under the same `idempotencyKey`: then this is what came of it, as it stands now.
+    pub(in crate::graphql) replayed: bool,
     /// What a person can fix.
     pub(in crate::graphql) user_errors: Vec<InstallationError>,
 }
@@ -83,6 +96,8 @@ pub(in crate::graphql) struct PurgeInstallationDataPayload {
     pub(in crate::graphql) integration: Option<Integration>,
     /// Whether anything was erased.
     pub(in crate::graphql) changed: bool,
+    /// Whether the request was done before, under the same `idempotencyKey`: then this is what came of it, as it stands now.
+    pub(in crate::graphql) replayed: bool,
     /// What a person can fix.
     pub(in crate::graphql) user_errors: Vec<InstallationError>,
 }

@@ -12,11 +12,12 @@ use uuid::Uuid;
 pub use listing::ApiKeyPage;
 pub use pepper::Pepper;
 
+use super::repeats::{Asked, Content, Done};
 use super::{TenantServices, startup};
 use crate::domain::limits::API_KEYS_IN_FORCE;
 use crate::domain::{
     AccountId, Accounts, Action, Actor, ActorKind, ApiKey, ApiKeyRef, ApiKeySecret, ApiKeyWish, Call, Event,
-    FieldNames, NewApiKey, Principal, PublicId, Scopes, Slice,
+    FieldNames, IdempotencyKey, NewApiKey, Operation, Principal, PublicId, Scopes, Slice, WishedAccounts,
 };
 use crate::error::{Denial, Error, InputProblem, Result};
 use crate::store::{self, ApiKeyStore, KeysOf, Room, Store, StoredKey};
@@ -70,9 +71,19 @@ impl ApiKeys {
     /// [`Error::Forbidden`] for a scope or account that the principal lacks, a key that would outlive the one that makes
     /// it, or a server without a pepper; those of the database.
     pub async fn create(&self, by: &Call, own: Option<&AccountId>, wish: ApiKeyWish) -> Result<MadeKey> {
+        self.create_asked(by, own, wish, &Asked::once()).await
+    }
+
+    async fn create_asked(
+        &self,
+        by: &Call,
+        own: Option<&AccountId>,
+        wish: ApiKeyWish,
+        asked: &Asked,
+    ) -> Result<MadeKey> {
         let new = wish.check(own, store::now())?;
         may_give(&by.principal, &new)?;
-        let made = self.make(by, new, Room::Below(API_KEYS_IN_FORCE)).await?;
+        let made = self.make(by, new, Room::Below(API_KEYS_IN_FORCE), asked).await?;
         made.ok_or_else(|| {
             let message = format!("have {API_KEYS_IN_FORCE} keys in force, the most there may be: revoke one first");
             Error::ApiKeyInvalid(vec![InputProblem { field: "accounts", message }])
@@ -90,7 +101,7 @@ impl ApiKeys {
         }
         let system = Call::trusted(ActorKind::System, FIRST);
         let new = NewApiKey { name: FIRST.into(), scopes: Scopes::ADMIN, accounts: Accounts::All, expires_at: None };
-        self.make(&system, new, Room::First).await
+        self.make(&system, new, Room::First, &Asked::once()).await
     }
 
     /// Ends a key at once; one that is revoked already stays as it is. Named on behalf of an account, it must be visible
@@ -99,16 +110,23 @@ impl ApiKeys {
     /// # Errors
     /// [`Error::ApiKeyNotFound`]; those of the database.
     pub async fn revoke(&self, by: &Call, account: Option<&AccountId>, named: &str) -> Result<ApiKey> {
+        self.revoke_asked(by, account, named, &Asked::once()).await
+    }
+
+    async fn revoke_asked(&self, by: &Call, account: Option<&AccountId>, named: &str, asked: &Asked) -> Result<ApiKey> {
         let Some(named) = ApiKeyRef::parse(named) else { return Err(Error::ApiKeyNotFound) };
         let key = self.find(named).await?;
         if account.is_some_and(|account| !key.is_visible(account, &by.principal.accounts)) {
             return Err(Error::ApiKeyNotFound);
         }
         if key.revoked_at.is_some() {
+            asked.record_unchanged(key.id).await?;
             return Ok(key);
         }
-        let event = event(by, Action::ApiKeyRevoked, &key);
-        self.keys.revoke(&key, store::now(), name_of(&by.principal.actor), event).await?;
+        let (event, by) = (event(by, Action::ApiKeyRevoked, &key), name_of(&by.principal.actor));
+        if !self.keys.revoke(&key, store::now(), by, event, asked.on_record(key.id, true, None)).await? {
+            asked.record_unchanged(key.id).await?;
+        }
         if let Some(id) = PublicId::parse(&key.public_id) {
             self.admission.forget(id);
         }
@@ -139,7 +157,7 @@ impl ApiKeys {
         self.keys.find(named).await?.map(|stored| stored.key).ok_or(Error::ApiKeyNotFound)
     }
 
-    async fn make(&self, by: &Call, new: NewApiKey, room: Room) -> Result<Option<MadeKey>> {
+    async fn make(&self, by: &Call, new: NewApiKey, room: Room, asked: &Asked) -> Result<Option<MadeKey>> {
         let pepper = self.pepper.as_ref().ok_or(Error::Forbidden(Denial::NoPepper))?;
         let secret = ApiKeySecret::generate()?;
         let key = ApiKey {
@@ -157,7 +175,8 @@ impl ApiKeys {
         };
         let stored = StoredKey { key: key.clone(), digest: pepper.digest(&secret) };
         let event = event(by, Action::ApiKeyCreated, &key);
-        let is_added = self.keys.add(stored, pepper.fingerprint(), room, event).await?;
+        let asker = asked.on_record(key.id, true, None);
+        let is_added = self.keys.add(stored, pepper.fingerprint(), room, event, asker).await?;
         Ok(is_added.then_some(MadeKey { key, secret }))
     }
 }
@@ -202,16 +221,34 @@ impl TenantServices {
     /// Makes a key; for the account itself where the wish names none.
     ///
     /// # Errors
-    /// Those of [`ApiKeys::create`].
-    pub async fn create_api_key(&self, wish: ApiKeyWish) -> Result<MadeKey> {
-        self.inner().api_keys.create(&self.call, Some(self.account()), wish).await
+    /// Those of [`ApiKeys::create`]; with an idempotency key [`Error::RequestRunning`], [`Error::KeyReused`], and
+    /// [`Error::ApiKeyShownBefore`] for a request that made one before.
+    pub async fn create_api_key(&self, wish: ApiKeyWish, key: Option<IdempotencyKey>) -> Result<MadeKey> {
+        let accounts = match &wish.accounts {
+            WishedAccounts::Own => None,
+            WishedAccounts::All => Some(&[][..]),
+            WishedAccounts::Only(accounts) => Some(&accounts[..]),
+        };
+        let all = (&wish.name, &wish.scopes, accounts, wish.expires_at);
+        let asked = self.asked(key, Operation::CreateApiKey, Content { all: &all, has_secrets: false }).await?;
+        let keys = &self.inner().api_keys;
+        if let Some(earlier) = asked.earlier() {
+            let public_id = keys.find(ApiKeyRef::Id(earlier.subject)).await?.public_id;
+            return Err(Error::ApiKeyShownBefore { public_id });
+        }
+        keys.create_asked(&self.call, Some(self.account()), wish, &asked).await
     }
 
     /// Ends a key that is visible to the account, named by either of its ids.
     ///
     /// # Errors
-    /// Those of [`ApiKeys::revoke`].
-    pub async fn revoke_api_key(&self, named: &str) -> Result<ApiKey> {
-        self.inner().api_keys.revoke(&self.call, Some(self.account()), named).await
+    /// Those of [`ApiKeys::revoke`]; with an idempotency key [`Error::RequestRunning`] and [`Error::KeyReused`].
+    pub async fn revoke_api_key(&self, named: &str, key: Option<IdempotencyKey>) -> Result<Done<ApiKey>> {
+        let asked = self.asked(key, Operation::RevokeApiKey, Content { all: &named, has_secrets: false }).await?;
+        let keys = &self.inner().api_keys;
+        match asked.earlier() {
+            Some(earlier) => keys.find(ApiKeyRef::Id(earlier.subject)).await.map(Done::before),
+            None => keys.revoke_asked(&self.call, Some(self.account()), named, &asked).await.map(Done::now),
+        }
     }
 }

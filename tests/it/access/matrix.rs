@@ -151,7 +151,7 @@ impl Gatehouse {
         let acme = self.world.app.services().tenant(account_id("acme"), call());
         for name in ["stripe", "slack"] {
             let supplied = Supplied::new(json!({"a": 1}).as_object().cloned(), None).expect("supplied");
-            acme.install(&Reference::parse(name), supplied).await.unwrap_or_else(|e| panic!("{e:?}"));
+            acme.install(&Reference::parse(name), supplied, None).await.unwrap_or_else(|e| panic!("{e:?}"));
         }
     }
 

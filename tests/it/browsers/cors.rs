@@ -45,8 +45,19 @@ async fn a_page_of_a_listed_site_is_told_what_it_may_send_without_naming_an_acco
     for path in [LIST, INSTALL, "/graphql", "/api/v1/openapi.json"] {
         let answer = preflight(&world, path, APP).await;
         assert_eq!((answer.status.as_u16(), answer.header(ALLOW_ORIGIN)), (200, Some(APP)), "{path}");
-        assert_eq!(items(&answer, "access-control-allow-methods"), ["get", "post"].map(str::to_owned).into());
-        let headers = ["accept", "authorization", "content-type", "if-none-match", "x-account-id", "x-request-id"];
+        assert_eq!(
+            items(&answer, "access-control-allow-methods"),
+            ["get", "post", "put", "delete"].map(str::to_owned).into()
+        );
+        let headers = [
+            "accept",
+            "authorization",
+            "content-type",
+            "idempotency-key",
+            "if-none-match",
+            "x-account-id",
+            "x-request-id",
+        ];
         assert_eq!(items(&answer, "access-control-allow-headers"), headers.map(str::to_owned).into());
         assert_eq!(answer.header("access-control-allow-credentials"), None, "no cookie is ever believed");
         assert_eq!(answer.header("access-control-max-age"), Some("600"));

@@ -24,6 +24,10 @@ async fn a_shredded_account_is_gone_on_every_replica_and_no_other_account_is_tou
     for one in replicas {
         assert_eq!(one.app.services().keys().kept_of(&acme), [1], "in memory");
     }
+    let keyed = |account: &str| world.account(account).header("idempotency-key", "k");
+    for account in ["acme", "stranger"] {
+        keyed(account).post(&format!("{SLACK}/install"), &json!({})).await.ok();
+    }
     let stranger = world.rows_of("stranger").await;
     let shredded = run(&world, &["account", "shred", "acme", "--yes", "--json"]).await.done();
     assert_eq!(
@@ -50,6 +54,12 @@ async fn a_shredded_account_is_gone_on_every_replica_and_no_other_account_is_tou
     assert_eq!(
         (&log["events"][0]["action"], &log["events"][0]["actor"]["kind"]),
         (&json!("account.shredded"), &json!("operator"))
+    );
+    // What was on record of its requests is gone, too.
+    let again = async |account: &str| keyed(account).post(&format!("{SLACK}/uninstall"), &json!({})).await;
+    assert_eq!(
+        (again("acme").await.status.as_u16(), again("stranger").await.error_code()),
+        (200, "idempotency_key_reused")
     );
     // No generation comes twice.
     install(&replica.account("acme"), STRIPE, json!({"a": "CANARY-again"})).await;

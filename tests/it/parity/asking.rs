@@ -10,7 +10,7 @@ use patchbay::domain::{
 };
 use patchbay::edge::Failure;
 use patchbay::error::Error;
-use patchbay::service::Outcome;
+use patchbay::service::{Done, Outcome};
 use serde_json::{Map, Value, json};
 
 use super::{Filter, Page, Question, Reply, invalid, refused};
@@ -266,13 +266,13 @@ async fn ask_service(world: &World, account: &str, question: &Question) -> Resul
         Question::Install(id, params, secrets) => {
             let object = |value: &Option<Value>| value.as_ref().map(|v| v.as_object().expect("object").clone());
             let supplied = Supplied::new(object(params), object(secrets))?;
-            tenant.install(&Reference::parse(id), supplied).await.map(of_outcome)
+            tenant.install(&Reference::parse(id), supplied, None).await.map(of_outcome)
         }
-        Question::Uninstall(id) => tenant.uninstall(&Reference::parse(id)).await.map(of_outcome),
+        Question::Uninstall(id) => tenant.uninstall(&Reference::parse(id), None).await.map(of_outcome),
     }
 }
 
-fn of_outcome(outcome: Outcome) -> Reply {
+fn of_outcome(Done { what: outcome, .. }: Done<Outcome>) -> Reply {
     json!({"integration": of_domain(&outcome.integration), "changed": outcome.changed})
 }
 

@@ -4,12 +4,20 @@ use std::sync::{Arc, Mutex};
 
 use patchbay::store::StatementObserver;
 
-const TENANT_TABLES: [&str; 6] =
-    ["account_revisions", "installations", "installation_secrets", "account_keys", "audit_events", "own_integrations"];
+const TENANT_TABLES: [&str; 7] = [
+    "account_revisions",
+    "installations",
+    "installation_secrets",
+    "account_keys",
+    "audit_events",
+    "own_integrations",
+    "idempotency_keys",
+];
 
 /// What goes from account to account: it reads which there are, how old their log is and what keys they need, and counts.
-const WALKS: [&str; 5] = [
+const WALKS: [&str; 6] = [
     "select \"account_id\", \"id\" from \"audit_events\" where \"account_id\" > $1 order by",
+    "select \"account_id\" from \"idempotency_keys\" where \"account_id\" > $1 and",
     "select \"account_id\" from \"account_revisions\" where \"account_id\" > $1 order by",
     "select distinct \"account_id\" from \"account_keys\" where \"account_id\" > $1 and",
     "select count(distinct \"account_id\") from \"account_keys\" where",

@@ -15,7 +15,7 @@ export type FieldPart = 'PARAMS' | 'SECRETS';
 
 export type FieldType = 'BOOLEAN' | 'ENUM' | 'INTEGER' | 'STRING';
 
-export type InstallIntegrationInput = { integration: IntegrationRef; params?: Record<string, unknown> | null; secrets?: Record<string, unknown> | null };
+export type InstallIntegrationInput = { idempotencyKey?: string | null; integration: IntegrationRef; params?: Record<string, unknown> | null; secrets?: Record<string, unknown> | null };
 
 export type InstallationErrorCode = 'INTEGRATION_DEPRECATED' | 'INTEGRATION_NOT_FOUND' | 'PARAMS_INVALID' | 'SECRETS_INVALID';
 
@@ -27,9 +27,9 @@ export type IntegrationState = 'ACTIVE' | 'DEPRECATED';
 
 export type IntegrationStatus = 'AVAILABLE' | 'INSTALLED';
 
-export type PurgeInstallationDataInput = { integration: IntegrationRef };
+export type PurgeInstallationDataInput = { idempotencyKey?: string | null; integration: IntegrationRef };
 
-export type UninstallIntegrationInput = { integration: IntegrationRef };
+export type UninstallIntegrationInput = { idempotencyKey?: string | null; integration: IntegrationRef };
 
 export type ValidateInstallationInput = { integration: IntegrationRef; params?: Record<string, unknown> | null; secrets?: Record<string, unknown> | null };
 
