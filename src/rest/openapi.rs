@@ -163,6 +163,10 @@ fn repeatable(operation: &mut Described) {
         if let RefOr::T(response) = response.or_insert_with(|| RefOr::T(DescribedResponse::new(""))) {
             let parts = [response.description.as_str(), description].into_iter().filter(|part| !part.is_empty());
             response.description = parts.collect::<Vec<_>>().join(". Or: ");
+            if status == "409" {
+                let wait = "Seconds to wait, when it is being worked on";
+                response.headers.insert("Retry-After".into(), header_of(Type::Integer, wait));
+            }
         }
     }
     for (status, response) in &mut operation.responses.responses {

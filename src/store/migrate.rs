@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Statement, TransactionTrait};
 
 use super::{Store, StoreSettings, Target, connect, wall};
 use crate::error::{Error, Result};
@@ -66,9 +66,23 @@ async fn apply_and_wall(pool: &DatabaseConnection, is_walled: bool) -> Result<Ve
     Ok(steps)
 }
 
+/// The steps of this binary that were not applied. What a newer one applied is no reason to stop: steps only add, so that old
+/// and new replicas work side by side while one version takes the place of another, in either direction.
 async fn pending(pool: &impl ConnectionTrait) -> Result<Vec<String>> {
-    let steps = Migrator::get_pending_migrations_read_only(pool).await?;
-    Ok(steps.iter().map(|step| step.name().to_owned()).collect())
+    let known = Migrator::migrations().into_iter().map(|step| step.name().to_owned());
+    let refused = match Migrator::get_pending_migrations_read_only(pool).await {
+        Ok(steps) => return Ok(steps.iter().map(|step| step.name().to_owned()).collect()),
+        Err(error) => error,
+    };
+    // The library refuses steps that it does not know, like everything else that is wrong.
+    let Ok(applied) = applied(pool).await else { return Err(refused.into()) };
+    Ok(known.filter(|step| !applied.contains(step)).collect())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the steps of the schema belong to no tenant and have no entity")]
+async fn applied(pool: &impl ConnectionTrait) -> std::result::Result<Vec<String>, DbErr> {
+    let statement = Statement::from_string(pool.get_database_backend(), r#"SELECT "version" FROM "schema_migrations""#);
+    pool.query_all_raw(statement).await?.iter().map(|row| row.try_get_by_index(0)).collect()
 }
 
 /// Held until the transaction ends, so also when this process dies.

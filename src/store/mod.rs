@@ -122,7 +122,7 @@ impl Store {
     /// Brings the schema and row-level security up to date; safe when many processes do it at once.
     ///
     /// # Errors
-    /// [`Error::Database`] when a step fails, or the schema is newer than this binary.
+    /// [`Error::Database`] when a step fails, or some are pending and others of a newer binary were applied.
     pub async fn migrate(&self, settings: &StoreSettings) -> Result<Vec<String>> {
         migrate::migrate(self, settings).await
     }
@@ -160,7 +160,7 @@ impl Store {
         self.writer.is_some()
     }
 
-    /// Whether the database answers and its schema is the one this binary knows.
+    /// Whether the database answers and its schema has all that this binary knows.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] when it does not answer, [`Error::Database`] when steps are pending.

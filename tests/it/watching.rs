@@ -31,6 +31,20 @@ async fn pending_schema_steps_are_not_ready() {
 }
 
 #[tokio::test]
+async fn a_schema_of_a_newer_version_keeps_old_replicas_serving_and_lets_them_start() {
+    let world = World::start().await;
+    world.sql("INSERT INTO schema_migrations (version, applied_at) VALUES ('m29990101_000001_future', 0)").await;
+    assert_eq!(world.nobody().get("/readyz").await.status.as_u16(), 200);
+    let beside = World::builder().beside(&world).await;
+    assert_eq!(beside.nobody().get("/readyz").await.status.as_u16(), 200);
+    beside.account("acme").post(INSTALL, &json!({"secrets": {"api_key": "sk_CANARY"}})).await.ok();
+    assert_eq!(world.account("acme").get("/api/v1/integrations/stripe").await.ok()["status"], "installed");
+    // One that lacks a step of its own as well is not ready.
+    world.sql("DELETE FROM schema_migrations WHERE version LIKE '%own_entries'").await;
+    assert_eq!(world.nobody().get("/readyz").await.status.as_u16(), 503);
+}
+
+#[tokio::test]
 async fn metrics_count_by_route_and_never_by_account_or_text_of_a_client() {
     let world = World::start().await;
     let acme = world.account("acme-canary");

@@ -85,6 +85,7 @@ async fn a_listed_page_may_read_answers_and_failures_with_the_headers_that_say_m
     let tag = page.get(LIST).await.header("etag").expect("a tag").to_owned();
     let exposed = [
         "etag",
+        "idempotency-replayed",
         "link",
         "ratelimit",
         "ratelimit-policy",
