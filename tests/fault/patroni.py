@@ -46,9 +46,8 @@ SHORT = ["switchover", "node"]
 PROMISED = {"switchover": 5, "node": 30, "database": 10, "rolling": 5, "stalled": 30, "asynchronous": None}
 # How long replication is cut off before the node dies; a promise is about what comes after.
 STALL_SECONDS = 4
-# Under load before anything is done to it, and after it is whole again.
-BEFORE_SECONDS = 3
-AFTER_SECONDS = 3
+# How long a node stays away after the others did without it.
+AWAY_SECONDS = 3
 RESUME_SECONDS = 60
 PROGRAMS = {"patroni": "patroni", "etcd": "etcd-server", "haproxy": "haproxy"}
 # What a person has set for a server of their own is not meant for this one.
@@ -112,7 +111,7 @@ class Cases:
         lost.kill()
         self.wait_for_writes()
         # Stays away for a while: the others must do without it.
-        time.sleep(AFTER_SECONDS)
+        time.sleep(AWAY_SECONDS)
         lost.start()
         self.cluster.wait_until_whole()
 
@@ -160,15 +159,14 @@ class Cases:
 
 def run_case(name, cluster, server, arguments):
     """One case under load, and its figures."""
-    cluster.wants_synchronous = name != "asynchronous"
-    cluster.configure(synchronous_mode=cluster.wants_synchronous, synchronous_mode_strict=cluster.wants_synchronous)
+    cluster.configure(is_synchronous=name != "asynchronous")
     cluster.wait_until_whole()
     server.start()
     with writers.Writers(name, server.url, arguments.writers) as load:
-        time.sleep(BEFORE_SECONDS)
+        time.sleep(arguments.settle)
         begun = time.monotonic()
         getattr(Cases(cluster, load), name)()
-        time.sleep(AFTER_SECONDS)
+        time.sleep(arguments.settle)
         ended = time.monotonic()
     server.stop()
     complaints = server.complaints()
@@ -219,14 +217,24 @@ def read_arguments():
     parser.add_argument("--long", action="store_true", help=f"every case; otherwise {' and '.join(SHORT)}")
     parser.add_argument("--case", action="append", choices=PROMISED, help="this one alone; may be repeated")
     parser.add_argument("--writers", type=int, default=4, metavar="N", help="clients that write all the time (default 4)")
+    parser.add_argument("--settle", type=float, default=3, metavar="SECONDS", help="under load before and after each case (default 3)")
     parser.add_argument("--limit", type=int, metavar="SECONDS", help="gives up after that (default 150; with --long or --case 600)")
+    parser.add_argument("--logs", type=pathlib.Path, metavar="FOLDER", help="keep what everything wrote there")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every figure here, too")
     arguments = parser.parse_args()
-    if not 1 <= arguments.writers <= 64:
-        parser.error("1 to 64 writers")
+    if not (1 <= arguments.writers <= 64 and 0 <= arguments.settle <= 60):
+        parser.error("1 to 64 writers, 0 to 60 seconds to settle")
     arguments.cases = arguments.case or (list(PROMISED) if arguments.long else SHORT)
     arguments.limit = arguments.limit or (600 if arguments.long or arguments.case else 150)
     return arguments
+
+
+def versions():
+    """First lines of what the programs say of themselves."""
+    asked = {"patroni": "--version", "etcd": "--version", "haproxy": "-v"}
+    commands = [[processes.program(name), option] for name, option in asked.items()]
+    commands.append([processes.postgres_folder() / "postgres", "--version"])
+    return [subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0] for command in commands]
 
 
 def need_programs():
@@ -269,9 +277,13 @@ def main():
         for number in [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]:
             signal.signal(number, signal.SIG_IGN)
         processes.end_all(folder)
+        if arguments.logs:
+            arguments.logs.mkdir(parents=True, exist_ok=True)
+            for log in pathlib.Path(folder).glob("*.log"):
+                shutil.copy(log, arguments.logs)
         shutil.rmtree(folder)
         if arguments.json:
-            arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+            arguments.json.write_text(json.dumps({"versions": versions(), "cases": results}, indent=1) + "\n")
     if any(result["failures"] for result in results):
         sys.exit(1)
 

@@ -95,6 +95,8 @@ class Cluster:
         self.etcd = f"127.0.0.1:{client}"
         self.etcd_peer = f"127.0.0.1:{peer}"
         self.url = f"postgres://patchbay:{PASSWORD}@127.0.0.1:{self.port}/patchbay"
+        # As in the template; changed with `configure`.
+        self.wants_synchronous = True
         self.nodes = [Node(f"node{n + 1}", folder, self.etcd, user) for n in range(NODES)]
 
     def start(self):
@@ -156,10 +158,10 @@ class Cluster:
         roles = {node: members.get(node.name, ("", ""))[0] for node in self.nodes}
         return sorted((node for node, role in roles.items() if role in ("replica", "sync_standby")), key=lambda node: roles[node])
 
-    def is_synchronous(self):
-        return json.loads(self.nodes[0].ask("GET", "/config")[1]).get("synchronous_mode", False)
-
-    def configure(self, **changed):
+    def configure(self, is_synchronous):
+        """Synchronous and strict, or neither; for the whole cluster."""
+        self.wants_synchronous = is_synchronous
+        changed = {"synchronous_mode": is_synchronous, "synchronous_mode_strict": is_synchronous}
         status, body = self.primary().ask("PATCH", "/config", changed)
         if status != 200:
             raise Failure(f"Patroni takes no {changed}: {body}")
@@ -169,9 +171,6 @@ class Cluster:
         follows = [role for role, state in members.values() if role != "leader" and state in ("running", "streaming")]
         is_synchronous = "sync_standby" in follows
         return len(follows) == NODES - 1 and self.primary() and is_synchronous == self.wants_synchronous
-
-    # Of the template; changed with `configure`.
-    wants_synchronous = True
 
     def wait_until_whole(self, seconds=REJOIN_SECONDS):
         wait_until("one primary and two that follow", seconds, self.is_whole)
