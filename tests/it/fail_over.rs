@@ -66,10 +66,7 @@ impl Place {
     }
 
     async fn until_all_well(&self) {
-        eventually("every write is taken again", SOON, async || {
-            self.install_many().await.iter().all(|answer| is_well(answer))
-        })
-        .await;
+        eventually("every write is taken again", SOON, async || self.install_many().await.iter().all(is_well)).await;
     }
 }
 
