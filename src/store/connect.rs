@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{self, PgConnection, Row};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
+use super::departures::Departures;
 use super::failure::is_busy;
 use super::lines::Lines;
 use super::marks::Marks;
-use super::pool::{Enclosed, Pool};
+use super::pool::{Enclosed, Pool, Way};
 use super::revisions::Revisions;
 use super::state::StateCache;
 use super::writer::Writer;
@@ -40,30 +42,36 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
         }),
         Target::Sqlite(path) => {
             // The writer first: it makes the file that the readers open.
-            let write = Pool::Direct(observed(connect_to_file(settings, path).await?, observer.as_ref()));
+            let departures = Departures::default();
+            let write = Way::Direct(observed(connect_to_file(settings, path).await?, observer.as_ref()));
+            let write = Pool::new(write, departures.clone());
             let read = open_file(sqlite(settings, path, true)).await?;
             // Nobody else has statements for the readers.
             let most = settings.max_connections as usize;
-            let lines = Lines::new(read.get_sqlite_connection_pool().clone(), most, observer.clone());
-            let read = Pool::Sqlite(observed(read, observer.as_ref()), lines);
+            let lines =
+                Lines::new(read.get_sqlite_connection_pool().clone(), most, observer.clone(), departures.clone());
+            let read = write.by(Way::Sqlite(observed(read, observer.as_ref()), lines));
             let writer = Some(Writer::start(write.clone()));
             Ok(Store { writer, ..assembled(settings, read, write, Marks::of_sqlite(path)) })
         }
         Target::Postgres { url, .. } => {
-            let pool = Database::connect(postgres(settings, url)).await?;
+            let departures = Departures::default();
+            let pool = Database::connect(postgres(settings, url, &departures)).await?;
             let driver = pool.get_postgres_connection_pool().clone();
             let enclosed = Enclosed::new(driver, observer.clone(), !settings.transaction_pooler);
             let walled = settings.row_level_security.then(|| enclosed.clone());
-            let pool = if settings.transaction_pooler {
-                Pool::Enclosed(enclosed)
+            let way = if settings.transaction_pooler {
+                Way::Enclosed(enclosed)
             } else if settings.max_connections == 1 || settings.row_level_security {
                 // Kept at hand they would be missing for transactions.
-                Pool::Direct(observed(pool, observer.as_ref()))
+                Way::Direct(observed(pool, observer.as_ref()))
             } else {
                 let most = settings.max_connections - settings.max_connections.div_ceil(4);
-                let lines = Lines::new(pool.get_postgres_connection_pool().clone(), most as usize, observer.clone());
-                Pool::Postgres(observed(pool, observer.as_ref()), lines)
+                let driver = pool.get_postgres_connection_pool().clone();
+                let lines = Lines::new(driver, most as usize, observer.clone(), departures.clone());
+                Way::Postgres(observed(pool, observer.as_ref()), lines)
             };
+            let pool = Pool::new(way, departures);
             if settings.row_level_security {
                 wall::check_role(&pool).await?;
             }
@@ -97,7 +105,8 @@ async fn open_file(options: ConnectOptions) -> Result<DatabaseConnection> {
 
 /// A small pool for migrations: one connection holds the lock, another works; statements may take their time.
 pub(super) async fn connect_for_migration(settings: &StoreSettings, url: &str) -> Result<DatabaseConnection> {
-    let mut options = postgres(&StoreSettings { transaction_pooler: false, ..settings.clone() }, url);
+    let direct = StoreSettings { transaction_pooler: false, ..settings.clone() };
+    let mut options = postgres(&direct, url, &Departures::default());
     options.max_connections(2).statement_timeout(Duration::ZERO).map_sqlx_postgres_opts(|postgres| {
         // For the whole session, which nobody else ever gets.
         postgres.application_name("patchbay").options([(wall::SETTING, wall::MIGRATION)])
@@ -135,18 +144,28 @@ fn sqlite(settings: &StoreSettings, path: &Path, read_only: bool) -> ConnectOpti
     options
 }
 
-fn postgres(settings: &StoreSettings, url: &str) -> ConnectOptions {
+/// With a pool that gives up what led to a server that left.
+fn postgres(settings: &StoreSettings, url: &str, departures: &Departures) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
+    let departures = departures.clone();
     options
         .max_connections(settings.max_connections)
         .min_connections(1)
         .acquire_timeout(settings.acquire_timeout)
         .connect_timeout(settings.acquire_timeout)
         .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
+        .map_sqlx_postgres_before_acquire(move |_, connection| {
+            let is_good = !departures.have_outdated(connection.age);
+            Box::pin(async move { Ok(is_good) })
+        })
         .sqlx_logging(false)
         .record_stmt_in_spans(false);
     let pooler = settings.transaction_pooler;
     if !pooler {
+        // A pooler's connections to the server are its own affair.
+        options.map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_connect(|connection, _| Box::pin(refuse_standby(connection)))
+        });
         // Sent with the start-up packet, which a transaction pooler refuses: there it is set on the role instead.
         options.statement_timeout(settings.statement_timeout);
     }
@@ -163,6 +182,18 @@ fn postgres(settings: &StoreSettings, url: &str) -> ConnectOptions {
         }
     });
     options
+}
+
+/// What leads to the primary may for a moment lead to the one that was it before. A stand-by answers reads, with what it has
+/// heard of: older than what was acknowledged meanwhile.
+async fn refuse_standby(connection: &mut PgConnection) -> std::result::Result<(), sqlx::Error> {
+    let row = sqlx::raw_sql("SELECT pg_is_in_recovery()").fetch_one(connection).await?;
+    if row.try_get(0)? {
+        return Err(sqlx::Error::Protocol(
+            "this server is a stand-by; database.url must lead to the primary".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 fn observed(mut pool: DatabaseConnection, observer: Option<&StatementObserver>) -> DatabaseConnection {

@@ -93,6 +93,9 @@ fn is_lost_race(error: &DbErr) -> bool {
 fn is_unreachable(error: &DbErr) -> bool {
     match error {
         DbErr::ConnectionAcquire(_) => true,
+        // What answers while a connection is made, and then not as PostgreSQL does, is something in front of it that has
+        // nowhere to lead: HAProxy takes the connection and closes it.
+        DbErr::Conn(RuntimeErr::SqlxError(e)) if matches!(**e, sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)) => true,
         DbErr::Conn(RuntimeErr::SqlxError(e))
         | DbErr::Exec(RuntimeErr::SqlxError(e))
         | DbErr::Query(RuntimeErr::SqlxError(e)) => match &**e {
@@ -100,6 +103,19 @@ fn is_unreachable(error: &DbErr) -> bool {
                 true
             }
             sqlx::Error::Database(e) => e.code().is_some_and(|code| means_away(&code)),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether a statement failed because its server is gone, or is no primary any more. A connection that could not be made
+/// says nothing about those that were.
+pub(super) fn is_departure(error: &DbErr) -> bool {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(e)) | DbErr::Query(RuntimeErr::SqlxError(e)) => match &**e {
+            sqlx::Error::Io(_) => true,
+            sqlx::Error::Database(e) => e.code().is_some_and(|code| means_departure(&code)),
             _ => false,
         },
         _ => false,
@@ -114,7 +130,12 @@ pub(super) fn of_driver(error: sqlx::Error) -> RuntimeErr {
 /// SQLSTATE classes that say the server is going, starting, full or a read-only stand-by (PostgreSQL, appendix A); or that
 /// another process held an SQLite file for longer than a writer waits.
 fn means_away(code: &str) -> bool {
-    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "25006") || is_sqlite_busy(code)
+    means_departure(code) || matches!(code, "57P03" | "53300") || is_sqlite_busy(code)
+}
+
+/// Those of them after which a connection leads nowhere, or to a stand-by.
+fn means_departure(code: &str) -> bool {
+    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P05" | "25006")
 }
 
 /// `SQLITE_BUSY` and its extended codes, whose low byte it is. They have up to four digits, a SQLSTATE has five.
@@ -140,12 +161,32 @@ mod tests {
 
     #[test]
     fn a_busy_sqlite_file_is_away_and_a_mistake_is_not() {
-        for away in ["5", "261", "517", "773", "57P01", "53300", "25006", "08006"] {
+        for away in ["5", "261", "517", "773", "57P01", "57P03", "53300", "25006", "08006"] {
             assert!(means_away(away), "{away}");
         }
         // 22021 has the low byte of SQLITE_BUSY; 13 is a full disk, 1 a missing table.
         for failed in ["22021", "23505", "57014", "42P01", "13", "1", "", "x"] {
             assert!(!means_away(failed), "{failed}");
         }
+    }
+    #[test]
+    fn only_a_statement_whose_server_left_outdates_connections() {
+        for left in ["57P01", "57P02", "57P05", "25006", "08006"] {
+            assert!(means_departure(left), "{left}");
+        }
+        // Starting up, no place left, a busy file, a lost race, a statement that took too long.
+        for stays in ["57P03", "53300", "5", "40001", "57014"] {
+            assert!(!means_departure(stays), "{stays}");
+        }
+        let cut = || of_driver(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+        assert!(is_departure(&DbErr::Query(cut())) && is_departure(&DbErr::Exec(cut())));
+        assert!(!is_departure(&DbErr::Conn(cut())), "a connection that could not be made");
+    }
+
+    #[test]
+    fn what_closes_a_connection_before_it_is_one_is_away() {
+        let odd = || of_driver(sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".to_owned()));
+        assert!(is_unreachable(&DbErr::Conn(odd())));
+        assert!(!is_unreachable(&DbErr::Query(odd())), "a mistake in a conversation");
     }
 }

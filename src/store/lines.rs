@@ -3,7 +3,7 @@
 //! The driver's pool tests each connection that comes back to it, with a round trip of its own (to PostgreSQL, or to the
 //! thread of an SQLite connection): a statement then costs two. A connection whose statement ended well needs no test,
 //! and is kept here for the next one. Everything else goes back to the pool, and is tested there: after a failure, when a
-//! request was dropped in the middle, after a rest.
+//! request was dropped in the middle, after a rest, when the server left.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::StatementObserver;
+use super::departures::Departures;
 use super::failure::of_driver;
 
 /// After such a rest the server may have closed the connection meanwhile.
@@ -31,6 +32,7 @@ pub(super) struct Lines<DB: Database> {
     /// One for each statement under way. Who has one finds a connection at hand, or may take another from the pool.
     places: Arc<Semaphore>,
     observer: Option<StatementObserver>,
+    departures: Departures,
 }
 
 struct Line<DB: Database> {
@@ -46,6 +48,7 @@ impl<DB: Database> Clone for Lines<DB> {
             idle: self.idle.clone(),
             places: self.places.clone(),
             observer: self.observer.clone(),
+            departures: self.departures.clone(),
         }
     }
 }
@@ -58,8 +61,13 @@ where
     QueryResult: From<DB::Row>,
 {
     /// Uses at most so many of the pool's connections; transactions need the others.
-    pub(super) fn new(pool: sqlx::Pool<DB>, most: usize, observer: Option<StatementObserver>) -> Self {
-        Self { pool, idle: Arc::default(), places: Arc::new(Semaphore::new(most)), observer }
+    pub(super) fn new(
+        pool: sqlx::Pool<DB>,
+        most: usize,
+        observer: Option<StatementObserver>,
+        departures: Departures,
+    ) -> Self {
+        Self { pool, idle: Arc::default(), places: Arc::new(Semaphore::new(most)), observer, departures }
     }
 
     /// All rows of a statement, which is prepared once per connection.
@@ -90,7 +98,10 @@ where
     async fn take(&self) -> Result<Line<DB>, DbErr> {
         // The last one first: what is not needed rests, and goes back.
         let kept = self.lock().pop();
-        let is_good = |line: &Line<DB>| line.used.elapsed() < REST && line.taken.elapsed() < HELD;
+        let is_good = |line: &Line<DB>| {
+            let held = line.taken.elapsed();
+            line.used.elapsed() < REST && held < HELD && !self.departures.have_outdated(held)
+        };
         if let Some(line) = kept.filter(is_good) {
             return Ok(line);
         }

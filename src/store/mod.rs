@@ -7,6 +7,7 @@ mod api_keys;
 mod catalog;
 mod changes;
 mod connect;
+mod departures;
 mod events;
 mod failure;
 mod installations;
@@ -51,7 +52,7 @@ use crate::domain::AccountId;
 use crate::error::{Error, Result};
 use failure::Failed;
 use marks::Marks;
-use pool::{Enclosed, Pool, Transaction};
+use pool::{Enclosed, Pool, Transaction, Way};
 use revisions::Revisions;
 use state::StateCache;
 use writer::Writer;
@@ -147,7 +148,7 @@ impl Store {
     fn seen_by(&self, whose: &str) -> Self {
         let mut store = self.clone();
         if let Some(walled) = &self.walled {
-            let pool = Pool::Enclosed(walled.beginning(wall::begin(whose)));
+            let pool = self.write.by(Way::Enclosed(walled.beginning(wall::begin(whose))));
             store.revisions = Revisions::new(pool.clone());
             store.write = pool.clone();
             store.read = pool;

@@ -20,12 +20,20 @@ use sea_query_sqlx::SqlxValues;
 use tokio::sync::Mutex;
 
 use super::StatementObserver;
+use super::departures::Departures;
 use super::failure::of_driver;
 use super::lines::Lines;
 
 /// A pool of connections. Cheap to clone.
 #[derive(Clone)]
-pub(super) enum Pool {
+pub(super) struct Pool {
+    way: Way,
+    departures: Departures,
+}
+
+/// How a pool's statements reach the database.
+#[derive(Clone)]
+pub(super) enum Way {
     /// Straight to the database.
     Direct(DatabaseConnection),
     /// Straight to PostgreSQL, with connections at hand for statements of their own.
@@ -48,18 +56,31 @@ pub(super) struct Enclosed {
 }
 
 /// A transaction of such a pool; rolled back when dropped.
-pub(super) enum Transaction {
-    /// Of the ORM.
+pub(super) struct Transaction {
+    inner: Inner,
+    departures: Departures,
+}
+
+enum Inner {
     Direct(DatabaseTransaction),
-    /// Of an enclosing pool.
     Enclosed(EnclosedTransaction),
 }
 
 impl Pool {
+    /// Takes note in `departures` of what its statements tell.
+    pub(super) fn new(way: Way, departures: Departures) -> Self {
+        Self { way, departures }
+    }
+
+    /// The same by another way.
+    pub(super) fn by(&self, way: Way) -> Self {
+        Self { way, departures: self.departures.clone() }
+    }
+
     /// Begins a transaction that may write.
     pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
-        match self {
-            Self::Direct(pool) | Self::Postgres(pool, _) | Self::Sqlite(pool, _) => {
+        let inner = match &self.way {
+            Way::Direct(pool) | Way::Postgres(pool, _) | Way::Sqlite(pool, _) => {
                 // A plain BEGIN on SQLite takes the write lock at the first write, and then fails at once instead of
                 // waiting for its turn.
                 let is_sqlite = pool.get_database_backend() == DbBackend::Sqlite;
@@ -67,20 +88,21 @@ impl Pool {
                     sqlite_transaction_mode: is_sqlite.then_some(SqliteTransactionMode::Immediate),
                     ..TransactionOptions::default()
                 };
-                pool.begin_with_options(options).await.map(Transaction::Direct)
+                Inner::Direct(pool.begin_with_options(options).await?)
             }
-            Self::Enclosed(enclosed) => enclosed.begin().await.map(Transaction::Enclosed),
-        }
+            Way::Enclosed(enclosed) => Inner::Enclosed(enclosed.begin().await?),
+        };
+        Ok(Transaction { inner, departures: self.departures.clone() })
     }
 
     /// Closes the pool; statements under way end first.
     pub(super) async fn close(&self) -> Result<(), DbErr> {
-        match self {
-            Self::Direct(pool) => pool.close_by_ref().await,
+        match &self.way {
+            Way::Direct(pool) => pool.close_by_ref().await,
             // Once it is closing nothing is kept any more, and what is kept is given back; it waits for that.
-            Self::Postgres(pool, lines) => tokio::join!(pool.close_by_ref(), async { lines.clear() }).0,
-            Self::Sqlite(pool, lines) => tokio::join!(pool.close_by_ref(), async { lines.clear() }).0,
-            Self::Enclosed(enclosed) => {
+            Way::Postgres(pool, lines) => tokio::join!(pool.close_by_ref(), async { lines.clear() }).0,
+            Way::Sqlite(pool, lines) => tokio::join!(pool.close_by_ref(), async { lines.clear() }).0,
+            Way::Enclosed(enclosed) => {
                 enclosed.pool.close().await;
                 Ok(())
             }
@@ -90,16 +112,16 @@ impl Pool {
 
 impl Transaction {
     pub(super) async fn commit(self) -> Result<(), DbErr> {
-        match self {
-            Self::Direct(transaction) => transaction.commit().await,
-            Self::Enclosed(transaction) => transaction.inner.into_inner().commit().await.map_err(exec_error),
-        }
+        self.departures.note(match self.inner {
+            Inner::Direct(transaction) => transaction.commit().await,
+            Inner::Enclosed(transaction) => transaction.inner.into_inner().commit().await.map_err(exec_error),
+        })
     }
 
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
-        match self {
-            Self::Direct(transaction) => transaction.rollback().await,
-            Self::Enclosed(transaction) => transaction.inner.into_inner().rollback().await.map_err(exec_error),
+        match self.inner {
+            Inner::Direct(transaction) => transaction.rollback().await,
+            Inner::Enclosed(transaction) => transaction.inner.into_inner().rollback().await.map_err(exec_error),
         }
     }
 }
@@ -177,16 +199,18 @@ fn exec_error(error: sqlx::Error) -> DbErr {
 #[async_trait]
 impl ConnectionTrait for Pool {
     fn get_database_backend(&self) -> DbBackend {
-        match self {
-            Self::Direct(pool) | Self::Postgres(pool, _) | Self::Sqlite(pool, _) => pool.get_database_backend(),
-            Self::Enclosed(..) => DbBackend::Postgres,
+        match &self.way {
+            Way::Direct(pool) | Way::Postgres(pool, _) | Way::Sqlite(pool, _) => pool.get_database_backend(),
+            Way::Enclosed(..) => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        match self {
-            Self::Direct(pool) | Self::Postgres(pool, _) | Self::Sqlite(pool, _) => pool.execute_raw(statement).await,
-            Self::Enclosed(..) => {
+        match &self.way {
+            Way::Direct(pool) | Way::Postgres(pool, _) | Way::Sqlite(pool, _) => {
+                self.departures.note(pool.execute_raw(statement).await)
+            }
+            Way::Enclosed(..) => {
                 let pool = self.clone();
                 to_its_end(async move {
                     let transaction = pool.begin().await?;
@@ -204,20 +228,20 @@ impl ConnectionTrait for Pool {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        match self {
-            Self::Direct(pool) => pool.query_one_raw(statement).await,
-            Self::Postgres(..) | Self::Sqlite(..) | Self::Enclosed(..) => {
+        match &self.way {
+            Way::Direct(pool) => self.departures.note(pool.query_one_raw(statement).await),
+            Way::Postgres(..) | Way::Sqlite(..) | Way::Enclosed(..) => {
                 Ok(self.query_all_raw(statement).await?.into_iter().next())
             }
         }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match self {
-            Self::Direct(pool) => pool.query_all_raw(statement).await,
-            Self::Postgres(_, lines) => lines.query(statement).await,
-            Self::Sqlite(_, lines) => lines.query(statement).await,
-            Self::Enclosed(..) => {
+        match &self.way {
+            Way::Direct(pool) => self.departures.note(pool.query_all_raw(statement).await),
+            Way::Postgres(_, lines) => self.departures.note(lines.query(statement).await),
+            Way::Sqlite(_, lines) => lines.query(statement).await,
+            Way::Enclosed(..) => {
                 let pool = self.clone();
                 to_its_end(async move {
                     let transaction = pool.begin().await?;
@@ -235,17 +259,17 @@ impl ConnectionTrait for Pool {
 #[async_trait]
 impl ConnectionTrait for Transaction {
     fn get_database_backend(&self) -> DbBackend {
-        match self {
-            Self::Direct(transaction) => transaction.get_database_backend(),
-            Self::Enclosed(_) => DbBackend::Postgres,
+        match &self.inner {
+            Inner::Direct(transaction) => transaction.get_database_backend(),
+            Inner::Enclosed(_) => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        match self {
-            Self::Direct(transaction) => transaction.execute_raw(statement).await,
-            Self::Enclosed(transaction) => transaction.execute(&statement).await,
-        }
+        self.departures.note(match &self.inner {
+            Inner::Direct(transaction) => transaction.execute_raw(statement).await,
+            Inner::Enclosed(transaction) => transaction.execute(&statement).await,
+        })
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
@@ -253,16 +277,16 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        match self {
-            Self::Direct(transaction) => transaction.query_one_raw(statement).await,
-            Self::Enclosed(transaction) => Ok(transaction.query(&statement).await?.into_iter().next()),
-        }
+        self.departures.note(match &self.inner {
+            Inner::Direct(transaction) => transaction.query_one_raw(statement).await,
+            Inner::Enclosed(transaction) => transaction.query(&statement).await.map(|rows| rows.into_iter().next()),
+        })
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match self {
-            Self::Direct(transaction) => transaction.query_all_raw(statement).await,
-            Self::Enclosed(transaction) => transaction.query(&statement).await,
-        }
+        self.departures.note(match &self.inner {
+            Inner::Direct(transaction) => transaction.query_all_raw(statement).await,
+            Inner::Enclosed(transaction) => transaction.query(&statement).await,
+        })
     }
 }

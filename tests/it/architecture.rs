@@ -84,7 +84,8 @@ fn files(module: &str) -> Vec<(PathBuf, String)> {
     files
 }
 
-fn code(text: &str) -> String {
+/// A file without its comments and unit tests.
+pub fn code(text: &str) -> String {
     let tested = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     tested.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }

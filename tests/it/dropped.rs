@@ -6,14 +6,21 @@ use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::json;
 
-use crate::support::{TestDatabase, World, eventually, has_row_level_security};
+use crate::support::{TestDatabase, World, eventually, has_row_level_security, pooler_of_the_suite};
 
 const INSTALL: &str = "/api/v1/integrations/stripe/install";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_requests_leave_no_transaction_open() {
     let world = match std::env::var("TEST_DATABASE_URL") {
-        Ok(server) => World::builder().on(TestDatabase::whole(&server, has_row_level_security()).await).await,
+        Ok(server) => {
+            let database = TestDatabase::whole(&server, has_row_level_security()).await;
+            let database = match pooler_of_the_suite() {
+                Some(pooler) => database.behind(&pooler),
+                None => database,
+            };
+            World::builder().on(database).await
+        }
         Err(_) => World::start().await,
     };
     for round in 0..20_u64 {

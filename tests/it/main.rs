@@ -13,6 +13,7 @@ mod catalog_files;
 mod cli;
 mod concurrency;
 mod dropped;
+mod fail_over;
 mod graphql;
 mod key_services;
 mod keys;

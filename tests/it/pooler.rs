@@ -1,22 +1,13 @@
 //! Behind a transaction pooler: every transaction may meet another server connection.
 //!
 //! `TEST_POOLER_URL` is a PgBouncer in transaction mode in front of the server of `TEST_DATABASE_URL`; `scripts/test`
-//! starts one. Both end in a database name, which is replaced by a fresh database, because a pooler takes no search path.
+//! starts one. Both end in a database name, which is replaced by a fresh database. With `TEST_BEHIND_POOLER=1` the whole
+//! suite runs behind it.
 
 use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::{TestDatabase, World, has_row_level_security, skip};
-
-/// A world whose requests go through the pooler, with these settings changed.
-pub async fn behind_pooler(pooler: &str, database: TestDatabase, settings: &[(&str, &str)]) -> World {
-    let reached = [
-        ("database.url", &*database.by_way_of(pooler)),
-        ("database.migration_url", &*database.url()),
-        ("database.transaction_pooler", "true"),
-    ];
-    World::builder().set(&reached).set(settings).on(database).await
-}
 
 #[tokio::test]
 async fn installs_and_lists_in_parallel_over_few_server_connections() {
@@ -24,7 +15,8 @@ async fn installs_and_lists_in_parallel_over_few_server_connections() {
         skip("TEST_POOLER_URL names no pooler; scripts/test starts one");
         return;
     };
-    let world = behind_pooler(&pooler, TestDatabase::whole(&server, has_row_level_security()).await, &[]).await;
+    let database = TestDatabase::whole(&server, has_row_level_security()).await.behind(&pooler);
+    let world = World::builder().on(database).await;
     let work = (0..60).map(|n| {
         let client = world.account(&format!("account-{}", n % 20));
         async move {

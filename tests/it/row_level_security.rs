@@ -269,9 +269,9 @@ async fn behind_a_pooler_two_accounts_at_once_never_see_each_other() {
         skip("TEST_POOLER_URL names no pooler; scripts/test starts one");
         return;
     };
-    let database = TestDatabase::whole(&server, true).await;
-    let url = database.by_way_of(&pooler);
-    let world = crate::pooler::behind_pooler(&pooler, database, &[("database.account_cache_bytes", "0")]).await;
+    let database = TestDatabase::whole(&server, true).await.behind(&pooler);
+    let url = database.url();
+    let world = World::builder().set(&[("database.account_cache_bytes", "0")]).on(database).await;
     furnish(&world).await;
     let asked = (0..200).map(|n| {
         let account = ["acme", "globex"][n % 2];

@@ -1,11 +1,15 @@
-//! The schema rules that keep distributed databases open, read from the catalog of a migrated database: a tenant table
-//! can be sharded by account, and nothing that correctness needs lives in the database alone.
+//! The schema rules that keep distributed databases open (Citus, CockroachDB, YugabyteDB), read from the catalog of a
+//! migrated database and from the sources: a tenant table can be sharded by account, and nothing that correctness needs
+//! lives in the database alone. That every statement names its account is watched in every test (`support::witness`).
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
-use crate::support::{World, has_server};
+use crate::architecture::code;
+use crate::support::{TestDatabase, World, has_server};
 
 /// Tables whose rows belong to accounts.
 const TENANT: [&str; 7] = [
@@ -109,6 +113,21 @@ const FOREIGN_NOT_BY_ACCOUNT: &str = "
     WHERE k.contype = 'f'
       AND (here.attname IS DISTINCT FROM 'account_id' OR there.attname IS DISTINCT FROM 'account_id')";
 
+/// What happens to a row when another goes is said of a whole key, account and all: it may go with it, or be in the way.
+const FOREIGN_WITH_OTHER_ACTIONS: &str = "
+    SELECT k.conname::text FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
+    WHERE n.nspname = current_schema() AND k.contype = 'f'
+      AND (k.confdeltype NOT IN ('a', 'r', 'c') OR k.confupdtype NOT IN ('a', 'r'))";
+
+/// Tables that are sharded by the account lie together only where it has one type.
+const TYPES_OF_ACCOUNT: &str = "
+    SELECT DISTINCT format_type(a.atttypid, a.atttypmod) || ' ' || coalesce(o.collname::text, '')
+    FROM pg_attribute a
+    JOIN pg_class t ON t.oid = a.attrelid AND t.relkind IN ('r', 'p')
+    JOIN pg_namespace n ON n.oid = t.relnamespace AND n.nspname = current_schema()
+    LEFT JOIN pg_collation o ON o.oid = a.attcollation
+    WHERE a.attname = 'account_id'";
+
 const WITHOUT_NAMED_ACCOUNT_CHECK: &str = "
     SELECT t.relname::text FROM pg_class t
     JOIN pg_namespace n ON n.oid = t.relnamespace AND n.nspname = current_schema()
@@ -117,7 +136,7 @@ const WITHOUT_NAMED_ACCOUNT_CHECK: &str = "
         SELECT FROM pg_constraint k WHERE k.conrelid = t.oid AND k.contype = 'c'
           AND pg_get_constraintdef(k.oid) LIKE '%account_id%<>%''''%')";
 
-const EXOTIC: &str = "
+const EXOTIC: &str = r"
     SELECT 'sequence ' || c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE n.nspname = current_schema() AND c.relkind = 'S'
     UNION ALL SELECT 'view ' || c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -130,8 +149,26 @@ const EXOTIC: &str = "
       WHERE n.nspname = current_schema() AND (k.contype = 'x' OR k.condeferrable)
     UNION ALL SELECT 'extension ' || e.extname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
       WHERE n.nspname = current_schema()
-    UNION ALL SELECT 'default ' || column_name::text FROM information_schema.columns
-      WHERE table_schema = current_schema() AND (column_default LIKE '%nextval%' OR is_identity = 'YES')";
+    UNION ALL SELECT 'identity ' || column_name::text FROM information_schema.columns
+      WHERE table_schema = current_schema() AND is_identity = 'YES'
+    -- A default that is worked out: what is new is made by us.
+    UNION ALL SELECT 'default ' || a.attname::text FROM pg_attrdef d
+      JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+      JOIN pg_class c ON c.oid = d.adrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = current_schema() AND (pg_get_expr(d.adbin, d.adrelid) ~ '[a-z_]\(' OR a.attgenerated <> '')
+    UNION ALL SELECT 'rule ' || r.rulename::text FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+      JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND r.rulename <> '_RETURN'
+    -- Every table has a type of its own.
+    UNION ALL SELECT 'type ' || y.typname::text FROM pg_type y JOIN pg_namespace n ON n.oid = y.typnamespace
+      LEFT JOIN pg_class c ON c.oid = y.typrelid
+      WHERE n.nspname = current_schema() AND (y.typtype IN ('d', 'e', 'r') OR c.relkind = 'c')
+    UNION ALL SELECT 'index ' || c.relname::text || ' by ' || m.amname::text FROM pg_class c JOIN pg_am m ON m.oid = c.relam
+      JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relkind = 'i' AND m.amname <> 'btree'
+    UNION ALL SELECT 'unlogged ' || c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = current_schema() AND c.relkind = 'r' AND c.relpersistence <> 'p'
+    UNION ALL SELECT 'parted or inheriting ' || c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = current_schema()
+        AND (c.relkind = 'p' OR EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid))";
 
 #[tokio::test]
 async fn the_account_comes_first_in_every_key_of_a_tenant_table() {
@@ -144,10 +181,12 @@ async fn the_account_comes_first_in_every_key_of_a_tenant_table() {
         (UNIQUE_NOT_BY_ACCOUNT, "unique indexes that do not start with the account"),
         (WITHOUT_PRIMARY_KEY, "tables without a primary key"),
         (FOREIGN_NOT_BY_ACCOUNT, "foreign keys that leave the account"),
+        (FOREIGN_WITH_OTHER_ACTIONS, "foreign keys that change rows"),
         (WITHOUT_NAMED_ACCOUNT_CHECK, "tenant tables that would take the empty account"),
     ] {
         assert_eq!(texts(&db, sql).await, set(&[]), "{claim}");
     }
+    assert_eq!(texts(&db, TYPES_OF_ACCOUNT).await.len(), 1, "types of account_id");
 }
 
 #[tokio::test]
@@ -165,7 +204,9 @@ async fn a_table_that_breaks_the_rules_is_found() {
     if !has_server() {
         return;
     }
-    let world = World::start().await;
+    // A whole database, because an extension belongs to one.
+    let server = std::env::var("TEST_DATABASE_URL").expect("asked before");
+    let world = World::builder().on(TestDatabase::whole(&server, false).await).await;
     for statement in [
         "CREATE TABLE bad (id bigserial PRIMARY KEY, account_id text, name text UNIQUE REFERENCES integrations (name))",
         "CREATE TABLE worse (account_id text)",
@@ -179,8 +220,109 @@ async fn a_table_that_breaks_the_rules_is_found() {
     assert_eq!(texts(&db, WITHOUT_PRIMARY_KEY).await, set(&["worse"]));
     assert_eq!(texts(&db, FOREIGN_NOT_BY_ACCOUNT).await, set(&["bad_name_fkey on bad"]));
     assert_eq!(texts(&db, WITHOUT_NAMED_ACCOUNT_CHECK).await, set(&["bad", "worse"]));
+    assert_eq!(texts(&db, TYPES_OF_ACCOUNT).await.len(), 2);
     let exotic = texts(&db, EXOTIC).await;
     assert_eq!(exotic, set(&["default id", "function stamp", "sequence bad_id_seq", "trigger stamped"]));
+}
+
+#[tokio::test]
+async fn each_thing_that_a_distributed_database_lacks_is_found() {
+    if !has_server() {
+        return;
+    }
+    let server = std::env::var("TEST_DATABASE_URL").expect("asked before");
+    let world = World::builder().on(TestDatabase::whole(&server, false).await).await;
+    let db = world.connect().await;
+    let mut known = BTreeSet::new();
+    for (statement, found) in [
+        ("CREATE TABLE a (x int GENERATED ALWAYS AS IDENTITY)", &["identity x", "sequence a_x_seq"][..]),
+        ("CREATE TABLE b (y uuid DEFAULT gen_random_uuid())", &["default y"]),
+        ("CREATE TABLE c (z int, zz int GENERATED ALWAYS AS (z + 1) STORED)", &["default zz"]),
+        ("CREATE TABLE d (x int UNIQUE DEFERRABLE)", &["constraint d_x_key"]),
+        ("CREATE TABLE e (x int, EXCLUDE (x WITH =))", &["constraint e_x_excl"]),
+        ("CREATE RULE r AS ON DELETE TO d DO INSTEAD NOTHING", &["rule r"]),
+        ("CREATE TYPE mood AS ENUM ('good')", &["type mood"]),
+        ("CREATE DOMAIN short AS text", &["type short"]),
+        ("CREATE TYPE pair AS (x int, y int)", &["type pair"]),
+        ("CREATE INDEX h ON d USING hash (x)", &["index h by hash"]),
+        ("CREATE UNLOGGED TABLE f (x int)", &["unlogged f"]),
+        ("CREATE TABLE g (x int) PARTITION BY LIST (x)", &["parted or inheriting g"]),
+        ("CREATE TABLE i () INHERITS (d)", &["parted or inheriting i"]),
+        ("CREATE VIEW v AS SELECT 1", &["view v"]),
+        ("CREATE PROCEDURE p() LANGUAGE sql AS 'SELECT 1'", &["function p"]),
+        ("CREATE EXTENSION pgrowlocks", &["extension pgrowlocks", "function pgrowlocks"]),
+    ] {
+        world.sql(statement).await;
+        known.extend(set(found));
+        assert_eq!(texts(&db, EXOTIC).await, known, "{statement}");
+    }
+    let taken = "ALTER TABLE installation_secrets ADD CONSTRAINT taken \
+                 FOREIGN KEY (account_id, integration_id, connection) REFERENCES installations ON DELETE SET NULL";
+    world.sql(taken).await;
+    assert_eq!(texts(&db, FOREIGN_WITH_OTHER_ACTIONS).await, set(&["taken"]));
+}
+
+/// What no source may ask of a database, since it belongs to one session or one server, or is not there at all.
+const NEVER_ASKED: [&str; 17] = [
+    "LISTEN ",
+    "NOTIFY ",
+    "pg_notify",
+    "LOCK TABLE",
+    "pg_advisory_lock",
+    "pg_try_advisory_lock",
+    "pg_advisory_unlock",
+    "DEFERRABLE",
+    "EXCLUDE USING",
+    "CREATE TRIGGER",
+    "CREATE FUNCTION",
+    "CREATE PROCEDURE",
+    "CREATE EXTENSION",
+    "CREATE SEQUENCE",
+    "nextval(",
+    "SERIAL",
+    "auto_increment",
+];
+
+/// What no step may do: the binary before it still runs, and uses what is there.
+const NEVER_UNDONE: [&str; 6] =
+    ["drop_table", "drop_column", "rename_table", "rename_column", "modify_column", "RENAME"];
+
+fn found_in(code: &str, words: &[&'static str]) -> Vec<&'static str> {
+    words.iter().filter(|word| code.contains(**word)).copied().collect()
+}
+
+/// The code of every file below a folder of this crate.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    let mut found = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).expect("folder").map(|entry| entry.expect("entry").path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push((path.display().to_string(), code(&fs::read_to_string(&path).expect("text"))));
+        }
+    }
+    assert!(!found.is_empty(), "no sources in {folder}");
+    found
+}
+
+#[test]
+fn no_source_asks_for_what_a_distributed_database_lacks() {
+    for (path, code) in ["src/store", "migration/src"].into_iter().flat_map(sources) {
+        assert_eq!(found_in(&code, &NEVER_ASKED), [""; 0], "{path}");
+    }
+    let bad = "let sql = \"LOCK TABLE x; SELECT pg_advisory_lock(1)\"; Table::create().col(big_integer(\"id\").auto_increment())";
+    assert_eq!(found_in(bad, &NEVER_ASKED), ["LOCK TABLE", "pg_advisory_lock", "auto_increment"]);
+}
+
+#[test]
+fn every_step_only_adds_so_that_the_binary_before_it_goes_on() {
+    for (path, code) in sources("migration/src") {
+        assert_eq!(found_in(&code, &NEVER_UNDONE), [""; 0], "{path}");
+    }
+    let bad =
+        "Table::alter().table(\"installations\").rename_column(\"params\", \"values\").drop_column(\"connection\")";
+    assert_eq!(found_in(bad, &NEVER_UNDONE), ["drop_column", "rename_column"]);
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ async fn eight_first_starts_at_once_on_an_empty_server_schema_all_become_ready()
     let processes = start_together(&["--database-url", &url, "--data-dir", &data, "--set", &ring, "--set", small]);
     assert_one_vault(&processes).await;
     drop(processes);
-    assert_prepared_once(&Database::connect(url).await.expect("connected")).await;
+    assert_prepared_once(&Database::connect(database.direct_url()).await.expect("connected")).await;
 }
 
 #[tokio::test]

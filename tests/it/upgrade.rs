@@ -36,7 +36,7 @@ impl Older {
             server => server,
         };
         if database.is_postgres() {
-            let db = Database::connect(database.url()).await.expect("connected");
+            let db = Database::connect(database.direct_url()).await.expect("connected");
             db.execute_unprepared(&text("patchbay.sql")).await.expect("loaded");
             db.close().await.expect("closed");
         }

@@ -19,7 +19,7 @@ mod witness;
 
 pub use client::{Answer, Client};
 pub use credentials::{Credentials, GATEWAY_TOKEN, Mode, PEPPER, make_key};
-pub use database::{TestDatabase, has_row_level_security, has_server};
+pub use database::{TestDatabase, has_row_level_security, has_server, pooler_of_the_suite};
 pub use key_service::{KeyService, Mood};
 pub use moto::Moto;
 pub use process::{Process, command};
@@ -171,13 +171,15 @@ impl Builder {
             // A database that is there already: on the very first run a key ring would be made.
             File::options().append(true).create(true).open(url.trim_start_matches("sqlite://")).expect("database");
         }
+        if let Some((_, limit)) = self.settings.iter().find(|(key, _)| key == "database.statement_timeout_ms") {
+            database.limit_statements(limit).await;
+        }
         let mut settings = vec![
             ("server.listen".to_owned(), "127.0.0.1:0".to_owned()),
             ("server.data_dir".to_owned(), folder.path().display().to_string()),
-            ("database.url".to_owned(), database.url()),
-            ("database.row_level_security".to_owned(), database.is_walled().to_string()),
             ("database.sqlite_synchronous".to_owned(), "normal".to_owned()),
         ];
+        settings.extend(database.settings().into_iter().map(|(key, value)| (key.to_owned(), value)));
         if self.has_keys {
             settings.push(("keys.keyring_file".to_owned(), keyring.display().to_string()));
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::has_row_level_security;
+use super::database::environment_for;
 
 /// A running `patchbay`.
 pub struct Process {
@@ -142,9 +142,7 @@ pub fn command(arguments: &[&str]) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_setting(&name.to_string_lossy())) {
         command.env_remove(name);
     }
-    if has_row_level_security() && arguments.iter().any(|argument| argument.starts_with("postgres")) {
-        command.env("PATCHBAY_DATABASE__ROW_LEVEL_SECURITY", "true");
-    }
+    command.envs(environment_for(arguments));
     command.args(arguments).current_dir(std::env::temp_dir()).stdin(Stdio::null()).stderr(Stdio::piped());
     command
 }
