@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sea_orm::sqlx::Connection;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
@@ -119,6 +120,12 @@ fn sqlite(settings: &StoreSettings, path: &Path, read_only: bool) -> ConnectOpti
         .test_before_acquire(false)
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
+        .map_sqlx_sqlite_before_acquire(|connection, _| {
+            // After some failures, a full disk among them, SQLite rolls back by itself, and the driver goes on counting
+            // that transaction. What comes next would be a savepoint in it, and in the end acknowledged without a commit.
+            let is_done = !connection.is_in_transaction();
+            Box::pin(std::future::ready(Ok(is_done)))
+        })
         .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
                 .filename(&path)
