@@ -95,6 +95,7 @@ pub(super) async fn show(State(state): State<RestState>, visitor: Visitor, heade
         (status = 200, description = "Installed", body = body::Changed),
         (status = 400, description = "A missing or malformed account, or a malformed body"),
         (status = 404, description = "No such integration for this account"),
+        (status = 409, description = "The integration is deprecated, and not installed"),
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not JSON"),
         (status = 422, description = "A value breaks the entry's schema; nothing was stored"),

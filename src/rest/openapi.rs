@@ -174,7 +174,11 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
         }
         "404" if operation_id == "revokeApiKey" => Error::ApiKeyNotFound.into(),
         "404" => Error::NotFound.into(),
-        "409" => Error::NotInstalled.into(),
+        "409" if operation_id == "installIntegration" => Error::Deprecated.into(),
+        "409" if operation_id == "createIntegration" => Error::NameTaken.into(),
+        "409" if operation_id == "deleteIntegration" => Error::Installed.into(),
+        "409" if operation_id == "readSecrets" => Error::NotInstalled.into(),
+        "409" => Error::NotOwn.into(),
         "413" => Failure::BodyTooLarge { limit: 262_144 },
         "415" => Failure::MediaType,
         "422" if operation_id == "readSecrets" => {
