@@ -11,7 +11,8 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 use super::failure::is_busy;
 use super::lines::Lines;
 use super::marks::Marks;
-use super::pool::{Enclosed, Pool};
+use super::pool::{Enclosed, Pool, Way};
+use super::pulse::Pulse;
 use super::revisions::Revisions;
 use super::state::StateCache;
 use super::writer::Writer;
@@ -41,36 +42,58 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
         }),
         Target::Sqlite(path) => {
             // The writer first: it makes the file that the readers open.
-            let write = Pool::Direct(observed(connect_to_file(settings, path).await?, observer.as_ref()));
+            let write = observed(connect_to_file(settings, path).await?, observer.as_ref());
+            let write = Pool::new(Way::Direct(write), None);
             let read = open_file(sqlite(settings, path, true)).await?;
             // Nobody else has statements for the readers.
             let most = settings.max_connections as usize;
             let lines = Lines::new(read.get_sqlite_connection_pool().clone(), most, observer.clone());
-            let read = Pool::Sqlite(observed(read, observer.as_ref()), lines);
+            let read = Pool::new(Way::Sqlite(observed(read, observer.as_ref()), lines), None);
             let writer = Some(Writer::start(write.clone()));
             Ok(Store { writer, ..assembled(settings, read, write, Marks::of_sqlite(path)) })
         }
         Target::Postgres { url, .. } => {
-            let pool = Database::connect(postgres(settings, url)).await?;
+            let pulse = settings.silence.map(|silence| Pulse::new(url, silence)).transpose()?;
+            let pool = Database::connect(watched(postgres(settings, url), pulse.as_ref())).await?;
             let driver = pool.get_postgres_connection_pool().clone();
-            let enclosed = Enclosed::new(driver, observer.clone(), !settings.transaction_pooler);
+            let enclosed = Enclosed::new(driver.clone(), observer.clone(), !settings.transaction_pooler);
             let walled = settings.row_level_security.then(|| enclosed.clone());
-            let pool = if settings.transaction_pooler {
-                Pool::Enclosed(enclosed)
+            let way = if settings.transaction_pooler {
+                Way::Enclosed(enclosed)
             } else if settings.max_connections == 1 || settings.row_level_security {
                 // Kept at hand they would be missing for transactions.
-                Pool::Direct(observed(pool, observer.as_ref()))
+                Way::Direct(observed(pool, observer.as_ref()))
             } else {
                 let most = settings.max_connections - settings.max_connections.div_ceil(4);
-                let lines = Lines::new(pool.get_postgres_connection_pool().clone(), most as usize, observer.clone());
-                Pool::Postgres(observed(pool, observer.as_ref()), lines)
+                let lines = Lines::new(driver, most as usize, observer.clone()).leaving(pulse.clone());
+                Way::Postgres(observed(pool, observer.as_ref()), lines)
             };
+            let pool = Pool::new(way, pulse);
             if settings.row_level_security {
                 wall::check_role(&pool).await?;
             }
             Ok(Store { walled, ..assembled(settings, pool.clone(), pool, Marks::default()) })
         }
     }
+}
+
+/// Connections from before the server's last silence are not used again.
+fn watched(mut options: ConnectOptions, pulse: Option<&Pulse>) -> ConnectOptions {
+    if let Some((taken, returned)) = pulse.map(|pulse| (pulse.clone(), pulse.clone())) {
+        options
+            .map_sqlx_postgres_before_acquire(move |_, meta| {
+                let is_good = !taken.is_from_before(meta.age);
+                Box::pin(async move { Ok(is_good) })
+            })
+            .map_sqlx_postgres_pool_opts(move |pool| {
+                let returned = returned.clone();
+                pool.after_release(move |_, meta| {
+                    let is_good = !returned.is_from_before(meta.age);
+                    Box::pin(async move { Ok(is_good) })
+                })
+            });
+    }
+    options
 }
 
 fn assembled(settings: &StoreSettings, read: Pool, write: Pool, marks: Marks) -> Store {

@@ -90,7 +90,8 @@ fn is_lost_race(error: &DbErr) -> bool {
     matches!(sql_state(error).as_deref(), Some("40001" | "40P01"))
 }
 
-fn is_unreachable(error: &DbErr) -> bool {
+/// Whether the database could not be asked, or is about to go.
+pub(super) fn is_unreachable(error: &DbErr) -> bool {
     match error {
         DbErr::ConnectionAcquire(_) => true,
         DbErr::Conn(RuntimeErr::SqlxError(e))
@@ -115,6 +116,12 @@ pub(super) fn of_driver(error: sqlx::Error) -> RuntimeErr {
 /// another process held an SQLite file for longer than a writer waits.
 fn means_away(code: &str) -> bool {
     code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "25006") || is_sqlite_busy(code)
+}
+
+/// SQLSTATEs that say that nobody can be served, whatever is asked: those of [`means_away`] but a server that is full, or
+/// a stand-by.
+pub(super) fn means_down(code: &str) -> bool {
+    means_away(code) && !matches!(code, "53300" | "25006")
 }
 
 /// `SQLITE_BUSY` and its extended codes, whose low byte it is. They have up to four digits, a SQLSTATE has five.
@@ -146,6 +153,14 @@ mod tests {
         // 22021 has the low byte of SQLITE_BUSY; 13 is a full disk, 1 a missing table.
         for failed in ["22021", "23505", "57014", "42P01", "13", "1", "", "x"] {
             assert!(!means_away(failed), "{failed}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_has_no_place_or_only_reads_is_there() {
+        assert!(means_down("57P03"));
+        for there in ["53300", "25006", "28P01", "3D000"] {
+            assert!(!means_down(there), "{there}");
         }
     }
 }

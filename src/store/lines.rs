@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::StatementObserver;
 use super::failure::of_driver;
+use super::pulse::Pulse;
 
 /// After such a rest the server may have closed the connection meanwhile.
 const REST: Duration = Duration::from_secs(5);
@@ -31,6 +32,7 @@ pub(super) struct Lines<DB: Database> {
     /// One for each statement under way. Who has one finds a connection at hand, or may take another from the pool.
     places: Arc<Semaphore>,
     observer: Option<StatementObserver>,
+    pulse: Option<Pulse>,
 }
 
 struct Line<DB: Database> {
@@ -46,6 +48,7 @@ impl<DB: Database> Clone for Lines<DB> {
             idle: self.idle.clone(),
             places: self.places.clone(),
             observer: self.observer.clone(),
+            pulse: self.pulse.clone(),
         }
     }
 }
@@ -59,7 +62,12 @@ where
 {
     /// Uses at most so many of the pool's connections; transactions need the others.
     pub(super) fn new(pool: sqlx::Pool<DB>, most: usize, observer: Option<StatementObserver>) -> Self {
-        Self { pool, idle: Arc::default(), places: Arc::new(Semaphore::new(most)), observer }
+        Self { pool, idle: Arc::default(), places: Arc::new(Semaphore::new(most)), observer, pulse: None }
+    }
+
+    /// The same, leaving to the pool what is from before the last silence of the server.
+    pub(super) fn leaving(self, pulse: Option<Pulse>) -> Self {
+        Self { pulse, ..self }
     }
 
     /// All rows of a statement, which is prepared once per connection.
@@ -90,7 +98,11 @@ where
     async fn take(&self) -> Result<Line<DB>, DbErr> {
         // The last one first: what is not needed rests, and goes back.
         let kept = self.lock().pop();
-        let is_good = |line: &Line<DB>| line.used.elapsed() < REST && line.taken.elapsed() < HELD;
+        let is_good = |line: &Line<DB>| {
+            let held = line.taken.elapsed();
+            let is_old = self.pulse.as_ref().is_some_and(|pulse| pulse.is_from_before(held));
+            line.used.elapsed() < REST && held < HELD && !is_old
+        };
         if let Some(line) = kept.filter(is_good) {
             return Ok(line);
         }

@@ -17,6 +17,7 @@ mod marks;
 mod migrate;
 mod own_entries;
 mod pool;
+mod pulse;
 mod revisions;
 mod scope;
 mod sealed;
@@ -65,6 +66,8 @@ pub struct StoreSettings {
     pub acquire_timeout: Duration,
     /// How long PostgreSQL may work on one statement.
     pub statement_timeout: Duration,
+    /// How long PostgreSQL may answer nothing at all before it counts as away; `None` waits for each statement.
+    pub silence: Option<Duration>,
     /// PostgreSQL is reached through a pooler that hands out a connection per transaction.
     pub transaction_pooler: bool,
     /// PostgreSQL itself keeps accounts apart, too. Refused where it cannot: on SQLite, and for a superuser.
@@ -145,7 +148,7 @@ impl Store {
     fn seen_by(&self, whose: &str) -> Self {
         let mut store = self.clone();
         if let Some(walled) = &self.walled {
-            let pool = Pool::Enclosed(walled.beginning(wall::begin(whose)));
+            let pool = self.read.enclosing(walled.beginning(wall::begin(whose)));
             store.revisions = Revisions::new(pool.clone());
             store.write = pool.clone();
             store.read = pool;

@@ -5,6 +5,8 @@
 //! prepares statements under names, in a round trip of their own, and a name made on one server connection is unknown (or
 //! taken) on the next. Behind one every statement runs inside a transaction, unnamed, so that both round trips meet the same
 //! server connection. It costs two round trips more for a single statement, and works with every pooler.
+//!
+//! Whatever is sent to PostgreSQL is given up when that does not answer at all (see `pulse`).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,10 +24,18 @@ use tokio::sync::Mutex;
 use super::StatementObserver;
 use super::failure::of_driver;
 use super::lines::Lines;
+use super::pulse::Pulse;
 
 /// A pool of connections. Cheap to clone.
 #[derive(Clone)]
-pub(super) enum Pool {
+pub(super) struct Pool {
+    way: Way,
+    pulse: Option<Pulse>,
+}
+
+/// How its statements reach the database.
+#[derive(Clone)]
+pub(super) enum Way {
     /// Straight to the database.
     Direct(DatabaseConnection),
     /// Straight to PostgreSQL, with connections at hand for statements of their own.
@@ -48,7 +58,12 @@ pub(super) struct Enclosed {
 }
 
 /// A transaction of such a pool; rolled back when dropped.
-pub(super) enum Transaction {
+pub(super) struct Transaction {
+    way: TransactionWay,
+    pulse: Option<Pulse>,
+}
+
+enum TransactionWay {
     /// Of the ORM.
     Direct(DatabaseTransaction),
     /// Of an enclosing pool.
@@ -56,8 +71,30 @@ pub(super) enum Transaction {
 }
 
 impl Pool {
+    /// What is sent is given up when the pulse stops.
+    pub(super) fn new(way: Way, pulse: Option<Pulse>) -> Self {
+        Self { way, pulse }
+    }
+
     /// Begins a transaction that may write.
     pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
+        let way = watched(self.pulse.as_ref(), self.way.begin()).await?;
+        Ok(Transaction { way, pulse: self.pulse.clone() })
+    }
+
+    /// The same server, with transactions that this makes.
+    pub(super) fn enclosing(&self, enclosed: Enclosed) -> Self {
+        Self { way: Way::Enclosed(enclosed), pulse: self.pulse.clone() }
+    }
+
+    /// Closes the pool; statements under way end first.
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        self.way.close().await
+    }
+}
+
+impl Way {
+    async fn begin(&self) -> Result<TransactionWay, DbErr> {
         match self {
             Self::Direct(pool) | Self::Postgres(pool, _) | Self::Sqlite(pool, _) => {
                 // A plain BEGIN on SQLite takes the write lock at the first write, and then fails at once instead of
@@ -67,14 +104,13 @@ impl Pool {
                     sqlite_transaction_mode: is_sqlite.then_some(SqliteTransactionMode::Immediate),
                     ..TransactionOptions::default()
                 };
-                pool.begin_with_options(options).await.map(Transaction::Direct)
+                pool.begin_with_options(options).await.map(TransactionWay::Direct)
             }
-            Self::Enclosed(enclosed) => enclosed.begin().await.map(Transaction::Enclosed),
+            Self::Enclosed(enclosed) => enclosed.begin().await.map(TransactionWay::Enclosed),
         }
     }
 
-    /// Closes the pool; statements under way end first.
-    pub(super) async fn close(&self) -> Result<(), DbErr> {
+    async fn close(&self) -> Result<(), DbErr> {
         match self {
             Self::Direct(pool) => pool.close_by_ref().await,
             // Once it is closing nothing is kept any more, and what is kept is given back; it waits for that.
@@ -90,17 +126,34 @@ impl Pool {
 
 impl Transaction {
     pub(super) async fn commit(self) -> Result<(), DbErr> {
-        match self {
-            Self::Direct(transaction) => transaction.commit().await,
-            Self::Enclosed(transaction) => transaction.inner.into_inner().commit().await.map_err(exec_error),
-        }
+        let committed = async {
+            match self.way {
+                TransactionWay::Direct(transaction) => transaction.commit().await,
+                TransactionWay::Enclosed(transaction) => {
+                    transaction.inner.into_inner().commit().await.map_err(exec_error)
+                }
+            }
+        };
+        watched(self.pulse.as_ref(), committed).await
     }
 
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
-        match self {
-            Self::Direct(transaction) => transaction.rollback().await,
-            Self::Enclosed(transaction) => transaction.inner.into_inner().rollback().await.map_err(exec_error),
-        }
+        let rolled_back = async {
+            match self.way {
+                TransactionWay::Direct(transaction) => transaction.rollback().await,
+                TransactionWay::Enclosed(transaction) => {
+                    transaction.inner.into_inner().rollback().await.map_err(exec_error)
+                }
+            }
+        };
+        watched(self.pulse.as_ref(), rolled_back).await
+    }
+}
+
+async fn watched<T>(pulse: Option<&Pulse>, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    match pulse {
+        Some(pulse) => pulse.watched(work).await,
+        None => work.await,
     }
 }
 
@@ -177,16 +230,19 @@ fn exec_error(error: sqlx::Error) -> DbErr {
 #[async_trait]
 impl ConnectionTrait for Pool {
     fn get_database_backend(&self) -> DbBackend {
-        match self {
-            Self::Direct(pool) | Self::Postgres(pool, _) | Self::Sqlite(pool, _) => pool.get_database_backend(),
-            Self::Enclosed(..) => DbBackend::Postgres,
+        match &self.way {
+            Way::Direct(pool) | Way::Postgres(pool, _) | Way::Sqlite(pool, _) => pool.get_database_backend(),
+            Way::Enclosed(..) => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        match self {
-            Self::Direct(pool) | Self::Postgres(pool, _) | Self::Sqlite(pool, _) => pool.execute_raw(statement).await,
-            Self::Enclosed(..) => {
+        match &self.way {
+            Way::Direct(pool) | Way::Postgres(pool, _) | Way::Sqlite(pool, _) => {
+                watched(self.pulse.as_ref(), pool.execute_raw(statement)).await
+            }
+            // Each part of it is watched.
+            Way::Enclosed(..) => {
                 let pool = self.clone();
                 to_its_end(async move {
                     let transaction = pool.begin().await?;
@@ -204,20 +260,20 @@ impl ConnectionTrait for Pool {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        match self {
-            Self::Direct(pool) => pool.query_one_raw(statement).await,
-            Self::Postgres(..) | Self::Sqlite(..) | Self::Enclosed(..) => {
+        match &self.way {
+            Way::Direct(pool) => watched(self.pulse.as_ref(), pool.query_one_raw(statement)).await,
+            Way::Postgres(..) | Way::Sqlite(..) | Way::Enclosed(..) => {
                 Ok(self.query_all_raw(statement).await?.into_iter().next())
             }
         }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match self {
-            Self::Direct(pool) => pool.query_all_raw(statement).await,
-            Self::Postgres(_, lines) => lines.query(statement).await,
-            Self::Sqlite(_, lines) => lines.query(statement).await,
-            Self::Enclosed(..) => {
+        match &self.way {
+            Way::Direct(pool) => watched(self.pulse.as_ref(), pool.query_all_raw(statement)).await,
+            Way::Postgres(_, lines) => watched(self.pulse.as_ref(), lines.query(statement)).await,
+            Way::Sqlite(_, lines) => lines.query(statement).await,
+            Way::Enclosed(..) => {
                 let pool = self.clone();
                 to_its_end(async move {
                     let transaction = pool.begin().await?;
@@ -235,16 +291,17 @@ impl ConnectionTrait for Pool {
 #[async_trait]
 impl ConnectionTrait for Transaction {
     fn get_database_backend(&self) -> DbBackend {
-        match self {
-            Self::Direct(transaction) => transaction.get_database_backend(),
-            Self::Enclosed(_) => DbBackend::Postgres,
+        match &self.way {
+            TransactionWay::Direct(transaction) => transaction.get_database_backend(),
+            TransactionWay::Enclosed(_) => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        match self {
-            Self::Direct(transaction) => transaction.execute_raw(statement).await,
-            Self::Enclosed(transaction) => transaction.execute(&statement).await,
+        let pulse = self.pulse.as_ref();
+        match &self.way {
+            TransactionWay::Direct(transaction) => watched(pulse, transaction.execute_raw(statement)).await,
+            TransactionWay::Enclosed(transaction) => watched(pulse, transaction.execute(&statement)).await,
         }
     }
 
@@ -253,16 +310,19 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        match self {
-            Self::Direct(transaction) => transaction.query_one_raw(statement).await,
-            Self::Enclosed(transaction) => Ok(transaction.query(&statement).await?.into_iter().next()),
+        match &self.way {
+            TransactionWay::Direct(transaction) => {
+                watched(self.pulse.as_ref(), transaction.query_one_raw(statement)).await
+            }
+            TransactionWay::Enclosed(_) => Ok(self.query_all_raw(statement).await?.into_iter().next()),
         }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match self {
-            Self::Direct(transaction) => transaction.query_all_raw(statement).await,
-            Self::Enclosed(transaction) => transaction.query(&statement).await,
+        let pulse = self.pulse.as_ref();
+        match &self.way {
+            TransactionWay::Direct(transaction) => watched(pulse, transaction.query_all_raw(statement)).await,
+            TransactionWay::Enclosed(transaction) => watched(pulse, transaction.query(&statement)).await,
         }
     }
 }

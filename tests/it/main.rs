@@ -18,6 +18,7 @@ mod key_services;
 mod keys;
 mod leftover;
 mod model;
+mod nth_failure;
 mod outage;
 mod own_entries;
 mod parity;

@@ -12,6 +12,7 @@ mod process;
 pub mod provider;
 mod rows;
 pub mod signer;
+pub mod strait;
 mod told;
 pub mod transit;
 mod wire;
@@ -177,6 +178,8 @@ impl Builder {
             ("database.url".to_owned(), database.url()),
             ("database.row_level_security".to_owned(), database.is_walled().to_string()),
             ("database.sqlite_synchronous".to_owned(), "normal".to_owned()),
+            // Many tests at once may keep a small machine from answering for a while.
+            ("database.silence_ms".to_owned(), "5000".to_owned()),
         ];
         if self.has_keys {
             settings.push(("keys.keyring_file".to_owned(), keyring.display().to_string()));
