@@ -33,7 +33,8 @@ pub fn init(settings: &LogSection) {
         LogFormat::Auto => stderr().is_terminal(),
     };
     let ours = EnvFilter::new(format!("warn,patchbay={}", settings.level));
-    let output = tracing_subscriber::fmt::layer().with_writer(stderr);
+    // A line that cannot be written, as on a full disk, must not end the request that wanted it.
+    let output = tracing_subscriber::fmt::layer().with_writer(stderr).log_internal_errors(false);
     let output = if pretty {
         output.with_ansi(stderr().is_terminal()).with_target(false).boxed()
     } else {

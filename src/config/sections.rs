@@ -280,6 +280,7 @@ fn database(resolved: &Resolved, data_dir: &std::path::Path) -> StoreSettings {
         target,
         acquire_timeout: millis("database.acquire_timeout_ms"),
         statement_timeout: millis("database.statement_timeout_ms"),
+        silence: Some(millis("database.silence_ms")).filter(|silence| !silence.is_zero()),
         transaction_pooler: resolved.switch("database.transaction_pooler"),
         row_level_security: resolved.switch("database.row_level_security"),
         sqlite_synchronous_full: resolved.text("database.sqlite_synchronous") == "full",

@@ -204,6 +204,14 @@ pub const SETTINGS: &[Setting] = &[
         "How long a request waits for a database connection before it is answered 503.",
     ),
     number("database.statement_timeout_ms", 10, 600_000, "3000", "How long PostgreSQL may work on one statement."),
+    number(
+        "database.silence_ms",
+        0,
+        60_000,
+        "800",
+        "How long PostgreSQL may answer nothing at all, a new connection included, before requests are answered 503 at once \
+         until it does. 0: each waits for its own statement.",
+    ),
     setting(
         "database.transaction_pooler",
         Kind::Switch,

@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, StatusCode, Version};
+use axum::http::{HeaderValue, Request, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -32,19 +33,22 @@ use crate::edge::Peer;
 const HEAD_BUFFER: usize = 512 * 1_024;
 /// Most headers of a request; more are answered 431 by the protocol library itself.
 const HEADERS_MAX: usize = 200;
+/// At shutdown a connection that waits for its next request is kept for so long.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// A pause after a failed accept, such as with no file descriptor free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts connections until the server stops; each is served by a task that [`Server::drained`] waits for.
+/// Accepts connections until the server stops, and those that wait then; each is served by a task that
+/// [`Server::drained`] waits for.
 pub async fn serve(server: Server, listener: TcpListener, router: Router, settings: &ServerSection) {
     let places = Arc::new(Semaphore::new(settings.max_connections));
     loop {
         let place = tokio::select! {
-            () = server.stopping.cancelled() => return,
+            () = server.stopping.cancelled() => break,
             place = places.clone().acquire_owned() => place,
         };
         let (stream, peer) = tokio::select! {
-            () = server.stopping.cancelled() => return,
+            () = server.stopping.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -60,6 +64,21 @@ pub async fn serve(server: Server, listener: TcpListener, router: Router, settin
             drop(place);
         });
     }
+    for (stream, peer) in waiting(listener) {
+        server.tasks.spawn(serve_connection(server.clone(), stream, Peer(peer.ip()), router.clone(), settings.clone()));
+    }
+}
+
+/// The connections that the system took for us and nobody has looked at: their requests may have been sent.
+fn waiting(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    // Asked directly: the runtime may not know of them yet.
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let accepted = std::iter::from_fn(|| listener.accept().ok());
+    let usable = |(stream, peer): (std::net::TcpStream, _)| {
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer))
+    };
+    accepted.filter_map(usable).collect()
 }
 
 async fn serve_connection(server: Server, stream: TcpStream, peer: Peer, router: Router, settings: ServerSection) {
@@ -67,15 +86,22 @@ async fn serve_connection(server: Server, stream: TcpStream, peer: Peer, router:
     let _ = stream.set_nodelay(true);
     let phase = Arc::new(Phase(AtomicU8::new(Phase::HEAD)));
     let io = HeadTimer::new(stream, phase.clone(), settings.header_timeout, settings.keep_alive);
+    let phase_of_requests = phase.clone();
+    let draining = server.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (router, phase) = (router.clone(), phase.clone());
+        let (router, phase, server) = (router.clone(), phase_of_requests.clone(), draining.clone());
         async move {
-            phase.serving(request.version());
+            let version = request.version();
+            phase.serving(version);
             let (request, leftover) = leftover::lend(request);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
-            let Ok(response) = router.oneshot(request).await;
+            let Ok(mut response) = router.oneshot(request).await;
             leftover.drain().await;
+            if server.is_draining() && version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS
+            {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             phase.served(response.status());
             Ok::<_, Infallible>(response)
         }
@@ -95,7 +121,14 @@ async fn serve_connection(server: Server, stream: TcpStream, peer: Peer, router:
         .keep_alive_timeout(settings.header_timeout);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
     tokio::pin!(connection);
-    let stopping = server.stopping.cancelled();
+    let stopping = async {
+        server.stopping.cancelled().await;
+        // A request may be on its way: the next one is still answered, and told that it was the last. Who is in the middle
+        // of one is told with its answer, and HTTP/2 has a word for it.
+        if phase.is_between_requests() {
+            sleep(FAREWELL.min(settings.drain_timeout / 2)).await;
+        }
+    };
     tokio::pin!(stopping);
     let mut told = false;
     loop {
@@ -140,6 +173,10 @@ impl Phase {
 
     fn begin_head(&self) -> bool {
         self.0.compare_exchange(Self::IDLE, Self::HEAD, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    fn is_between_requests(&self) -> bool {
+        matches!(self.current(), Self::HEAD | Self::IDLE)
     }
 
     fn current(&self) -> u8 {

@@ -4,17 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sea_orm::sqlx::Connection;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, PgConnection, Row};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
-use super::departures::Departures;
 use super::failure::is_busy;
 use super::lines::Lines;
 use super::marks::Marks;
 use super::pool::{Enclosed, Pool, Way};
 use super::revisions::Revisions;
 use super::state::StateCache;
+use super::watch::Watch;
 use super::writer::Writer;
 use super::{StatementObserver, Store, StoreSettings, Target, wall};
 use crate::error::{Error, Result};
@@ -42,23 +43,22 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
         }),
         Target::Sqlite(path) => {
             // The writer first: it makes the file that the readers open.
-            let departures = Departures::default();
-            let write = Way::Direct(observed(connect_to_file(settings, path).await?, observer.as_ref()));
-            let write = Pool::new(write, departures.clone());
+            let write = observed(connect_to_file(settings, path).await?, observer.as_ref());
+            let write = Pool::new(Way::Direct(write), Watch::default());
             let read = open_file(sqlite(settings, path, true)).await?;
             // Nobody else has statements for the readers.
             let most = settings.max_connections as usize;
-            let lines =
-                Lines::new(read.get_sqlite_connection_pool().clone(), most, observer.clone(), departures.clone());
-            let read = write.by(Way::Sqlite(observed(read, observer.as_ref()), lines));
+            let driver = read.get_sqlite_connection_pool().clone();
+            let lines = Lines::new(driver, most, observer.clone(), Watch::default());
+            let read = Pool::new(Way::Sqlite(observed(read, observer.as_ref()), lines), Watch::default());
             let writer = Some(Writer::start(write.clone()));
             Ok(Store { writer, ..assembled(settings, read, write, Marks::of_sqlite(path)) })
         }
         Target::Postgres { url, .. } => {
-            let departures = Departures::default();
-            let pool = Database::connect(postgres(settings, url, &departures)).await?;
+            let watch = Watch::of_server(url, settings.silence)?;
+            let pool = Database::connect(postgres(settings, url, &watch)).await?;
             let driver = pool.get_postgres_connection_pool().clone();
-            let enclosed = Enclosed::new(driver, observer.clone(), !settings.transaction_pooler);
+            let enclosed = Enclosed::new(driver.clone(), observer.clone(), !settings.transaction_pooler);
             let walled = settings.row_level_security.then(|| enclosed.clone());
             let way = if settings.transaction_pooler {
                 Way::Enclosed(enclosed)
@@ -67,11 +67,10 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
                 Way::Direct(observed(pool, observer.as_ref()))
             } else {
                 let most = settings.max_connections - settings.max_connections.div_ceil(4);
-                let driver = pool.get_postgres_connection_pool().clone();
-                let lines = Lines::new(driver, most as usize, observer.clone(), departures.clone());
+                let lines = Lines::new(driver, most as usize, observer.clone(), watch.clone());
                 Way::Postgres(observed(pool, observer.as_ref()), lines)
             };
-            let pool = Pool::new(way, departures);
+            let pool = Pool::new(way, watch);
             if settings.row_level_security {
                 wall::check_role(&pool).await?;
             }
@@ -106,7 +105,7 @@ async fn open_file(options: ConnectOptions) -> Result<DatabaseConnection> {
 /// A small pool for migrations: one connection holds the lock, another works; statements may take their time.
 pub(super) async fn connect_for_migration(settings: &StoreSettings, url: &str) -> Result<DatabaseConnection> {
     let direct = StoreSettings { transaction_pooler: false, ..settings.clone() };
-    let mut options = postgres(&direct, url, &Departures::default());
+    let mut options = postgres(&direct, url, &Watch::default());
     options.max_connections(2).statement_timeout(Duration::ZERO).map_sqlx_postgres_opts(|postgres| {
         // For the whole session, which nobody else ever gets.
         postgres.application_name("patchbay").options([(wall::SETTING, wall::MIGRATION)])
@@ -128,6 +127,12 @@ fn sqlite(settings: &StoreSettings, path: &Path, read_only: bool) -> ConnectOpti
         .test_before_acquire(false)
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
+        .map_sqlx_sqlite_before_acquire(|connection, _| {
+            // After some failures, a full disk among them, SQLite rolls back by itself, and the driver goes on counting
+            // that transaction. What comes next would be a savepoint in it, and in the end acknowledged without a commit.
+            let is_done = !connection.is_in_transaction();
+            Box::pin(std::future::ready(Ok(is_done)))
+        })
         .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
                 .filename(&path)
@@ -145,9 +150,9 @@ fn sqlite(settings: &StoreSettings, path: &Path, read_only: bool) -> ConnectOpti
 }
 
 /// With a pool that gives up what led to a server that left.
-fn postgres(settings: &StoreSettings, url: &str, departures: &Departures) -> ConnectOptions {
+fn postgres(settings: &StoreSettings, url: &str, watch: &Watch) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
-    let departures = departures.clone();
+    let (taken, returned, pooler) = (watch.clone(), watch.clone(), settings.transaction_pooler);
     options
         .max_connections(settings.max_connections)
         .min_connections(1)
@@ -155,17 +160,21 @@ fn postgres(settings: &StoreSettings, url: &str, departures: &Departures) -> Con
         .connect_timeout(settings.acquire_timeout)
         .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
         .map_sqlx_postgres_before_acquire(move |_, connection| {
-            let is_good = !departures.have_outdated(connection.age);
+            let is_good = !taken.has_outdated(connection.age);
             Box::pin(async move { Ok(is_good) })
+        })
+        .map_sqlx_postgres_pool_opts(move |pool| {
+            let returned = returned.clone();
+            let pool = pool.after_release(move |_, connection| {
+                let is_good = !returned.has_outdated(connection.age);
+                Box::pin(async move { Ok(is_good) })
+            });
+            // A pooler's connections to the server are its own affair.
+            if pooler { pool } else { pool.after_connect(|connection, _| Box::pin(refuse_standby(connection))) }
         })
         .sqlx_logging(false)
         .record_stmt_in_spans(false);
-    let pooler = settings.transaction_pooler;
     if !pooler {
-        // A pooler's connections to the server are its own affair.
-        options.map_sqlx_postgres_pool_opts(|pool| {
-            pool.after_connect(|connection, _| Box::pin(refuse_standby(connection)))
-        });
         // Sent with the start-up packet, which a transaction pooler refuses: there it is set on the role instead.
         options.statement_timeout(settings.statement_timeout);
     }

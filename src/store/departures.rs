@@ -19,9 +19,14 @@ impl Departures {
     /// Takes note, if this is how a statement fails whose server left.
     pub(super) fn note<T>(&self, outcome: Result<T, DbErr>) -> Result<T, DbErr> {
         if outcome.as_ref().is_err_and(failure::is_departure) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            self.left();
         }
         outcome
+    }
+
+    /// A server left just now, for all that is known of it.
+    pub(super) fn left(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Whether a connection of this age was there when a server left.

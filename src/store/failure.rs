@@ -90,7 +90,8 @@ fn is_lost_race(error: &DbErr) -> bool {
     matches!(sql_state(error).as_deref(), Some("40001" | "40P01"))
 }
 
-fn is_unreachable(error: &DbErr) -> bool {
+/// Whether the database could not be asked, or is about to go.
+pub(super) fn is_unreachable(error: &DbErr) -> bool {
     match error {
         DbErr::ConnectionAcquire(_) => true,
         // What answers while a connection is made, and then not as PostgreSQL does, is something in front of it that has
@@ -138,6 +139,12 @@ fn means_departure(code: &str) -> bool {
     code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P05" | "25006")
 }
 
+/// SQLSTATEs that say that nobody can be served, whatever is asked: those of [`means_away`] but a server that is full, or
+/// a stand-by.
+pub(super) fn means_down(code: &str) -> bool {
+    means_away(code) && !matches!(code, "53300" | "25006")
+}
+
 /// `SQLITE_BUSY` and its extended codes, whose low byte it is. They have up to four digits, a SQLSTATE has five.
 fn is_sqlite_busy(code: &str) -> bool {
     const SQLITE_BUSY: u16 = 5;
@@ -169,6 +176,7 @@ mod tests {
             assert!(!means_away(failed), "{failed}");
         }
     }
+
     #[test]
     fn only_a_statement_whose_server_left_outdates_connections() {
         for left in ["57P01", "57P02", "57P05", "25006", "08006"] {
@@ -188,5 +196,13 @@ mod tests {
         let odd = || of_driver(sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".to_owned()));
         assert!(is_unreachable(&DbErr::Conn(odd())));
         assert!(!is_unreachable(&DbErr::Query(odd())), "a mistake in a conversation");
+    }
+
+    #[test]
+    fn a_server_that_has_no_place_or_only_reads_is_there() {
+        assert!(means_down("57P03"));
+        for there in ["53300", "25006", "28P01", "3D000"] {
+            assert!(!means_down(there), "{there}");
+        }
     }
 }

@@ -17,8 +17,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::StatementObserver;
-use super::departures::Departures;
 use super::failure::of_driver;
+use super::watch::Watch;
 
 /// After such a rest the server may have closed the connection meanwhile.
 const REST: Duration = Duration::from_secs(5);
@@ -32,7 +32,7 @@ pub(super) struct Lines<DB: Database> {
     /// One for each statement under way. Who has one finds a connection at hand, or may take another from the pool.
     places: Arc<Semaphore>,
     observer: Option<StatementObserver>,
-    departures: Departures,
+    watch: Watch,
 }
 
 struct Line<DB: Database> {
@@ -48,7 +48,7 @@ impl<DB: Database> Clone for Lines<DB> {
             idle: self.idle.clone(),
             places: self.places.clone(),
             observer: self.observer.clone(),
-            departures: self.departures.clone(),
+            watch: self.watch.clone(),
         }
     }
 }
@@ -61,13 +61,8 @@ where
     QueryResult: From<DB::Row>,
 {
     /// Uses at most so many of the pool's connections; transactions need the others.
-    pub(super) fn new(
-        pool: sqlx::Pool<DB>,
-        most: usize,
-        observer: Option<StatementObserver>,
-        departures: Departures,
-    ) -> Self {
-        Self { pool, idle: Arc::default(), places: Arc::new(Semaphore::new(most)), observer, departures }
+    pub(super) fn new(pool: sqlx::Pool<DB>, most: usize, observer: Option<StatementObserver>, watch: Watch) -> Self {
+        Self { pool, idle: Arc::default(), places: Arc::new(Semaphore::new(most)), observer, watch }
     }
 
     /// All rows of a statement, which is prepared once per connection.
@@ -100,7 +95,7 @@ where
         let kept = self.lock().pop();
         let is_good = |line: &Line<DB>| {
             let held = line.taken.elapsed();
-            line.used.elapsed() < REST && held < HELD && !self.departures.have_outdated(held)
+            line.used.elapsed() < REST && held < HELD && !self.watch.has_outdated(held)
         };
         if let Some(line) = kept.filter(is_good) {
             return Ok(line);

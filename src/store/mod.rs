@@ -18,6 +18,7 @@ mod marks;
 mod migrate;
 mod own_entries;
 mod pool;
+mod pulse;
 mod receipts;
 mod revisions;
 mod scope;
@@ -25,6 +26,7 @@ mod sealed;
 mod state;
 mod system;
 mod wall;
+mod watch;
 mod writer;
 
 use std::path::PathBuf;
@@ -52,7 +54,7 @@ use crate::domain::AccountId;
 use crate::error::{Error, Result};
 use failure::Failed;
 use marks::Marks;
-use pool::{Enclosed, Pool, Transaction, Way};
+use pool::{Enclosed, Pool, Transaction};
 use revisions::Revisions;
 use state::StateCache;
 use writer::Writer;
@@ -68,6 +70,8 @@ pub struct StoreSettings {
     pub acquire_timeout: Duration,
     /// How long PostgreSQL may work on one statement.
     pub statement_timeout: Duration,
+    /// How long PostgreSQL may answer nothing at all before it counts as away; `None` waits for each statement.
+    pub silence: Option<Duration>,
     /// PostgreSQL is reached through a pooler that hands out a connection per transaction.
     pub transaction_pooler: bool,
     /// PostgreSQL itself keeps accounts apart, too. Refused where it cannot: on SQLite, and for a superuser.
@@ -148,7 +152,7 @@ impl Store {
     fn seen_by(&self, whose: &str) -> Self {
         let mut store = self.clone();
         if let Some(walled) = &self.walled {
-            let pool = self.write.by(Way::Enclosed(walled.beginning(wall::begin(whose))));
+            let pool = self.read.enclosing(walled.beginning(wall::begin(whose)));
             store.revisions = Revisions::new(pool.clone());
             store.write = pool.clone();
             store.read = pool;

@@ -5,6 +5,8 @@
 //! prepares statements under names, in a round trip of their own, and a name made on one server connection is unknown (or
 //! taken) on the next. Behind one every statement runs inside a transaction, unnamed, so that both round trips meet the same
 //! server connection. It costs two round trips more for a single statement, and works with every pooler.
+//!
+//! Whatever is sent to PostgreSQL is given up when that does not answer at all (see `pulse`).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,18 +22,18 @@ use sea_query_sqlx::SqlxValues;
 use tokio::sync::Mutex;
 
 use super::StatementObserver;
-use super::departures::Departures;
 use super::failure::of_driver;
 use super::lines::Lines;
+use super::watch::Watch;
 
 /// A pool of connections. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Pool {
     way: Way,
-    departures: Departures,
+    watch: Watch,
 }
 
-/// How a pool's statements reach the database.
+/// How its statements reach the database.
 #[derive(Clone)]
 pub(super) enum Way {
     /// Straight to the database.
@@ -57,30 +59,44 @@ pub(super) struct Enclosed {
 
 /// A transaction of such a pool; rolled back when dropped.
 pub(super) struct Transaction {
-    inner: Inner,
-    departures: Departures,
+    way: TransactionWay,
+    watch: Watch,
 }
 
-enum Inner {
+enum TransactionWay {
+    /// Of the ORM.
     Direct(DatabaseTransaction),
+    /// Of an enclosing pool.
     Enclosed(EnclosedTransaction),
 }
 
 impl Pool {
-    /// Takes note in `departures` of what its statements tell.
-    pub(super) fn new(way: Way, departures: Departures) -> Self {
-        Self { way, departures }
-    }
-
-    /// The same by another way.
-    pub(super) fn by(&self, way: Way) -> Self {
-        Self { way, departures: self.departures.clone() }
+    /// What is sent is given up when the pulse stops.
+    pub(super) fn new(way: Way, watch: Watch) -> Self {
+        Self { way, watch }
     }
 
     /// Begins a transaction that may write.
     pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
-        let inner = match &self.way {
-            Way::Direct(pool) | Way::Postgres(pool, _) | Way::Sqlite(pool, _) => {
+        let way = self.watch.over(self.way.begin()).await?;
+        Ok(Transaction { way, watch: self.watch.clone() })
+    }
+
+    /// The same server, with transactions that this makes.
+    pub(super) fn enclosing(&self, enclosed: Enclosed) -> Self {
+        Self { way: Way::Enclosed(enclosed), watch: self.watch.clone() }
+    }
+
+    /// Closes the pool; statements under way end first.
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        self.way.close().await
+    }
+}
+
+impl Way {
+    async fn begin(&self) -> Result<TransactionWay, DbErr> {
+        match self {
+            Self::Direct(pool) | Self::Postgres(pool, _) | Self::Sqlite(pool, _) => {
                 // A plain BEGIN on SQLite takes the write lock at the first write, and then fails at once instead of
                 // waiting for its turn.
                 let is_sqlite = pool.get_database_backend() == DbBackend::Sqlite;
@@ -88,21 +104,19 @@ impl Pool {
                     sqlite_transaction_mode: is_sqlite.then_some(SqliteTransactionMode::Immediate),
                     ..TransactionOptions::default()
                 };
-                Inner::Direct(pool.begin_with_options(options).await?)
+                pool.begin_with_options(options).await.map(TransactionWay::Direct)
             }
-            Way::Enclosed(enclosed) => Inner::Enclosed(enclosed.begin().await?),
-        };
-        Ok(Transaction { inner, departures: self.departures.clone() })
+            Self::Enclosed(enclosed) => enclosed.begin().await.map(TransactionWay::Enclosed),
+        }
     }
 
-    /// Closes the pool; statements under way end first.
-    pub(super) async fn close(&self) -> Result<(), DbErr> {
-        match &self.way {
-            Way::Direct(pool) => pool.close_by_ref().await,
+    async fn close(&self) -> Result<(), DbErr> {
+        match self {
+            Self::Direct(pool) => pool.close_by_ref().await,
             // Once it is closing nothing is kept any more, and what is kept is given back; it waits for that.
-            Way::Postgres(pool, lines) => tokio::join!(pool.close_by_ref(), async { lines.clear() }).0,
-            Way::Sqlite(pool, lines) => tokio::join!(pool.close_by_ref(), async { lines.clear() }).0,
-            Way::Enclosed(enclosed) => {
+            Self::Postgres(pool, lines) => tokio::join!(pool.close_by_ref(), async { lines.clear() }).0,
+            Self::Sqlite(pool, lines) => tokio::join!(pool.close_by_ref(), async { lines.clear() }).0,
+            Self::Enclosed(enclosed) => {
                 enclosed.pool.close().await;
                 Ok(())
             }
@@ -112,17 +126,27 @@ impl Pool {
 
 impl Transaction {
     pub(super) async fn commit(self) -> Result<(), DbErr> {
-        self.departures.note(match self.inner {
-            Inner::Direct(transaction) => transaction.commit().await,
-            Inner::Enclosed(transaction) => transaction.inner.into_inner().commit().await.map_err(exec_error),
-        })
+        let committed = async {
+            match self.way {
+                TransactionWay::Direct(transaction) => transaction.commit().await,
+                TransactionWay::Enclosed(transaction) => {
+                    transaction.inner.into_inner().commit().await.map_err(exec_error)
+                }
+            }
+        };
+        self.watch.over(committed).await
     }
 
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
-        match self.inner {
-            Inner::Direct(transaction) => transaction.rollback().await,
-            Inner::Enclosed(transaction) => transaction.inner.into_inner().rollback().await.map_err(exec_error),
-        }
+        let rolled_back = async {
+            match self.way {
+                TransactionWay::Direct(transaction) => transaction.rollback().await,
+                TransactionWay::Enclosed(transaction) => {
+                    transaction.inner.into_inner().rollback().await.map_err(exec_error)
+                }
+            }
+        };
+        self.watch.over(rolled_back).await
     }
 }
 
@@ -208,8 +232,9 @@ impl ConnectionTrait for Pool {
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         match &self.way {
             Way::Direct(pool) | Way::Postgres(pool, _) | Way::Sqlite(pool, _) => {
-                self.departures.note(pool.execute_raw(statement).await)
+                self.watch.over(pool.execute_raw(statement)).await
             }
+            // Each part of it is watched.
             Way::Enclosed(..) => {
                 let pool = self.clone();
                 to_its_end(async move {
@@ -229,7 +254,7 @@ impl ConnectionTrait for Pool {
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match &self.way {
-            Way::Direct(pool) => self.departures.note(pool.query_one_raw(statement).await),
+            Way::Direct(pool) => self.watch.over(pool.query_one_raw(statement)).await,
             Way::Postgres(..) | Way::Sqlite(..) | Way::Enclosed(..) => {
                 Ok(self.query_all_raw(statement).await?.into_iter().next())
             }
@@ -238,8 +263,8 @@ impl ConnectionTrait for Pool {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match &self.way {
-            Way::Direct(pool) => self.departures.note(pool.query_all_raw(statement).await),
-            Way::Postgres(_, lines) => self.departures.note(lines.query(statement).await),
+            Way::Direct(pool) => self.watch.over(pool.query_all_raw(statement)).await,
+            Way::Postgres(_, lines) => self.watch.over(lines.query(statement)).await,
             Way::Sqlite(_, lines) => lines.query(statement).await,
             Way::Enclosed(..) => {
                 let pool = self.clone();
@@ -259,17 +284,17 @@ impl ConnectionTrait for Pool {
 #[async_trait]
 impl ConnectionTrait for Transaction {
     fn get_database_backend(&self) -> DbBackend {
-        match &self.inner {
-            Inner::Direct(transaction) => transaction.get_database_backend(),
-            Inner::Enclosed(_) => DbBackend::Postgres,
+        match &self.way {
+            TransactionWay::Direct(transaction) => transaction.get_database_backend(),
+            TransactionWay::Enclosed(_) => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.departures.note(match &self.inner {
-            Inner::Direct(transaction) => transaction.execute_raw(statement).await,
-            Inner::Enclosed(transaction) => transaction.execute(&statement).await,
-        })
+        match &self.way {
+            TransactionWay::Direct(transaction) => self.watch.over(transaction.execute_raw(statement)).await,
+            TransactionWay::Enclosed(transaction) => self.watch.over(transaction.execute(&statement)).await,
+        }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
@@ -277,16 +302,16 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.departures.note(match &self.inner {
-            Inner::Direct(transaction) => transaction.query_one_raw(statement).await,
-            Inner::Enclosed(transaction) => transaction.query(&statement).await.map(|rows| rows.into_iter().next()),
-        })
+        match &self.way {
+            TransactionWay::Direct(transaction) => self.watch.over(transaction.query_one_raw(statement)).await,
+            TransactionWay::Enclosed(_) => Ok(self.query_all_raw(statement).await?.into_iter().next()),
+        }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.departures.note(match &self.inner {
-            Inner::Direct(transaction) => transaction.query_all_raw(statement).await,
-            Inner::Enclosed(transaction) => transaction.query(&statement).await,
-        })
+        match &self.way {
+            TransactionWay::Direct(transaction) => self.watch.over(transaction.query_all_raw(statement)).await,
+            TransactionWay::Enclosed(transaction) => self.watch.over(transaction.query(&statement)).await,
+        }
     }
 }

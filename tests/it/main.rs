@@ -19,6 +19,7 @@ mod key_services;
 mod keys;
 mod leftover;
 mod model;
+mod nth_failure;
 mod outage;
 mod own_entries;
 mod parity;

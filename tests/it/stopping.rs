@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::{Process, Wire, World, eventually, exchange};
@@ -101,5 +101,26 @@ async fn while_it_stops_it_is_not_ready() {
     .await;
     assert_eq!(world.nobody().get("/healthz").await.text(), "ok\n");
     assert_eq!(exchange(stream, rest).await.status.as_u16(), 200);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_was_on_its_way_when_it_stopped_is_answered_and_told_that_it_was_the_last() {
+    let world = World::start().await;
+    let served = world.serve().await;
+    let mut stream = TcpStream::connect(served.address).await.expect("connected");
+    let ask = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut answer = [0; 4096];
+    stream.write_all(ask).await.expect("written");
+    let length = stream.read(&mut answer).await.expect("answered");
+    assert!(String::from_utf8_lossy(&answer[..length]).starts_with("HTTP/1.1 200"));
+    served.begin_stop();
+    let address = served.address;
+    eventually("no new connection is taken", LONG, async || TcpStream::connect(address).await.is_err()).await;
+    // To the connection that rested meanwhile.
+    stream.write_all(ask).await.expect("written");
+    let mut last = String::new();
+    stream.read_to_string(&mut last).await.expect("answered, and ended");
+    assert!(last.starts_with("HTTP/1.1 200") && last.contains("connection: close"), "{last}");
     served.stop().await;
 }

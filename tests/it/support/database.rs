@@ -66,9 +66,9 @@ impl TestDatabase {
 
     /// The same, a whole one, by way of a pooler.
     pub fn behind(self, pooler: &str) -> Self {
+        let url = self.by_way_of(pooler);
         let Self::Postgres(server) = self else { panic!("no pooler leads to a file") };
-        let (_, name) = server.url.rsplit_once('/').expect("a URL that ends in a database name");
-        Self::Postgres(Server { url: on_database(pooler, name), direct_url: Some(server.url), ..server })
+        Self::Postgres(Server { url, direct_url: Some(server.url), ..server })
     }
 
     /// What Patchbay has to be told to use it.
@@ -94,6 +94,13 @@ impl TestDatabase {
         match self {
             Self::Sqlite(url) | Self::Postgres(Server { admin_url: url, .. }) => url.clone(),
         }
+    }
+
+    /// The same database by way of another address.
+    pub fn by_way_of(&self, server: &str) -> String {
+        let url = self.url();
+        let (_, name) = url.rsplit_once('/').expect("a URL that ends in a database name");
+        on_database(server, name)
     }
 
     /// Statements end after so long also behind a pooler, which takes no such start-up parameter from Patchbay: there an

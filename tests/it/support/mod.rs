@@ -12,6 +12,7 @@ mod process;
 pub mod provider;
 mod rows;
 pub mod signer;
+pub mod strait;
 mod told;
 pub mod transit;
 mod wire;
@@ -178,6 +179,8 @@ impl Builder {
             ("server.listen".to_owned(), "127.0.0.1:0".to_owned()),
             ("server.data_dir".to_owned(), folder.path().display().to_string()),
             ("database.sqlite_synchronous".to_owned(), "normal".to_owned()),
+            // Many tests at once may keep a small machine from answering for a while.
+            ("database.silence_ms".to_owned(), "5000".to_owned()),
         ];
         settings.extend(database.settings().into_iter().map(|(key, value)| (key.to_owned(), value)));
         if self.has_keys {
