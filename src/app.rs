@@ -13,7 +13,8 @@ use chrono::Utc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub(crate) use keys::keyring_file;
+pub(crate) use keys::{keyring_file, vault_at_hand};
+pub(crate) use pepper::pepper_at_hand;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -241,7 +242,7 @@ pub async fn open_existing(config: &Config) -> Result<Store, String> {
 
 /// Makes the folder that a file is to lie in, for its owner alone: params are stored in the open. One that is there
 /// already is left as it is.
-fn make_folder_of(file: &Path) -> Result<(), String> {
+pub(crate) fn make_folder_of(file: &Path) -> Result<(), String> {
     let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

@@ -29,6 +29,7 @@ pub use keys::{Broken, KeyKeeper, KeyPolicy, KeyStatus, Pace, ProviderStatus, Re
 pub use listing::Listing;
 pub use reading::Opened;
 pub use snapshot::Snapshot;
+pub use startup::compare_keys;
 
 use crate::domain::limits::InstallLimits;
 use crate::domain::{AccountId, Call, Principal, api_key};

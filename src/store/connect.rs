@@ -14,7 +14,7 @@ use super::pool::{Enclosed, Pool};
 use super::revisions::Revisions;
 use super::state::StateCache;
 use super::writer::Writer;
-use super::{StatementObserver, Store, StoreSettings, Target, wall};
+use super::{StatementObserver, Store, StoreSettings, Target, claim, wall};
 use crate::error::{Error, Result};
 
 /// How long an SQLite writer waits for another process, and a request for its turn at the one writing connection.
@@ -39,6 +39,7 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
                     .to_owned(),
         }),
         Target::Sqlite(path) => {
+            let claim = claim::share(path).await?;
             // The writer first: it makes the file that the readers open.
             let write = Pool::Direct(observed(connect_to_file(settings, path).await?, observer.as_ref()));
             let read = open_file(sqlite(settings, path, true)).await?;
@@ -47,7 +48,8 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
             let lines = Lines::new(read.get_sqlite_connection_pool().clone(), most, observer.clone());
             let read = Pool::Sqlite(observed(read, observer.as_ref()), lines);
             let writer = Some(Writer::start(write.clone()));
-            Ok(Store { writer, ..assembled(settings, read, write, Marks::of_sqlite(path)) })
+            let store = assembled(settings, read, write, Marks::of_sqlite(path));
+            Ok(Store { writer, _claim: Some(Arc::new(claim)), ..store })
         }
         Target::Postgres { url, .. } => {
             let pool = Database::connect(postgres(settings, url)).await?;
@@ -75,7 +77,7 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
 fn assembled(settings: &StoreSettings, read: Pool, write: Pool, marks: Marks) -> Store {
     let revisions = Revisions::new(read.clone());
     let states = Arc::new(StateCache::new(settings.account_cache_bytes));
-    Store { read, write, writer: None, walled: None, revisions, marks: Arc::new(marks), states }
+    Store { read, write, writer: None, walled: None, revisions, marks: Arc::new(marks), states, _claim: None }
 }
 
 /// The one writing connection of a file.

@@ -7,6 +7,7 @@
 mod access;
 mod architecture;
 mod audit;
+mod backup;
 mod browsers;
 mod catalog;
 mod catalog_files;
