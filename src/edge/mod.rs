@@ -8,6 +8,7 @@ mod body;
 mod failure;
 mod gate;
 mod moment;
+mod noted;
 mod request_id;
 mod visitor;
 
@@ -16,6 +17,7 @@ pub use body::{is_json, read_body, read_optional_json};
 pub use failure::Failure;
 pub use gate::{ACTOR_HEADER, GATEWAY_TOKEN_HEADER, Gate, Gateway, Peer};
 pub use moment::Moment;
+pub use noted::Noted;
 pub use request_id::{REQUEST_ID_HEADER, RequestId, identify};
 pub use visitor::{ACCOUNT_HEADER, Visitor, admit};
 

@@ -35,6 +35,7 @@ mod stopping;
 mod support;
 mod tampering;
 mod tenancy;
+mod traces;
 mod upgrade;
 mod vectors;
 mod watching;
