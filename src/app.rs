@@ -6,21 +6,22 @@ mod pepper;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use chrono::Utc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub(crate) use keys::keyring_file;
+pub(crate) use keys::{keyring_file, vault_at_hand};
+pub(crate) use pepper::pepper_at_hand;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::server::{self, Server};
 use crate::service::{ApiKeys, KeyKeeper, MadeKey, Services};
 use crate::store::{StatementObserver, Store};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use crate::vault::Provider;
 
 /// How often a running server deletes what is old.
@@ -34,6 +35,7 @@ pub struct App {
     server: Server,
     router: Router,
     services: Services,
+    traces: Option<Traces>,
 }
 
 impl App {
@@ -57,15 +59,16 @@ impl App {
         let gate = config.auth.gate()?;
         let tokens = config.auth.tokens()?;
         let metrics = Arc::new(Metrics::default());
+        let traces = config.traces.as_ref().map(Traces::start).transpose()?;
         let vault = keys::vault(&config, key_services, metrics.vault_observer()).await?;
         let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
         let keys = KeyKeeper::new(store.clone(), vault, config.keys.policy);
         let pepper = pepper::pepper(&config, &store, config.auth.api_key).await?;
         let api_keys = ApiKeys::start(&store, pepper, config.auth.api_key).await?;
         let services = Services::start(store.clone(), keys, api_keys, tokens, config.services).await?;
-        let server = Server::new(services.clone(), metrics);
+        let server = Server::new(services.clone(), metrics, traces.clone());
         let router = server.router(&config, gate);
-        Ok(Self { config, store, server, router, services })
+        Ok(Self { config, store, server, router, services, traces })
     }
 
     /// Every route with every layer, for tests that need no socket.
@@ -129,12 +132,15 @@ impl App {
                 accepting.as_mut().await;
             }
         }
-        let deadline = self.config.server.drain_timeout;
+        let (deadline, drain_began) = (self.config.server.drain_timeout, Instant::now());
         if tokio::time::timeout(deadline, self.server.drained()).await.is_err() {
             tracing::warn!(deadline_ms = deadline.as_millis() as u64, "some requests did not finish in time");
         }
         tasks.iter().for_each(JoinHandle::abort);
         self.store.close().await;
+        if let Some(traces) = self.traces {
+            traces.stop(deadline.saturating_sub(drain_began.elapsed())).await;
+        }
         tracing::info!("stopped");
     }
 
@@ -257,7 +263,7 @@ pub async fn open_existing(config: &Config) -> Result<Store, String> {
 
 /// Makes the folder that a file is to lie in, for its owner alone: params are stored in the open. One that is there
 /// already is left as it is.
-fn make_folder_of(file: &Path) -> Result<(), String> {
+pub(crate) fn make_folder_of(file: &Path) -> Result<(), String> {
     let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

@@ -3,6 +3,7 @@
 mod account;
 mod api_keys;
 mod audit;
+mod backup;
 mod bar;
 mod catalog;
 mod health;
@@ -22,6 +23,7 @@ use crate::domain::{AccountId, ActorKind, Call};
 use crate::{graphql, rest, telemetry};
 use account::AccountCommand;
 use api_keys::ApiKeysCommand;
+use backup::{Backup, Restore};
 use catalog::CatalogCommand;
 use keys::KeysCommand;
 use print::print;
@@ -105,6 +107,17 @@ enum Command {
     /// The catalog: files of entries, and the shared catalog made of them
     #[command(subcommand, after_help = catalog::HELP)]
     Catalog(CatalogCommand),
+    /// Write a whole copy of the embedded database to a new file
+    ///
+    /// Consistent, while servers run and write. Beside it a manifest says what it is and which keys it needs; the keys
+    /// themselves are in neither.
+    #[command(after_help = backup::HELP)]
+    Backup(Backup),
+    /// Put a backup in the place of the embedded database
+    ///
+    /// As a whole or not at all; refused while a server runs.
+    #[command(after_help = backup::RESTORE_HELP)]
+    Restore(Restore),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -190,6 +203,16 @@ fn run(cli: Cli) -> Result<(), Failure> {
             let config = configure(&cli.settings)?;
             telemetry::init(&config.log);
             block_on(api_keys::run(config, command))?;
+        }
+        Command::Backup(command) => {
+            let config = configure(&cli.settings)?;
+            telemetry::init(&config.log);
+            block_on(backup::backup(config, command))?;
+        }
+        Command::Restore(command) => {
+            let config = configure(&cli.settings)?;
+            telemetry::init(&config.log);
+            block_on(backup::restore(config, command))?;
         }
         Command::Catalog(command) => catalog::run(command, || configure(&cli.settings))?,
         Command::Config(ConfigCommand::Show) => print(&resolve(&cli.settings)?.show()),

@@ -1,7 +1,12 @@
-//! Logs and metrics.
+//! Logs, metrics and traces.
 //!
 //! Our own events follow `log.level`. Libraries are never let past warn: at finer levels they print requests, frames and
 //! statements, and with them what a client sent. No metric has an account as a label.
+
+#[cfg(not(feature = "otlp"))]
+mod no_traces;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use std::io::{IsTerminal, stderr};
 use std::panic;
@@ -20,6 +25,11 @@ use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+
+#[cfg(not(feature = "otlp"))]
+pub use no_traces::{Trace, Traces};
+#[cfg(feature = "otlp")]
+pub use traces::{Trace, Traces};
 
 use crate::config::{LogFormat, LogSection};
 use crate::store::StatementObserver;
@@ -186,14 +196,7 @@ impl Metrics {
 
     /// A request was answered. `route` is a pattern of ours, never a path of a client's.
     pub fn answered(&self, method: &axum::http::Method, route: &str, status: u16, took: Duration) {
-        let method = match method.as_str() {
-            "GET" => "GET",
-            "POST" => "POST",
-            "HEAD" => "HEAD",
-            "OPTIONS" => "OPTIONS",
-            _ => "other",
-        };
-        self.requests.get_or_create(&Request { method, route: route.to_owned(), status }).inc();
+        self.requests.get_or_create(&Request { method: word(method), route: route.to_owned(), status }).inc();
         self.durations.get_or_create(&Route { route: route.to_owned() }).observe(took.as_secs_f64());
     }
 
@@ -224,6 +227,17 @@ impl Metrics {
                 }
             }
         })
+    }
+}
+
+/// A method in one of a few words: a client's own is no label.
+pub fn word(method: &axum::http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
     }
 }
 

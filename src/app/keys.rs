@@ -16,12 +16,31 @@ pub(crate) async fn vault(
     key_services: Vec<Arc<dyn Provider>>,
     observer: VaultObserver,
 ) -> Result<Vault, String> {
+    let vault = vault_over(config, keyring(config)?, key_services, observer).await?;
+    if vault.providers().next().is_none() {
+        tracing::warn!("no key ring is configured: secrets cannot be stored until PATCHBAY_KEYRING_FILE names one");
+    }
+    Ok(vault)
+}
+
+/// A vault over what there is, to compare it with what a backup needs. Makes no key ring.
+///
+/// # Errors
+/// Those of [`vault`].
+pub(crate) async fn vault_at_hand(config: &Config) -> Result<Vault, String> {
+    vault_over(config, keyring_at_hand(config)?, Vec::new(), Arc::new(|_| {})).await
+}
+
+async fn vault_over(
+    config: &Config,
+    ring: Option<Keyring>,
+    key_services: Vec<Arc<dyn Provider>>,
+    observer: VaultObserver,
+) -> Result<Vault, String> {
     let keys = &config.keys;
     let guarded = |service| -> Arc<dyn Provider> { Arc::new(Guarded::new(service, keys.timeout, observer.clone())) };
     let mut providers: Vec<_> = key_services.into_iter().map(guarded).collect();
-    if let Some(ring) = keyring(config)? {
-        providers.push(Arc::new(Local::new(ring)));
-    }
+    providers.extend(ring.map(|ring| -> Arc<dyn Provider> { Arc::new(Local::new(ring)) }));
     if let Some(settings) = &keys.transit {
         providers.push(guarded(Arc::new(Transit::new(settings)?)));
     }
@@ -30,9 +49,6 @@ pub(crate) async fn vault(
         let at = providers.iter().position(|provider| provider.name() == first);
         let at = at.ok_or_else(|| format!("keys.provider is {first}, which is not configured: {}", needs(first)))?;
         providers[..=at].rotate_right(1);
-    }
-    if providers.is_empty() {
-        tracing::warn!("no key ring is configured: secrets cannot be stored until PATCHBAY_KEYRING_FILE names one");
     }
     Ok(Vault::new(providers, keys.cache).observed_by(observer))
 }
@@ -90,23 +106,29 @@ pub(crate) fn keyring_file(config: &Config) -> Result<PathBuf, String> {
 
 /// The key ring in force; made on the very first run with the embedded database and no key service, and never otherwise.
 pub(crate) fn keyring(config: &Config) -> Result<Option<Keyring>, String> {
+    // Asked in this order, because a first run makes the key ring before the database: another process on its first
+    // run at the same moment can then never be taken for a database whose key ring is gone.
+    let has_database = config.embedded_database().is_none_or(|path| path.exists());
+    let at_hand = keyring_at_hand(config)?;
+    // Secrets may have been sealed with a key that is gone: a new one would only hide that.
+    if at_hand.is_some() || has_database || !is_local(&config.keys) {
+        return Ok(at_hand);
+    }
+    create_keyring(&default_keyring(config))?;
+    keyring_at_hand(config)
+}
+
+/// The key ring in force, if there is one.
+fn keyring_at_hand(config: &Config) -> Result<Option<Keyring>, String> {
     if !config.keys.keyring.is_empty() {
         return Keyring::parse(&config.keys.keyring).map(Some).map_err(|e| format!("keys.keyring: {e}"));
     }
     if let Some(path) = &config.keys.keyring_file {
         return Keyring::read(path).map(Some).map_err(|e| e.to_string());
     }
-    let Some(database) = config.embedded_database() else { return Ok(None) };
     let path = default_keyring(config);
-    // Asked in this order, because a first run makes the key ring before the database: another process on its first
-    // run at the same moment can then never be taken for a database whose key ring is gone.
-    let has_database = database.exists();
-    if !path.exists() {
-        // Secrets may have been sealed with a key that is gone: a new one would only hide that.
-        if has_database || !is_local(&config.keys) {
-            return Ok(None);
-        }
-        create_keyring(&path)?;
+    if config.embedded_database().is_none() || !path.exists() {
+        return Ok(None);
     }
     Keyring::read_new(&path).map(Some).map_err(|e| e.to_string())
 }

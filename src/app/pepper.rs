@@ -21,7 +21,7 @@ const FRESH: usize = 32;
 /// A sentence for the operator when one is needed and there is none, or the one that is set is no good.
 pub(crate) async fn pepper(config: &Config, store: &Store, is_needed: bool) -> Result<Option<Pepper>, String> {
     if !config.auth.pepper.is_empty() {
-        return Pepper::new(&config.auth.pepper).map(Some).map_err(|e| format!("auth.pepper: {e}"));
+        return set_pepper(config).map(Some);
     }
     let found = match config.embedded_database() {
         Some(_) => of_file(&config.server.data_dir.join(FILE), store).await.map(Some),
@@ -41,6 +41,25 @@ pub(crate) async fn pepper(config: &Config, store: &Store, is_needed: bool) -> R
     }
 }
 
+/// The pepper, if there is one, to compare it with the one that a backup needs. Makes none.
+///
+/// # Errors
+/// A sentence for the operator when the one that is set is no good.
+pub(crate) fn pepper_at_hand(config: &Config) -> Result<Option<Pepper>, String> {
+    if !config.auth.pepper.is_empty() {
+        return set_pepper(config).map(Some);
+    }
+    let path = config.server.data_dir.join(FILE);
+    if config.embedded_database().is_none() || !path.exists() {
+        return Ok(None);
+    }
+    read(&path).map(Some)
+}
+
+fn set_pepper(config: &Config) -> Result<Pepper, String> {
+    Pepper::new(&config.auth.pepper).map_err(|e| format!("auth.pepper: {e}"))
+}
+
 async fn of_file(path: &Path, store: &Store) -> Result<Pepper, String> {
     if !path.exists() {
         if !store.api_keys().is_empty().await.map_err(super::database_sentence)? {
@@ -52,6 +71,10 @@ async fn of_file(path: &Path, store: &Store) -> Result<Pepper, String> {
         }
         create(path)?;
     }
+    read(path)
+}
+
+fn read(path: &Path) -> Result<Pepper, String> {
     let text = private_file::read_new(path, WHAT)?;
     Pepper::new(text.trim_end()).map_err(|e| format!("{}: {e}", path.display()))
 }

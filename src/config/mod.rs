@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use auth::AuthSection;
-pub use sections::{Config, KeysSection, LogFormat, LogSection, ServerSection};
+pub use sections::{Config, KeysSection, LogFormat, LogSection, ServerSection, TracesSection};
 pub use settings::{Kind, SETTINGS, Setting};
 pub use source::{Origin, Sources};
 

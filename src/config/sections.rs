@@ -38,6 +38,8 @@ pub struct Config {
     pub audit_kept: Option<Duration>,
     /// Logs.
     pub log: LogSection,
+    /// Traces; `None` when they are sent nowhere.
+    pub traces: Option<TracesSection>,
 }
 
 /// Listening, limits of a connection, shutdown.
@@ -118,6 +120,19 @@ pub struct LogSection {
     pub level: String,
     /// Form of the lines.
     pub format: LogFormat,
+}
+
+/// Where traces go. A build without the feature `otlp` refuses it.
+#[derive(Clone)]
+pub struct TracesSection {
+    /// The collector's URL, up to `/v1/traces`.
+    pub endpoint: String,
+    /// `NAME=VALUE` with commas between them; may hold a token.
+    pub headers: String,
+    /// What this server is called there.
+    pub service_name: String,
+    /// Of 1,000 requests that nobody has decided about.
+    pub sample_permille: u16,
 }
 
 /// Form of the log lines.
@@ -213,6 +228,7 @@ impl From<&Resolved> for Config {
                 max_document_bytes: size("graphql.max_document_bytes"),
                 introspection: resolved.switch("graphql.introspection"),
             },
+            traces: traces(resolved),
             catalog_poll: millis("catalog.poll_ms"),
             audit_kept: days("audit.retention_days"),
             log: LogSection {
@@ -225,6 +241,16 @@ impl From<&Resolved> for Config {
             },
         }
     }
+}
+
+fn traces(resolved: &Resolved) -> Option<TracesSection> {
+    let text = |key: &str| resolved.text(key).to_owned();
+    Some(TracesSection {
+        endpoint: Some(text("telemetry.otlp_endpoint")).filter(|endpoint| !endpoint.is_empty())?,
+        headers: text("telemetry.otlp_headers"),
+        service_name: text("telemetry.otlp_service_name"),
+        sample_permille: u16::try_from(resolved.number("telemetry.otlp_sample_permille")).unwrap_or(u16::MAX),
+    })
 }
 
 fn transit(resolved: &Resolved) -> Option<TransitSettings> {

@@ -437,6 +437,26 @@ pub const SETTINGS: &[Setting] = &[
         "auto",
         "auto: pretty on a terminal, JSON lines otherwise.",
     ),
+    setting(
+        "telemetry.otlp_endpoint",
+        Kind::Text,
+        "",
+        "An OpenTelemetry collector that takes traces over HTTP, for instance http://127.0.0.1:4318. Empty: no traces. Needs a build with the feature otlp.",
+    ),
+    setting(
+        "telemetry.otlp_headers",
+        Kind::Secret,
+        "",
+        "Headers for the collector, NAME=VALUE with commas between them, such as a token.",
+    ),
+    setting("telemetry.otlp_service_name", Kind::Text, "patchbay", "What this server is called in traces."),
+    number(
+        "telemetry.otlp_sample_permille",
+        0,
+        1_000,
+        "1000",
+        "Of 1,000 requests so many are traced; those whose sender has decided follow the sender.",
+    ),
 ];
 
 /// A network, or a single address.

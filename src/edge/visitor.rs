@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Span;
 
-use super::{EdgeState, Failure, Peer, Places, RequestId, Standing};
+use super::{EdgeState, Failure, Noted, Peer, Places, RequestId, Standing};
 use crate::domain::{AccountId, Call, Operation};
 use crate::error::{CredentialFault, Denial, Error, Result};
 use crate::service::TenantServices;
@@ -24,6 +24,8 @@ pub struct Visitor {
     account: Option<AccountId>,
     /// With the limits, this request counted; `None` for someone who is not limited.
     standing: Option<Standing>,
+    /// `None` where nobody watches.
+    noted: Option<Noted>,
 }
 
 impl EdgeState {
@@ -42,7 +44,7 @@ impl EdgeState {
             (_, named) => named,
         };
         let call = principal.map(|principal| Call { principal, request_id: request_id.0.clone() });
-        Ok(Visitor { call, account, standing: None })
+        Ok(Visitor { call, account, standing: None, noted: None })
     }
 
     /// Counts one request of the visitor, to be called before it is worked on; its places are held until it is answered.
@@ -88,6 +90,9 @@ impl Visitor {
     /// # Errors
     /// Those of [`Visitor::may_enter`], and [`Error::Forbidden`] for a scope that is lacking.
     pub fn may(&self, operation: Operation) -> Result<(&AccountId, &Call)> {
+        if let Some(noted) = &self.noted {
+            noted.note_operation(operation);
+        }
         let (account, call) = self.may_enter()?;
         let scope = operation.scope();
         match call.principal.scopes.allow(scope) {
@@ -111,6 +116,7 @@ pub async fn admit(State(edge): State<EdgeState>, mut request: Request, next: Ne
     };
     match visitor {
         Ok(mut visitor) => {
+            visitor.noted = request.extensions().get::<Noted>().cloned();
             note(&visitor);
             let counted = edge.count(&mut visitor);
             let standing = visitor.standing;
@@ -130,10 +136,13 @@ pub async fn admit(State(edge): State<EdgeState>, mut request: Request, next: Ne
     }
 }
 
-/// Puts account and actor into the request's span.
+/// Puts account and actor into the request's span, and the account where it is watched from outside.
 fn note(visitor: &Visitor) {
     let span = Span::current();
     if let Some(account) = &visitor.account {
+        if let Some(noted) = &visitor.noted {
+            noted.note_account(account);
+        }
         span.record("account", account.as_str());
     }
     if let Some(call) = &visitor.call {

@@ -14,30 +14,45 @@ use tokio::sync::Semaphore;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use crate::edge::{Failure, RequestId};
+use crate::edge::{Failure, Noted, RequestId};
 use crate::error::Error;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces, word};
 use crate::{graphql, rest};
 
 /// Stands for every path that no route matches: a client's own text is no label.
 const UNMATCHED: &str = "unmatched";
 
-/// Logs the request in a line, and counts it.
+/// Who watches requests.
+#[derive(Clone)]
+pub(super) struct Watch {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) traces: Option<Traces>,
+}
+
+/// Logs the request in a line, counts it, and traces it if that is wanted.
 pub(super) async fn observe(
-    State(metrics): State<Arc<Metrics>>,
+    State(Watch { metrics, traces }): State<Watch>,
     Extension(RequestId(request_id)): Extension<RequestId>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let started = Instant::now();
     let _in_flight = metrics.begin();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
+    let trace = traces.filter(|_| !is_probe(&route)).map(|traces| {
+        let noted = Noted::default();
+        request.extensions_mut().insert(noted.clone());
+        (traces.begin(request.headers(), word(&method), &route, &request_id), noted)
+    });
     // Who asks is found out further in.
     let span = tracing::info_span!("request", %request_id, account = Empty, actor = Empty, actor_id = Empty);
     let response = next.run(request).instrument(span.clone()).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
     metrics.answered(&method, &route, status, took);
+    if let Some((trace, noted)) = trace {
+        trace.end(status, &noted);
+    }
     let _entered = span.entered();
     let duration_ms = took.as_micros() as f64 / 1_000.0;
     if is_probe(&route) {

@@ -25,10 +25,10 @@ use crate::config::Config;
 use crate::edge::{Allowances, EdgeState, Failure, Gate, identify};
 use crate::graphql::GraphqlState;
 use crate::service::Services;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use crate::{graphql, rest, web};
 use browsers::Browsers;
-use layers::Guard;
+use layers::{Guard, Watch};
 
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -37,6 +37,7 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-
 pub struct Server {
     services: Services,
     metrics: Arc<Metrics>,
+    traces: Option<Traces>,
     stopping: CancellationToken,
     /// Connections and sockets, waited for at shutdown.
     tasks: TaskTracker,
@@ -44,11 +45,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server over the services.
-    pub fn new(services: Services, metrics: Arc<Metrics>) -> Self {
+    /// A server over the services; it traces requests if that is wanted.
+    pub fn new(services: Services, metrics: Arc<Metrics>, traces: Option<Traces>) -> Self {
         Self {
             services,
             metrics,
+            traces,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
             draining: Arc::default(),
@@ -97,9 +99,10 @@ impl Server {
             max_header_bytes: config.server.max_header_bytes,
         };
         let browsers = Browsers::new(&config.server);
+        let watch = Watch { metrics: self.metrics.clone(), traces: self.traces.clone() };
         let layers = ServiceBuilder::new()
             .layer(middleware::from_fn(identify))
-            .layer(middleware::from_fn_with_state(self.metrics.clone(), layers::observe))
+            .layer(middleware::from_fn_with_state(watch, layers::observe))
             .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
             .layer(fixed(header::REFERRER_POLICY, "no-referrer"))

@@ -31,6 +31,7 @@ pub use listing::Listing;
 pub use reading::Opened;
 pub use repeats::Done;
 pub use snapshot::Snapshot;
+pub use startup::compare_keys;
 
 use crate::domain::limits::InstallLimits;
 use crate::domain::{AccountId, Call, Principal, api_key};

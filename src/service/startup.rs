@@ -64,6 +64,23 @@ pub(super) async fn require_keys(store: &Store, vault: &Vault) -> Result<(), Str
     Ok(())
 }
 
+/// Compares the keys at hand with those that these checks are of, as of a backup. Records nothing.
+///
+/// # Errors
+/// A sentence for the operator when a key is missing or another one, or a provider is away, so that it cannot be told.
+pub async fn compare_keys(vault: &Vault, checks: Vec<KeyCheckRow>) -> Result<(), String> {
+    let recorded: Vec<_> = checks.into_iter().map(from_row).collect();
+    vault.refuse_absent_providers(&recorded)?;
+    for provider in vault.providers() {
+        match vault.check(provider, &recorded).await {
+            Ok(_) => {}
+            Err(Fault::Corrupt(refusal)) => return Err(refusal),
+            Err(fault) => return Err(format!("the keys of {provider} cannot be used: {}", fault.cause())),
+        }
+    }
+    Ok(())
+}
+
 /// Opens the recorded checks with the provider's keys, and records the current key if it is new. The keys are used from
 /// then on; or no longer, if they are others.
 async fn check_provider(

@@ -17,7 +17,7 @@ use super::revisions::Revisions;
 use super::state::StateCache;
 use super::watch::Watch;
 use super::writer::Writer;
-use super::{StatementObserver, Store, StoreSettings, Target, wall};
+use super::{StatementObserver, Store, StoreSettings, Target, claim, wall};
 use crate::error::{Error, Result};
 
 /// How long an SQLite writer waits for another process, and a request for its turn at the one writing connection.
@@ -42,6 +42,7 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
                     .to_owned(),
         }),
         Target::Sqlite(path) => {
+            let claim = claim::share(path).await?;
             // The writer first: it makes the file that the readers open.
             let write = observed(connect_to_file(settings, path).await?, observer.as_ref());
             let write = Pool::new(Way::Direct(write), Watch::default());
@@ -52,7 +53,8 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
             let lines = Lines::new(driver, most, observer.clone(), Watch::default());
             let read = Pool::new(Way::Sqlite(observed(read, observer.as_ref()), lines), Watch::default());
             let writer = Some(Writer::start(write.clone()));
-            Ok(Store { writer, ..assembled(settings, read, write, Marks::of_sqlite(path)) })
+            let store = assembled(settings, read, write, Marks::of_sqlite(path));
+            Ok(Store { writer, _claim: Some(Arc::new(claim)), ..store })
         }
         Target::Postgres { url, .. } => {
             let watch = Watch::of_server(url, settings.silence)?;
@@ -82,7 +84,7 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
 fn assembled(settings: &StoreSettings, read: Pool, write: Pool, marks: Marks) -> Store {
     let revisions = Revisions::new(read.clone());
     let states = Arc::new(StateCache::new(settings.account_cache_bytes));
-    Store { read, write, writer: None, walled: None, revisions, marks: Arc::new(marks), states }
+    Store { read, write, writer: None, walled: None, revisions, marks: Arc::new(marks), states, _claim: None }
 }
 
 /// The one writing connection of a file.

@@ -4,8 +4,10 @@
 //! [`SystemStore`], which only the command line and the start-up build.
 
 mod api_keys;
+mod backup;
 mod catalog;
 mod changes;
+mod claim;
 mod connect;
 mod departures;
 mod events;
@@ -29,6 +31,7 @@ mod wall;
 mod watch;
 mod writer;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +41,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 pub use api_keys::{ApiKeyStore, KeysOf, Room, StoredKey};
+pub use backup::{Contents, Copied, Counts, Original, put_to_rest};
 pub use catalog::{BuiltinRow, CatalogRow, Loaded, RowEdit};
 pub use changes::Change;
+pub use claim::WholeClaim;
 pub use installations::StoredSecret;
 pub use key_walk::{KeyCount, Need};
 pub use keys::{AccountKey, Shredded};
@@ -113,6 +118,8 @@ pub struct Store {
     revisions: Revisions,
     marks: Arc<Marks>,
     states: Arc<StateCache>,
+    /// Tells others that an SQLite file is in use.
+    _claim: Option<Arc<File>>,
 }
 
 impl Store {

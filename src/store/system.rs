@@ -19,6 +19,7 @@ pub struct SystemStore {
 }
 
 /// A recorded check of a provider key.
+#[derive(Clone)]
 pub struct KeyCheckRow {
     /// Who holds the key.
     pub provider: String,

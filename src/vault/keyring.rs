@@ -169,6 +169,12 @@ impl Keyring {
         self.primary
     }
 
+    /// The keys in words, each by its fingerprint.
+    pub(super) fn fingerprints(&self) -> String {
+        let keys = self.keys.iter().map(|(id, key)| format!("key {id} with fingerprint {}", fingerprint(key)));
+        keys.collect::<Vec<_>>().join(", ")
+    }
+
     pub(super) fn key(&self, id: u32) -> Option<&[u8; 32]> {
         self.keys.get(&id).map(|key| &**key)
     }

@@ -64,8 +64,9 @@ impl Provider for Local {
             .map_err(|malformed| Fault::Corrupt(format!("key check of {}: {malformed}", check.kek_ref)))?;
         let Some(kek) = self.ring.key(id) else {
             return Err(Fault::Corrupt(format!(
-                "this database needs {expected}, which is not in the key ring: add it back, or point \
-                 PATCHBAY_KEYRING_FILE at the key ring that was used before"
+                "this database needs {expected}, which is not in the key ring, which has {}: add it back, or point \
+                 PATCHBAY_KEYRING_FILE at the key ring that was used before",
+                self.ring.fingerprints()
             )));
         };
         envelope::open(id, kek, &check_context(id), &check.bytes).map(drop).map_err(|_| {

@@ -7,6 +7,7 @@
 mod access;
 mod architecture;
 mod audit;
+mod backup;
 mod browsers;
 mod catalog;
 mod catalog_files;
@@ -37,6 +38,7 @@ mod stopping;
 mod support;
 mod tampering;
 mod tenancy;
+mod traces;
 mod upgrade;
 mod vectors;
 mod watching;

@@ -37,7 +37,7 @@ impl Pepper {
     }
 
     /// A short digest of the pepper itself, safe to print and to store.
-    pub(super) fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> String {
         let digest = self.0.clone().chain_update(CHECK_PURPOSE).finalize().into_bytes();
         digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
