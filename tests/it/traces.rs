@@ -32,11 +32,13 @@ mod sent {
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
     const PARENT: &str = "b7ad6b7169203331";
 
+    /// Head and body of a request.
+    type Received = (String, Vec<u8>);
+
     /// A collector that takes everything.
     #[derive(Clone, Default)]
     struct Collector {
-        /// Head and body of each request.
-        received: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+        received: Arc<Mutex<Vec<Received>>>,
     }
 
     impl Collector {
