@@ -86,6 +86,10 @@ impl Drop for Strait {
 
 impl Wire {
     fn join(&self, client: TcpStream, server: TcpStream) {
+        // Messages are passed on one by one, and must not wait for each other.
+        for stream in [&client, &server] {
+            stream.set_nodelay(true).expect("a socket");
+        }
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
         let (ended, lost) = (CancellationToken::new(), CancellationToken::new());
         let (wire, ended_too, lost_too) = (self.clone(), ended.clone(), lost.clone());
