@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::support::{Answer, TestDatabase, World, eventually, has_row_level_security, has_server};
+use crate::support::{Answer, TestDatabase, World, eventually, has_row_level_security, has_server, skip};
 
 const LIST: &str = "/api/v1/integrations";
 const INSTALL: &str = "/api/v1/integrations/stripe/install";
@@ -124,6 +124,10 @@ async fn connections_to_a_server_that_takes_no_writes_any_more_are_not_kept() {
 async fn when_all_connections_are_cut_one_request_notices_for_all() {
     if !has_server() {
         return;
+    }
+    if has_row_level_security() {
+        // There it is BEGIN that meets the cut, in one call of the driver with making a connection, and tells nothing for all.
+        return skip("behind row-level security each connection that was cut costs a request");
     }
     let place = Place::new("16").await;
     place.cut_all().await;
