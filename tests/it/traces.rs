@@ -95,7 +95,10 @@ mod sent {
 
         fn has_canary(&self) -> bool {
             let received = self.received.lock().expect("unpoisoned");
-            received.iter().any(|(_, body)| body.windows(6).any(|window| window == b"CANARY"))
+            received.iter().any(|(_, body)| {
+                let text = String::from_utf8_lossy(body);
+                text.contains("CANARY") || text.contains("PARAM_MARK")
+            })
         }
     }
 
@@ -127,7 +130,7 @@ mod sent {
         let traced = wire.clone().header("traceparent", &format!("00-{TRACE}-{PARENT}-01"));
         let traced = traced.header("tracestate", "vendor=CANARY").header("baggage", "user=CANARY");
         let traced = traced.header("x-request-id", "request-1");
-        let body = json!({"params": {"note": "CANARY"}, "secrets": {"api_key": "sk_CANARY"}});
+        let body = json!({"params": {"note": "PARAM_MARK"}, "secrets": {"api_key": "sk_CANARY"}});
         traced.post(INSTALL, &body).await.ok();
         let document = r#"query CANARY($n: String!) { integrations(search: $n) { totalCount } integration(by: {name: "CANARY"}) { name } }"#;
         wire.graphql(document, json!({"n": "CANARY"})).await;
