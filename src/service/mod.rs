@@ -15,6 +15,7 @@ mod search;
 mod snapshot;
 mod startup;
 mod turns;
+mod under_way;
 mod validation;
 
 use std::sync::Arc;
@@ -40,9 +41,10 @@ use crate::store::{Store, TenantStore};
 use crate::tokens::Tokens;
 use catalog::View;
 use own_entries::OwnCatalogs;
-use repeats::Running;
+use repeats::Name;
 use snapshot::CatalogCache;
 use turns::Turns;
+use under_way::UnderWay;
 
 /// What a running server works with. Cheap to clone.
 #[derive(Clone)]
@@ -58,7 +60,8 @@ struct Inner {
     own_catalogs: OwnCatalogs,
     changes: Changes,
     turns: Turns,
-    running: Running,
+    /// Requests with a key.
+    running: UnderWay<Name>,
     limits: InstallLimits,
     read_back: bool,
     api_keys: ApiKeys,
@@ -112,7 +115,7 @@ impl Services {
             own_catalogs: OwnCatalogs::default(),
             changes,
             turns: Turns::default(),
-            running: Running::default(),
+            running: UnderWay::default(),
             limits,
             read_back,
             api_keys,

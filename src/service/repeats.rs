@@ -1,9 +1,6 @@
 //! Requests that are made twice and done once: each has a key that its client gave it, and what came of it is on record for
 //! a day. The record holds a keyed digest of what was supplied, never the thing itself, and no answer.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -11,6 +8,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::TenantServices;
+use super::under_way::Entered;
 use crate::domain::{AccountId, IdempotencyKey, Operation, Reference};
 use crate::error::{Error, Result};
 use crate::store::{Receipt, TenantStore};
@@ -35,47 +33,14 @@ impl<T> Done<T> {
     }
 }
 
-/// The requests with a key that this process is working on.
-#[derive(Clone, Default)]
-pub(super) struct Running(Arc<Mutex<HashSet<Name>>>);
-
 /// Keys are names within an account.
-type Name = (AccountId, IdempotencyKey);
-
-impl Running {
-    /// Enters a request, for as long as the guard is held.
-    ///
-    /// # Errors
-    /// [`Error::RequestRunning`] when it is entered already.
-    fn enter(&self, name: Name) -> Result<Entered> {
-        match self.names().insert(name.clone()) {
-            true => Ok(Entered { running: self.clone(), name }),
-            false => Err(Error::RequestRunning),
-        }
-    }
-
-    fn names(&self) -> MutexGuard<'_, HashSet<Name>> {
-        // Left whole by every panic that could happen while it is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-struct Entered {
-    running: Running,
-    name: Name,
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        self.running.names().remove(&self.name);
-    }
-}
+pub(super) type Name = (AccountId, IdempotencyKey);
 
 /// A request, by its key if it has one.
 pub(super) struct Asked(Option<Keyed>);
 
 struct Keyed {
-    entered: Entered,
+    entered: Entered<Name>,
     tenant: TenantStore,
     operation: Operation,
     /// What was supplied, which may hold secrets.
@@ -105,9 +70,9 @@ impl TenantServices {
         content: Content<'_, impl Serialize>,
     ) -> Result<Asked> {
         let Some(key) = key else { return Ok(Asked::once()) };
-        let entered = self.inner().running.enter((self.account().clone(), key))?;
+        let entered = self.inner().running.enter((self.account().clone(), key)).ok_or(Error::RequestRunning)?;
         let written = serde_json::to_vec(content.all).map_err(|e| Error::Internal { cause: e.to_string() })?;
-        let earlier = self.tenant.receipt(&entered.name.1).await?;
+        let earlier = self.tenant.receipt(&entered.thing().1).await?;
         let asked = Keyed {
             entered,
             tenant: self.tenant.clone(),
@@ -146,7 +111,7 @@ impl Asked {
         let keyed = self.0.as_ref()?;
         let data_key = data_key.filter(|_| keyed.has_secrets);
         Some(keyed.tenant.carrying(Receipt {
-            key: keyed.entered.name.1.clone(),
+            key: keyed.entered.thing().1.clone(),
             operation: keyed.operation.rest().to_owned(),
             digest: keyed.digest(data_key),
             key_id: data_key.map_or(0, DataKey::id),
@@ -180,7 +145,9 @@ impl Keyed {
     fn digest(&self, data_key: Option<&DataKey>) -> [u8; 32] {
         match data_key {
             Some(data_key) => data_key.digest(&self.content),
-            None => Sha256::new_with_prefix(self.entered.name.0.as_str()).chain_update(&self.content).finalize().into(),
+            None => {
+                Sha256::new_with_prefix(self.entered.thing().0.as_str()).chain_update(&self.content).finalize().into()
+            }
         }
     }
 }

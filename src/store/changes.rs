@@ -13,7 +13,7 @@ use super::failure::{self, Failed};
 use super::pool::Transaction;
 use super::{AccountState, Outcome, TenantStore, Work, events};
 use crate::domain::{CONNECTION, Event, Installation, Sealed, SecretChange};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What is to be written. Secrets arrive sealed; nothing else fits.
 #[derive(Clone)]
@@ -80,7 +80,8 @@ impl TenantStore {
     /// Writes a change that was worked out from `state`; false when the account has moved on, and nothing is written.
     ///
     /// # Errors
-    /// [`Error::RequestRunning`] when there is a receipt already where the handle carries one; those of the database.
+    /// [`RequestRunning`](crate::error::Error::RequestRunning) when there is a receipt already where the handle carries one;
+    /// those of the database.
     pub async fn write(&self, state: &AccountState, change: Change) -> Result<bool> {
         let (installation, seals) = (change.installation.clone(), change.seals());
         let written = match &self.store.writer {
@@ -178,9 +179,7 @@ impl Work for WriteInSteps {
         if change.removes() {
             change.remove(tenant, t).await?;
         }
-        match tenant.write_receipt(t).await? {
-            true => Ok(Outcome::Commit(true)),
-            false => Err(Failed::Rule(Error::RequestRunning)),
-        }
+        tenant.write_receipt(t).await?;
+        Ok(Outcome::Commit(true))
     }
 }

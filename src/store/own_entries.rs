@@ -115,10 +115,8 @@ impl Work for ChangeOwn {
         }
         self.tenant.mark_own_catalog(t).await?;
         self.tenant.insert_event(&self.event, t).await?;
-        match self.tenant.write_receipt(t).await? {
-            true => Ok(Outcome::Commit(true)),
-            false => Err(Failed::Rule(Error::RequestRunning)),
-        }
+        self.tenant.write_receipt(t).await?;
+        Ok(Outcome::Commit(true))
     }
 }
 

@@ -73,9 +73,9 @@ impl TenantStore {
         self.store.transaction(Keep(self.clone())).await
     }
 
-    /// Writes the receipt that this handle carries, if it does; false when there is another under its key.
-    pub(super) async fn write_receipt(&self, t: &Transaction) -> std::result::Result<bool, DbErr> {
-        let Some(receipt) = self.carried_receipt() else { return Ok(true) };
+    /// Writes the receipt that this handle carries, if it does; refused when there is another under its key.
+    pub(super) async fn write_receipt(&self, t: &Transaction) -> std::result::Result<(), Failed> {
+        let Some(receipt) = self.carried_receipt() else { return Ok(()) };
         if self.store.walled.is_some() {
             // The transaction may be for the rows of another, as one of an API key for several accounts is.
             wall::turn_to(t, self.account()).await?;
@@ -90,7 +90,10 @@ impl TenantStore {
             now().into(),
             oldest_kept().into(),
         ];
-        Ok(!self.query(t, KEEP, row).await?.is_empty())
+        match self.query(t, KEEP, row).await?.is_empty() {
+            true => Err(Failed::Rule(Error::RequestRunning)),
+            false => Ok(()),
+        }
     }
 
     async fn erase_receipts_before(&self, moment: DateTime<Utc>) -> Result<u64> {
@@ -134,10 +137,7 @@ impl Work for Keep {
     type Value = ();
 
     async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<()>, Failed> {
-        match self.0.write_receipt(t).await? {
-            true => Ok(Outcome::Commit(())),
-            false => Err(Failed::Rule(Error::RequestRunning)),
-        }
+        self.0.write_receipt(t).await.map(Outcome::Commit)
     }
 }
 

@@ -121,9 +121,12 @@ async fn commit(t: Transaction, jobs: &[Job]) -> std::result::Result<Vec<Result<
     };
     let mut written = Vec::with_capacity(jobs.len());
     for job in jobs {
-        written.push(match is_its_turn(job) {
-            true if !job.tenant.write_receipt(&t).await? => Err(Error::RequestRunning),
-            is_its_turn => Ok(is_its_turn),
+        let is_its_turn = is_its_turn(job);
+        let receipt = if is_its_turn { job.tenant.write_receipt(&t).await } else { Ok(()) };
+        written.push(match receipt {
+            Ok(()) => Ok(is_its_turn),
+            Err(Failed::Rule(refusal)) => Err(refusal),
+            Err(failed) => return Err(failed),
         });
     }
     let accepted = jobs.iter().zip(&written).filter(|(_, written)| matches!(written, Ok(true)));

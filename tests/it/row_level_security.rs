@@ -11,18 +11,9 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use crate::support::{Process, TestDatabase, World, has_server, skip};
+use crate::support::{Process, TENANT, TestDatabase, World, has_server, skip};
 
 const STRIPE: &str = "/api/v1/integrations/stripe";
-const TENANT: [&str; 7] = [
-    "account_keys",
-    "account_revisions",
-    "audit_events",
-    "idempotency_keys",
-    "installation_secrets",
-    "installations",
-    "own_integrations",
-];
 
 /// A walled world where two accounts have something in every tenant table.
 async fn walled() -> World {

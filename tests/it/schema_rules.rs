@@ -9,19 +9,9 @@ use std::path::Path;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 
 use crate::architecture::code;
-use crate::support::{TestDatabase, World, has_server};
+use crate::support::{TENANT, TestDatabase, World, has_server};
 
-/// Tables whose rows belong to accounts.
-const TENANT: [&str; 7] = [
-    "account_keys",
-    "account_revisions",
-    "audit_events",
-    "idempotency_keys",
-    "installation_secrets",
-    "installations",
-    "own_integrations",
-];
-/// Tables that belong to no account. A new table is entered here or above, never in neither.
+/// Tables that belong to no account. A new table is entered here or in [`TENANT`], never in neither.
 const SHARED: [&str; 6] =
     ["api_keys", "catalog_revisions", "integrations", "key_checks", "key_marks", "schema_migrations"];
 

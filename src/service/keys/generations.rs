@@ -1,8 +1,5 @@
 //! A new generation of an account's data key: it takes over at once, and what the old one sealed is sealed anew.
 
-use std::collections::HashSet;
-use std::sync::{MutexGuard, PoisonError};
-
 use chrono::{DateTime, Utc};
 
 use super::{KeyKeeper, server, stored, wrapped};
@@ -103,43 +100,20 @@ impl KeyKeeper {
     /// Gives the account a new data key in place of this one in the background, once at a time. Of this one: someone who has
     /// not seen yet that a key was replaced must not keep its successor from being renewed.
     pub(super) fn renew_soon(&self, account: &AccountId, old: u32) {
-        if !self.renewing().insert((account.clone(), old)) {
-            return;
-        }
-        let renewal = Renewal { keeper: self.clone(), account: account.clone(), old };
-        tokio::spawn(async move { renewal.run().await });
+        let Some(renewal) = self.renewing.enter((account.clone(), old)) else { return };
+        let keeper = self.clone();
+        tokio::spawn(async move { keeper.renew(renewal.thing()).await });
     }
 
-    fn renewing(&self) -> MutexGuard<'_, HashSet<(AccountId, u32)>> {
-        // Left whole by every panic that could happen while it is held.
-        self.renewing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A new data key on its way; counted as long as it is.
-struct Renewal {
-    keeper: KeyKeeper,
-    account: AccountId,
-    old: u32,
-}
-
-impl Renewal {
-    async fn run(&self) {
-        let Self { keeper, account, old } = self;
+    async fn renew(&self, (account, old): &(AccountId, u32)) {
         let renewed = async {
-            keeper.replace_key(&keeper.store.tenant(account.clone()), *old, &server()).await?;
-            keeper.reseal(account).await
+            self.replace_key(&self.store.tenant(account.clone()), *old, &server()).await?;
+            self.reseal(account).await
         };
         match renewed.await {
             Ok(Resealing { resealed, .. }) => tracing::info!(%account, resealed, "renewed a data key that was due"),
             Err(error) => tracing::warn!(%account, cause = error.cause(), "a data key is due and cannot be renewed"),
         }
-    }
-}
-
-impl Drop for Renewal {
-    fn drop(&mut self) {
-        self.keeper.renewing().remove(&(self.account.clone(), self.old));
     }
 }
 

@@ -9,8 +9,7 @@ mod runs;
 mod shredding;
 mod upkeep;
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -20,6 +19,7 @@ pub use reports::{Broken, KeyStatus, ProviderStatus, Verified};
 pub use runs::{Pace, Tally};
 
 use super::startup;
+use super::under_way::UnderWay;
 use crate::domain::{AccountId, ActorKind, Call};
 use crate::error::{Error, Result};
 use crate::store::{self, AccountKey, AccountState, Store, TenantStore};
@@ -50,15 +50,15 @@ pub struct KeyKeeper {
     policy: KeyPolicy,
     /// Where one process writes at a time.
     bursts: Option<Bursts>,
-    /// Accounts whose next generation is being made by this process.
-    renewing: Arc<Mutex<HashSet<(AccountId, u32)>>>,
+    /// Accounts whose next generation is being made by this process, in place of which.
+    renewing: UnderWay<(AccountId, u32)>,
 }
 
 impl KeyKeeper {
     /// A keeper over the keys of this database.
     pub fn new(store: Store, vault: Vault, policy: KeyPolicy) -> Self {
         let bursts = store.has_one_writer().then(Bursts::default);
-        Self { store, vault: Arc::new(vault), policy, bursts, renewing: Arc::default() }
+        Self { store, vault: Arc::new(vault), policy, bursts, renewing: UnderWay::default() }
     }
 
     /// Compares the keys at hand with those that the database was sealed with; before, nothing is done with them.

@@ -27,6 +27,7 @@ pub use process::{Process, command};
 pub use rows::{account_id, call, open, wrapped};
 pub use told::Told;
 pub use wire::{Wire, exchange};
+pub use witness::TENANT;
 
 use std::fs::File;
 use std::net::SocketAddr;

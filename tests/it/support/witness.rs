@@ -4,14 +4,15 @@ use std::sync::{Arc, Mutex};
 
 use patchbay::store::StatementObserver;
 
-const TENANT_TABLES: [&str; 7] = [
-    "account_revisions",
-    "installations",
-    "installation_secrets",
+/// Tables whose rows belong to accounts.
+pub const TENANT: [&str; 7] = [
     "account_keys",
+    "account_revisions",
     "audit_events",
-    "own_integrations",
     "idempotency_keys",
+    "installation_secrets",
+    "installations",
+    "own_integrations",
 ];
 
 /// What goes from account to account: it reads which there are, how old their log is and what keys they need, and counts.
@@ -63,7 +64,7 @@ fn breaks_wall(statement: &str) -> bool {
         return breaks_wall(first) || others.split("), \"").any(strays);
     }
     let is_schema = ["create ", "alter ", "drop ", "pragma "].iter().any(|word| lower.trim_start().starts_with(word));
-    let touches = TENANT_TABLES.iter().any(|table| lower.contains(&format!("\"{table}\"")));
+    let touches = TENANT.iter().any(|table| lower.contains(&format!("\"{table}\"")));
     let words = lower.split_whitespace().collect::<Vec<_>>().join(" ");
     if is_schema || !touches || WALKS.iter().any(|walk| words.starts_with(walk)) {
         return false;
