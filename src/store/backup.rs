@@ -2,6 +2,7 @@
 //! place a copy takes.
 
 use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -156,8 +157,9 @@ fn known_steps() -> Vec<String> {
 /// another process has it open after all.
 ///
 /// # Errors
-/// Those of the database, when it is damaged.
+/// Those of the database, when it is damaged. What is no SQLite file at all stays untouched, and what lies beside it.
 pub async fn put_to_rest(database: &Path) -> Result<bool> {
+    refuse_other_formats(database)?;
     let pool = match open(database, |sqlite| sqlite.create_if_missing(false).busy_timeout(WAIT)).await {
         Err(Error::DatabaseUnavailable { .. }) => return Ok(false),
         opened => opened?,
@@ -170,6 +172,23 @@ pub async fn put_to_rest(database: &Path) -> Result<bool> {
         rested => Ok(rested.map(|_| true)?),
     }
 }
+
+/// SQLite finds this out too, but deletes the log of such a file when it closes it, which it may do after it has
+/// answered.
+fn refuse_other_formats(database: &Path) -> Result<()> {
+    let damaged = |cause: String| Error::Database { cause };
+    let mut start = [0; MAGIC.len()];
+    let read = File::open(database).and_then(|mut file| file.read_exact(&mut start));
+    match read {
+        Ok(()) if start == *MAGIC => Ok(()),
+        Ok(()) => Err(damaged("file is not a database".to_owned())),
+        Err(e) if e.kind() == ErrorKind::UnexpectedEof => Err(damaged("file is too short for a database".to_owned())),
+        Err(e) => Err(damaged(e.to_string())),
+    }
+}
+
+/// <https://www.sqlite.org/fileformat2.html#magic_header_string>
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 async fn open(
     path: &Path,

@@ -184,15 +184,15 @@ async fn set_aside(database: &Path, aside: &Path) -> Result<bool, String> {
     let mut is_moved = false;
     for end in ["", "-wal", "-shm"] {
         let (file, aside) = (with_end(database, end), with_end(aside, end));
-        if file.symlink_metadata().is_err() {
-            continue;
-        }
         // The file itself stays under both names until the new one replaces it; where there are no links it moves at once.
-        match end.is_empty() && fs::hard_link(&file, &aside).is_ok() {
-            true => {}
-            false => fs::rename(&file, &aside).map_err(|e| failed(&file, e))?,
+        let is_linked = end.is_empty() && fs::hard_link(&file, &aside).is_ok();
+        let moved = if is_linked { Ok(()) } else { fs::rename(&file, &aside) };
+        match moved {
+            Ok(()) => is_moved = true,
+            // Never there, or gone since: SQLite may still be closing a damaged database.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(failed(&file, e)),
         }
-        is_moved = true;
     }
     sync_folder(folder_of(database)).map_err(|e| failed(database, e))?;
     Ok(is_moved)
