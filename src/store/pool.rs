@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use sea_orm::sea_query::Values;
-use sea_orm::sqlx::{self, PgPool, Postgres, Sqlite};
+use sea_orm::sqlx::{self, PgPool, Postgres, SqlSafeStr, Sqlite};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
@@ -22,7 +22,7 @@ use sea_query_sqlx::SqlxValues;
 use tokio::sync::Mutex;
 
 use super::StatementObserver;
-use super::failure::of_driver;
+use super::failure::{is_departure, of_driver};
 use super::lines::Lines;
 use super::watch::Watch;
 
@@ -76,9 +76,13 @@ impl Pool {
         Self { way, watch }
     }
 
-    /// Begins a transaction that may write.
+    /// Begins a transaction that may write. A connection whose server left costs nothing here: nothing was done on it yet,
+    /// and once that is noted the next one is new.
     pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
-        let way = self.watch.over(self.way.begin()).await?;
+        let way = match self.watch.over(self.way.begin()).await {
+            Err(error) if is_departure(&error) => self.watch.over(self.way.begin()).await?,
+            begun => begun?,
+        };
         Ok(Transaction { way, watch: self.watch.clone() })
     }
 
@@ -161,11 +165,11 @@ impl Enclosed {
     }
 
     async fn begin(&self) -> Result<EnclosedTransaction, DbErr> {
-        let begun = match &self.begin {
-            Some(begin) => self.pool.begin_with(sqlx::AssertSqlSafe(&**begin)).await,
-            None => self.pool.begin().await,
-        };
-        let inner = Mutex::new(begun.map_err(|e| DbErr::Conn(of_driver(e)))?);
+        // Apart from making a connection: only what is said on one tells of those that were made with it.
+        let connection = self.pool.acquire().await.map_err(|e| DbErr::Conn(of_driver(e)))?;
+        let begin = self.begin.as_deref().map(|begin| sqlx::AssertSqlSafe(begin).into_sql_str());
+        let begun = sqlx::Transaction::begin(connection, begin).await.map_err(exec_error)?;
+        let inner = Mutex::new(begun);
         Ok(EnclosedTransaction { inner, observer: self.observer.clone(), is_named: self.is_named })
     }
 }
