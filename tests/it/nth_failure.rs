@@ -1,4 +1,5 @@
-//! Each statement of each change fails in turn: what a client asked for is done as a whole, or nothing of it is.
+//! Each statement of each change fails in turn: what a client asked for is done as a whole, or nothing of it is; and what it
+//! asks again with the same key is done once.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +10,10 @@ use crate::support::strait::{Cut, Strait};
 use crate::support::{Answer, Client, TestDatabase, World, has_row_level_security, has_server};
 
 const STRIPE: &str = "/api/v1/integrations/stripe";
+const REPLAYED: &str = "idempotency-replayed";
 /// Every table that a change of an account writes.
-const TABLES: [&str; 5] =
-    ["account_keys", "account_revisions", "installations", "installation_secrets", "audit_events"];
+const TABLES: [&str; 6] =
+    ["account_keys", "account_revisions", "installations", "installation_secrets", "audit_events", "idempotency_keys"];
 
 /// A change, from what it finds to what it leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,7 @@ impl Step {
             Self::Uninstall => ("uninstall", json!({})),
             Self::Purge => ("purge", json!({})),
         };
+        let client = client.clone().header("idempotency-key", "the-only-one");
         client.post(&format!("{STRIPE}/{path}"), &body).await
     }
 
@@ -60,7 +63,7 @@ impl Step {
         match self {
             Self::FirstInstall => &TABLES,
             Self::InstallAnew | Self::Update | Self::UpdateAndRemove | Self::Purge => &TABLES[1..],
-            Self::Uninstall => &["account_revisions", "installations", "audit_events"],
+            Self::Uninstall => &["account_revisions", "installations", "audit_events", "idempotency_keys"],
         }
     }
 }
@@ -174,13 +177,16 @@ async fn a_statement_that_fails_is_a_500_and_leaves_everything_as_it_was() {
                 if step.writes().contains(&table) {
                     answer.assert_refused(500, "database_error", "Database error");
                     assert_eq!(held(&world, &account).await, before, "{place}");
-                    step.ask(&client).await.ok();
+                    let again = step.ask(&client).await;
+                    assert_eq!((again.status.as_u16(), again.header(REPLAYED)), (200, None), "{place}");
                 } else {
                     answer.ok();
                 }
                 let after = held(&world, &account).await;
                 assert_ne!(after, before, "{place}");
                 assert_eq!(after["events"].as_i64(), before["events"].as_i64().map(|n| n + 1), "{place}");
+                assert_eq!(step.ask(&client).await.header(REPLAYED), Some("true"), "{place}");
+                assert_eq!(held(&world, &account).await, after, "{place}");
             }
         }
     }
@@ -210,7 +216,10 @@ async fn a_connection_cut_at_any_statement_leaves_all_of_a_change_or_nothing() {
                 }
                 let found = held(&world, &account).await;
                 assert!(found == after || (found == before && answer.status != 200), "{place}: {found:#}");
-                step.ask(&client).await.ok();
+                let again = step.ask(&client).await;
+                let (is_done, was_done) = (again.status == 200, again.header(REPLAYED).is_some());
+                assert_eq!((is_done, was_done), (true, found == after), "{place}: {}", again.text());
+                assert_eq!(held(&world, &account).await, after, "{place}");
                 if !was_cut {
                     assert!(nth > 1, "{step:?} asks the database nothing");
                     break;

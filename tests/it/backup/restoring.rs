@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database};
@@ -115,6 +116,33 @@ async fn what_is_not_the_whole_backup_of_the_manifest_is_refused() {
     }
     let refused = place.restore("other", ".", &[]).refused();
     assert!(refused.contains("is a folder: name one of the backups in it"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_is_told_to_stop_stops_and_changes_nothing() {
+    let place = backed_up().await;
+    let backup = place.path("one.db");
+    // Large enough to be read for a while; most of it is a hole.
+    const BYTES: u64 = 4 << 30;
+    File::options().write(true).open(&backup).and_then(|file| file.set_len(BYTES)).expect("lengthened");
+    let mut manifest = json_of(&place.manifest("one.db"));
+    manifest["bytes"] = json!(BYTES);
+    std::fs::write(place.manifest("one.db"), manifest.to_string()).expect("written");
+    for signal in ["TERM", "INT"] {
+        let words = ["restore", "--from", &place.text("one.db"), "--data-dir", &place.text("other")];
+        let restoring = command(&words).stdout(Stdio::piped()).spawn().expect("started");
+        eventually("it reads", Duration::from_secs(20), async || has_open(restoring.id(), &backup)).await;
+        let sent = Command::new("kill").args([&format!("-{signal}"), &restoring.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+        let refused = Told::of(&restoring.wait_with_output().expect("ended")).refused();
+        assert!(refused.contains("stopped before the end: nothing was changed"), "{refused}");
+        assert_untouched(&place);
+    }
+}
+
+fn has_open(process: u32, file: &Path) -> bool {
+    let held = std::fs::read_dir(format!("/proc/{process}/fd")).expect("of a process that is there");
+    held.flatten().any(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target == file))
 }
 
 /// As by whoever writes both files: the manifest proves that nothing was damaged, not who made it.
