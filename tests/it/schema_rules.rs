@@ -54,6 +54,18 @@ async fn every_table_is_known_to_belong_to_accounts_or_to_nobody() {
     assert_eq!(owned, set(&TENANT), "tables with an account that is never null");
 }
 
+#[test]
+fn the_guide_to_distributing_leaves_no_table_out() {
+    let guide = fs::read_to_string("docs/operations.md").expect("the guide");
+    let named = |becomes: &str| {
+        let ends = format!("| {becomes}");
+        let row = guide.lines().find(|line| line.contains(&ends)).expect(becomes).split('|').nth(1).expect("a cell");
+        row.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(named("distributed by `account_id`"), set(&TENANT));
+    assert_eq!(&named("reference tables") | &named("stays local"), set(&SHARED));
+}
+
 #[tokio::test]
 async fn the_account_comes_first_in_every_key_of_a_tenant_table_of_sqlite() {
     let world = World::start().await;
