@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
 """Writes through the server while its PostgreSQL fails over: nothing acknowledged is lost, and nobody waits for long.
 
-Starts three PostgreSQL nodes under Patroni with etcd and HAProxy, all on loopback and as deploy/patroni says (synchronous,
+Starts three nodes, each with PostgreSQL, Patroni and a member of etcd, and HAProxy, all on loopback and as deploy/patroni says (synchronous,
 strict), and the server in front of them. Clients install and uninstall entries with secrets for many accounts and remember
 each acknowledged write. Meanwhile, one case after the other:
 
   switchover     another node is told to take over
-  node           the primary's PostgreSQL and Patroni are killed (SIGKILL); the node comes back later
+  node           all that runs on the primary's node is killed (SIGKILL); the node comes back later
   database       the primary's PostgreSQL alone is killed
   rolling        all three nodes are stopped and started, the primary last, after it handed over
+  alone          both stand-bys are killed: until one is back writes wait, and none is acknowledged
   stalled        replication is cut off for some seconds, then the primary's node is killed
   asynchronous   the same with synchronous_mode off: what it then loses is counted, not judged (the contrast)
 
 After each case a fresh server lists everything, and reads the secrets back. A case fails when an acknowledged write is not
 there, when params and secrets of an entry disagree, when there was no acknowledged write for longer than promised, or when
-a client saw anything but 2xx and 503 with Retry-After.
+a client saw anything but 2xx and 503 with Retry-After (or 504, while the primary is alone).
 
 Needs Debian's packages patroni, python3-etcd, etcd-server, haproxy and postgresql. Everything it starts is stopped and
 removed, however it ends. Ends with 1 when a case failed."""
@@ -43,9 +44,11 @@ from failover.processes import Failure, wait_until  # noqa: E402
 
 SHORT = ["switchover", "node"]
 # Seconds without an acknowledged write that are promised, per time that something goes away.
-PROMISED = {"switchover": 5, "node": 30, "database": 10, "rolling": 5, "stalled": 30, "asynchronous": None}
-# How long replication is cut off before the node dies; a promise is about what comes after.
-STALL_SECONDS = 4
+PROMISED = {"switchover": 5, "node": 30, "database": 10, "rolling": 5, "alone": 30, "stalled": 30, "asynchronous": None}
+# How long replication is cut off before the node dies, and how long there is no stand-by; a promise is about what comes after.
+STALL_SECONDS = ALONE_SECONDS = 4
+# After that nothing is on its way to a client any more.
+LAST_ANSWERS_SECONDS = 1
 # How long a node stays away after the others did without it.
 AWAY_SECONDS = 3
 RESUME_SECONDS = 60
@@ -108,11 +111,11 @@ class Cases:
 
     def node(self):
         lost = self.cluster.primary()
-        lost.kill()
+        self.cluster.lose(lost)
         self.wait_for_writes()
         # Stays away for a while: the others must do without it.
         time.sleep(AWAY_SECONDS)
-        lost.start()
+        self.cluster.bring_back(lost)
         self.cluster.wait_until_whole()
 
     def database(self):
@@ -128,13 +131,26 @@ class Cases:
         self.cluster.wait_until_whole()
         self.restart(old)
 
+    def alone(self):
+        lost = self.cluster.standbys()
+        for node in lost:
+            # Not the members of etcd: without those nobody would be primary.
+            node.kill()
+        since = time.monotonic() + LAST_ANSWERS_SECONDS
+        time.sleep(ALONE_SECONDS)
+        if acknowledged := [answer for answer in self.load.answers(since) if answer.status == 200]:
+            raise Failure(f"{len(acknowledged)} writes were acknowledged that are at one place alone")
+        for node in lost:
+            node.start()
+        self.cluster.wait_until_whole()
+
     def stalled(self):
         lost = self.cluster.primary()
         lost.stall_replication()
         time.sleep(STALL_SECONDS)
-        lost.kill()
+        self.cluster.lose(lost)
         self.wait_for_writes()
-        lost.start()
+        self.cluster.bring_back(lost)
         self.cluster.wait_until_whole()
 
     def asynchronous(self):
@@ -176,7 +192,7 @@ def run_case(name, cluster, server, arguments):
     server.stop()
     answers = load.answers()
     gap, at = writers.longest_gap(answers, begun, ended)
-    promised = PROMISED[name] and PROMISED[name] + (STALL_SECONDS if name == "stalled" else 0)
+    promised = PROMISED[name] and PROMISED[name] + {"stalled": STALL_SECONDS, "alone": ALONE_SECONDS}.get(name, 0)
     return {
         "case": name, "acknowledged": load.acknowledged(), "looked_at": looked_at, "lost": len(lost), "torn": len(torn),
         "longest_gap_s": round(gap, 2), "gap_begins_s": round(at, 2), "promised_gap_s": promised, "seconds": round(ended - begun, 1),
@@ -189,7 +205,7 @@ def run_case(name, cluster, server, arguments):
 
 def failures(name, answers, lost, torn, gap, promised):
     """What a case promised and did not keep."""
-    broken = collections.Counter((answer.status, answer.retry_after, answer.text) for answer in answers if not is_promised(answer))
+    broken = collections.Counter((answer.status, answer.retry_after, answer.text) for answer in answers if not is_promised(name, answer))
     found = [f"{count} times the answer was {status} (Retry-After: {after}): {text}" for (status, after, text), count in broken.most_common(10)]
     found += [f"torn: {entry}" for entry in torn]
     if name != "asynchronous":
@@ -199,8 +215,9 @@ def failures(name, answers, lost, torn, gap, promised):
     return found
 
 
-def is_promised(answer):
-    return answer.status == 200 or (answer.status == 503 and answer.retry_after is not None)
+def is_promised(name, answer):
+    waited = name == "alone" and answer.status == 504
+    return waited or answer.status == 200 or (answer.status == 503 and answer.retry_after is not None)
 
 
 def show(figures):
@@ -216,17 +233,19 @@ def read_arguments():
     parser.add_argument("binary", type=pathlib.Path, help="the patchbay to test")
     parser.add_argument("--long", action="store_true", help=f"every case; otherwise {' and '.join(SHORT)}")
     parser.add_argument("--case", action="append", choices=PROMISED, help="this one alone; may be repeated")
+    parser.add_argument("--stand", action="store_true", help="no case: print the address of a database in the cluster, and stand until told to end")
     parser.add_argument("--writers", type=int, default=4, metavar="N", help="clients that write all the time (default 4)")
     parser.add_argument("--slack", type=float, default=1, metavar="N", help="on a busy machine: gaps may be N times as long (default 1)")
     parser.add_argument("--settle", type=float, default=3, metavar="SECONDS", help="under load before and after each case (default 3)")
-    parser.add_argument("--limit", type=int, metavar="SECONDS", help="gives up after that (default 150; with --long or --case 600)")
+    parser.add_argument("--limit", type=int, metavar="SECONDS", help="gives up after that (default 150; with --long or --case 600, with --stand 3600)")
     parser.add_argument("--logs", type=pathlib.Path, metavar="FOLDER", help="keep what everything wrote there")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every figure here, too")
     arguments = parser.parse_args()
     if not (1 <= arguments.writers <= 64 and 0 <= arguments.settle <= 60 and 1 <= arguments.slack <= 10):
         parser.error("1 to 64 writers, 0 to 60 seconds to settle, a slack of 1 to 10")
     arguments.cases = arguments.case or (list(PROMISED) if arguments.long else SHORT)
-    arguments.limit = arguments.limit or round((600 if arguments.long or arguments.case else 150) * arguments.slack)
+    usual = 3600 if arguments.stand else 600 if arguments.long or arguments.case else 150
+    arguments.limit = arguments.limit or round(usual * arguments.slack)
     return arguments
 
 
@@ -266,6 +285,9 @@ def main():
         cluster = Cluster(folder, user)
         try:
             cluster.start()
+            if arguments.stand:
+                print(cluster.url, flush=True)
+                signal.pause()
             server = Server(binary, folder, cluster.url)
             server.prepare()
             for name in arguments.cases:

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pathlib
+import pwd
 import signal
 import subprocess
 
@@ -19,21 +20,40 @@ REJOIN_SECONDS = 60
 REST_SECONDS = 15
 
 
+class Etcd:
+    """One member of three; each lives on the machine of a node."""
+
+    def __init__(self, name, folder, ports, user):
+        self.name, self.user, self.process = name, user, None
+        self.folder = own_folder(folder, f"etcd-{name}", user)
+        self.log = pathlib.Path(folder, f"etcd-{name}.log")
+        self.client, self.peer = (f"127.0.0.1:{port}" for port in ports)
+
+    def start(self, members):
+        cluster = ",".join(f"{member.name}=http://{member.peer}" for member in members)
+        self.process = start(
+            [program("etcd"), "--name", self.name, "--data-dir", self.folder / "data", "--listen-client-urls", f"http://{self.client}",
+             "--advertise-client-urls", f"http://{self.client}", "--listen-peer-urls", f"http://{self.peer}",
+             "--initial-advertise-peer-urls", f"http://{self.peer}", "--initial-cluster", cluster, "--log-level", "warn"],
+            self.log, {"PATH": PATH}, self.user)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
 class Node:
     """One PostgreSQL and the Patroni that leads it."""
 
-    def __init__(self, name, folder, etcd, user):
+    def __init__(self, name, folder, ports, etcd, user):
         self.name, self.user, self.process = name, user, None
-        self.folder = pathlib.Path(folder, name)
-        self.folder.mkdir(mode=0o700)
-        if user:
-            os.chown(self.folder, *ids(user))
-        self.port, self.rest = free_ports(2)
+        self.folder = own_folder(folder, name, user)
+        self.port, self.rest = ports
         self.log = pathlib.Path(folder, f"{name}.log")
         self.env = {
             "PATH": PATH, "LANG": "C.UTF-8",
             "PATRONI_NAME": name,
-            "PATRONI_ETCD3_HOSTS": etcd,
+            "PATRONI_ETCD3_HOSTS": ",".join(member.client for member in etcd),
             "PATRONI_RESTAPI_LISTEN": f"127.0.0.1:{self.rest}",
             "PATRONI_RESTAPI_CONNECT_ADDRESS": f"127.0.0.1:{self.rest}",
             "PATRONI_POSTGRESQL_LISTEN": f"127.0.0.1:{self.port}",
@@ -63,7 +83,7 @@ class Node:
         send([postmaster, *descendants(postmaster)], signal.SIGKILL)
 
     def kill(self):
-        """As when the machine is lost: nobody gets to say goodbye."""
+        """Patroni and PostgreSQL at once: nobody gets to say goodbye."""
         postmaster = self.postmaster()
         send([self.process.pid, postmaster, *descendants(self.process.pid), *descendants(postmaster)], signal.SIGKILL)
         self.process.wait()
@@ -91,25 +111,19 @@ class Cluster:
 
     def __init__(self, folder, user):
         self.folder, self.user = pathlib.Path(folder), user
-        client, peer, self.port = free_ports(3)
-        self.etcd = f"127.0.0.1:{client}"
-        self.etcd_peer = f"127.0.0.1:{peer}"
+        names = [f"node{n + 1}" for n in range(NODES)]
+        self.port, *ports = free_ports(1 + 4 * NODES)
+        of_etcd, of_nodes = ([ports[at:at + 2] for at in range(first, len(ports), 4)] for first in (0, 2))
         self.url = f"postgres://patchbay:{PASSWORD}@127.0.0.1:{self.port}/patchbay"
         # As in the template; changed with `configure`.
         self.wants_synchronous = True
-        self.nodes = [Node(f"node{n + 1}", folder, self.etcd, user) for n in range(NODES)]
+        self.etcd = [Etcd(name, folder, pair, user) for name, pair in zip(names, of_etcd)]
+        self.nodes = [Node(name, folder, pair, self.etcd, user) for name, pair in zip(names, of_nodes)]
 
     def start(self):
-        data = self.folder / "etcd"
-        data.mkdir(mode=0o700)
-        if self.user:
-            os.chown(data, *ids(self.user))
-        env = {"PATH": PATH}
-        start([program("etcd"), "--name", "etcd", "--data-dir", data, "--listen-client-urls", f"http://{self.etcd}",
-               "--advertise-client-urls", f"http://{self.etcd}", "--listen-peer-urls", f"http://{self.etcd_peer}",
-               "--initial-advertise-peer-urls", f"http://{self.etcd_peer}", "--initial-cluster", f"etcd=http://{self.etcd_peer}",
-               "--log-level", "warn"], self.folder / "etcd.log", env, self.user)
-        env |= {"DATABASE_LISTEN": f"127.0.0.1:{self.port}"}
+        for member in self.etcd:
+            member.start(self.etcd)
+        env = {"PATH": PATH, "DATABASE_LISTEN": f"127.0.0.1:{self.port}"}
         for n, node in enumerate(self.nodes, 1):
             env |= {f"NODE{n}_POSTGRES": f"127.0.0.1:{node.port}", f"NODE{n}_PATRONI_PORT": str(node.rest)}
         start([program("haproxy"), "-db", "-f", TEMPLATES / "haproxy.cfg"], self.folder / "haproxy.log", env, self.user)
@@ -120,6 +134,15 @@ class Cluster:
         self.wait_until_whole(START_SECONDS)
         # Strict from the first moment: even this waits for a stand-by.
         self.psql(f"CREATE ROLE patchbay LOGIN PASSWORD '{PASSWORD}'", "CREATE DATABASE patchbay OWNER patchbay")
+
+    def lose(self, node):
+        """The whole machine, and the member of etcd on it."""
+        node.kill()
+        self.etcd[self.nodes.index(node)].kill()
+
+    def bring_back(self, node):
+        self.etcd[self.nodes.index(node)].start(self.etcd)
+        node.start()
 
     def psql(self, *statements):
         url = f"postgres://postgres:{PASSWORD}@127.0.0.1:{self.port}/postgres"
@@ -180,7 +203,11 @@ class Cluster:
         return "\n".join(f"---- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in sorted(self.folder.glob("*.log")))
 
 
-def ids(user):
-    import pwd
-    entry = pwd.getpwnam(user)
-    return entry.pw_uid, entry.pw_gid
+def own_folder(folder, name, user):
+    """One in the folder that nobody but the user may look into."""
+    made = pathlib.Path(folder, name)
+    made.mkdir(mode=0o700)
+    if user:
+        entry = pwd.getpwnam(user)
+        os.chown(made, entry.pw_uid, entry.pw_gid)
+    return made
