@@ -202,10 +202,13 @@ class Bench:
             self.started.callback(self.cluster.stop)
         return self.cluster
 
-    def server(self, label):
+    def server(self, label, database_url=None):
+        """On PostgreSQL, on a SQLite file, or on another database."""
         folder = f"{self.folder}/{label}"
         os.mkdir(folder)
-        server = Server(label, self.binary, folder, self.postgres().url if label == "PostgreSQL" else None, self.settings)
+        if label == "PostgreSQL":
+            database_url = self.postgres().url
+        server = Server(label, self.binary, folder, database_url, self.settings)
         self.started.callback(server.stop)
         return server
 

@@ -55,7 +55,7 @@ def more_accounts(server, postgres, first, end):
 
 def run(server, postgres, sql):
     """One statement on the server's database, which may be running."""
-    if server.label == "PostgreSQL":
+    if server.has_database:
         postgres.run(sql)
         return
     with contextlib.closing(sqlite3.connect(f"{server.folder}/patchbay.db", timeout=30)) as database, database:
