@@ -68,6 +68,7 @@ impl App {
         let services = Services::start(store.clone(), keys, api_keys, tokens, config.services).await?;
         let server = Server::new(services.clone(), metrics, traces.clone());
         let router = server.router(&config, gate);
+        store.mind_silence();
         Ok(Self { config, store, server, router, services, traces })
     }
 

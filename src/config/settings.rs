@@ -210,7 +210,7 @@ pub const SETTINGS: &[Setting] = &[
         60_000,
         "800",
         "How long PostgreSQL may answer nothing at all, a new connection included, before requests are answered 503 at once \
-         until it does. 0: each waits for its own statement.",
+         until it does; a start waits for half a minute. 0: each waits for its own statement.",
     ),
     setting(
         "database.transaction_pooler",

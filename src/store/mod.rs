@@ -75,7 +75,8 @@ pub struct StoreSettings {
     pub acquire_timeout: Duration,
     /// How long PostgreSQL may work on one statement.
     pub statement_timeout: Duration,
-    /// How long PostgreSQL may answer nothing at all before it counts as away; `None` waits for each statement.
+    /// How long PostgreSQL may answer nothing at all before it counts as away, once [`Store::mind_silence`] was called;
+    /// `None` waits for each statement.
     pub silence: Option<Duration>,
     /// PostgreSQL is reached through a pooler that hands out a connection per transaction.
     pub transaction_pooler: bool,
@@ -178,6 +179,12 @@ impl Store {
     /// [`Error::DatabaseUnavailable`] when it does not answer, [`Error::Database`] when steps are pending.
     pub async fn check(&self) -> Result<()> {
         migrate::check(self).await
+    }
+
+    /// From now on [`StoreSettings::silence`] counts: there are requests that wait for the database. Whoever is only
+    /// starting, or works alone, has half a minute instead.
+    pub fn mind_silence(&self) {
+        self.write.mind_silence();
     }
 
     /// Closes the pools; statements under way end first.

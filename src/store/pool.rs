@@ -86,6 +86,11 @@ impl Pool {
         Ok(Transaction { way, watch: self.watch.clone() })
     }
 
+    /// From now on the server is silent as soon as was said.
+    pub(super) fn mind_silence(&self) {
+        self.watch.mind_silence();
+    }
+
     /// The same server, with transactions that this makes.
     pub(super) fn enclosing(&self, enclosed: Enclosed) -> Self {
         Self { way: Way::Enclosed(enclosed), watch: self.watch.clone() }

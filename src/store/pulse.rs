@@ -20,6 +20,9 @@ use tokio::time::{sleep, timeout};
 use super::departures::Departures;
 use super::failure::{is_unreachable, means_down, of_driver};
 
+/// What stands in for the patience of a server in service while it is not yet: whoever starts beside others that start, or
+/// behind a pooler that they fill, waits rather than fail.
+const UNTIL_MINDED: Duration = Duration::from_secs(15);
 /// Between one look and the next.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -31,6 +34,8 @@ struct Inner {
     server: PgConnectOptions,
     /// A statement may take so long before somebody looks, and the look may take as long again.
     patience: Duration,
+    /// Whether it is that already.
+    is_minded: AtomicBool,
     is_silent: watch::Sender<bool>,
     is_looking: AtomicBool,
     /// The last answer to anybody.
@@ -49,11 +54,21 @@ impl Pulse {
         Ok(Self(Arc::new(Inner {
             server,
             patience: silence / 2,
+            is_minded: AtomicBool::new(false),
             is_silent: watch::Sender::new(false),
             is_looking: AtomicBool::new(false),
             heard: Mutex::new(Instant::now()),
             departures,
         })))
+    }
+
+    /// From now on requests wait for the server, and it is silent as soon as was said. Before, it has half a minute.
+    pub(super) fn mind(&self) {
+        self.0.is_minded.store(true, Ordering::Relaxed);
+    }
+
+    fn patience(&self) -> Duration {
+        if self.0.is_minded.load(Ordering::Relaxed) { self.0.patience } else { UNTIL_MINDED }
     }
 
     /// The outcome of a piece of work with the server, unless that falls silent meanwhile.
@@ -72,7 +87,7 @@ impl Pulse {
                     return outcome;
                 }
                 _ = silence.wait_for(|is_silent| *is_silent) => return Err(silent()),
-                () = sleep(self.0.patience) => {
+                () = sleep(self.patience()) => {
                     if *self.heard() < since {
                         self.look();
                     }
@@ -128,7 +143,7 @@ impl Pulse {
             connection.ping().await?;
             connection.close().await
         };
-        match timeout(self.0.patience, asked).await {
+        match timeout(self.patience(), asked).await {
             Ok(Err(sqlx::Error::Database(error))) => !error.code().is_some_and(|code| means_down(&code)),
             outcome => matches!(outcome, Ok(Ok(()))),
         }

@@ -22,6 +22,13 @@ impl Watch {
         Ok(Self { departures, pulse })
     }
 
+    /// From now on the server is silent as soon as was said: there are requests that wait for it.
+    pub(super) fn mind_silence(&self) {
+        if let Some(pulse) = &self.pulse {
+            pulse.mind();
+        }
+    }
+
     /// The outcome of a piece of work with the server, unless that falls silent meanwhile.
     pub(super) async fn over<T>(&self, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         let outcome = match &self.pulse {

@@ -16,7 +16,7 @@ use crate::support::{Answer, TestDatabase, World, eventually, has_row_level_secu
 const LIST: &str = "/api/v1/integrations";
 const INSTALL: &str = "/api/v1/integrations/stripe/install";
 /// How soon all must be well once the database is.
-const SOON: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(4);
 /// Enough at once to have every connection of the pool in use.
 const MANY: usize = 40;
 /// One connection; and several, some of them at hand for single statements.
@@ -33,7 +33,7 @@ impl Place {
     async fn new(connections: &str) -> Self {
         let database = whole().await;
         let name = database.direct_url().rsplit_once('/').expect("a database name").1.to_owned();
-        let settings = [("database.max_connections", connections), ("database.acquire_timeout_ms", "500")];
+        let settings = [("database.max_connections", connections), ("database.acquire_timeout_ms", "1500")];
         let world = World::builder().set(&settings).on(database).await;
         let outside = Database::connect(server()).await.expect("connected");
         let place = Self { world, name, outside };

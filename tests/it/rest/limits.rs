@@ -181,7 +181,7 @@ async fn max_concurrent_requests_sheds_what_is_too_much_and_keeps_probes_answeri
 
 #[tokio::test]
 async fn a_request_that_gets_no_connection_in_acquire_timeout_is_told_to_come_back() {
-    let settings = [("database.max_connections", "1"), ("database.acquire_timeout_ms", "100")];
+    let settings = [("database.max_connections", "1"), ("database.acquire_timeout_ms", "400")];
     let world = World::with(&settings).await;
     if !world.database.is_postgres() {
         skip("on SQLite readers never wait");
@@ -237,7 +237,7 @@ async fn writes_while_another_process_holds_the_sqlite_file_are_told_to_come_bac
 
 #[tokio::test]
 async fn statement_timeout_ends_a_statement_of_postgresql_without_saying_why() {
-    let world = World::with(&[("database.statement_timeout_ms", "100")]).await;
+    let world = World::with(&[("database.statement_timeout_ms", "1000")]).await;
     if !world.database.is_postgres() {
         skip("SQLite has no such limit");
         return;

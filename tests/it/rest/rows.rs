@@ -1,7 +1,10 @@
 //! The rows behind the server's back: what proves that nothing was written, and entries to test with.
 
 use entity::{account_key, account_revision, catalog_revision, installation, installation_secret, integration};
-use sea_orm::{ActiveModelTrait, DatabaseConnection, EntityTrait, IntoActiveModel, QueryOrder, Set};
+use sea_orm::{
+    ActiveModelTrait, DatabaseConnection, DbBackend, EntityTrait, IntoActiveModel, IsolationLevel, QueryOrder, Set,
+    TransactionOptions, TransactionTrait,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -17,29 +20,38 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// All of them at one moment, whatever is being written.
     pub async fn read(database: &DatabaseConnection) -> Self {
         use installation_secret::Column;
-        Self {
+        let is_postgres = database.get_database_backend() == DbBackend::Postgres;
+        let moment = TransactionOptions {
+            isolation_level: is_postgres.then_some(IsolationLevel::RepeatableRead),
+            ..TransactionOptions::default()
+        };
+        let moment = database.begin_with_options(moment).await.expect("begun");
+        let rows = Self {
             installations: installation::Entity::find()
                 .order_by_asc(installation::Column::AccountId)
                 .order_by_asc(installation::Column::IntegrationId)
-                .all(database)
+                .all(&moment)
                 .await
                 .expect("installations"),
             secrets: installation_secret::Entity::find()
                 .order_by_asc(Column::AccountId)
                 .order_by_asc(Column::IntegrationId)
                 .order_by_asc(Column::Name)
-                .all(database)
+                .all(&moment)
                 .await
                 .expect("secrets"),
-            keys: account_key::Entity::find().all(database).await.expect("keys"),
+            keys: account_key::Entity::find().all(&moment).await.expect("keys"),
             revisions: account_revision::Entity::find()
                 .order_by_asc(account_revision::Column::AccountId)
-                .all(database)
+                .all(&moment)
                 .await
                 .expect("revisions"),
-        }
+        };
+        moment.rollback().await.expect("ended");
+        rows
     }
 
     pub fn is_empty(&self) -> bool {
