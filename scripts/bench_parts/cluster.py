@@ -43,7 +43,7 @@ def run(bench, arguments):
     bench.started.callback(patroni.stop)
     alone, under = bench.server("PostgreSQL"), bench.server("Patroni", patroni.url)
     for server, database in [(alone, bench.postgres()), (under, patroni)]:
-        seed.accounts(server, database, arguments.accounts)
+        seed.accounts(server, database, arguments.accounts, arguments.installed)
         server.start()
         seed.first_secrets(server, arguments.accounts)
         database.settle()
@@ -60,7 +60,7 @@ def run(bench, arguments):
 
 def show(result):
     run, results = result["run"], result["operations"]
-    print(f"\n{run['accounts']:,} accounts, all of which are walked over; medians of {run['rounds']} rounds of {run['seconds']} s; {run['cores']} cores "
+    print(f"\n{run['accounts']:,} accounts with {run['installed']} installations each, all of which are walked over; medians of {run['rounds']} rounds of {run['seconds']} s; {run['cores']} cores "
           f"for everything, all three nodes among it; PostgreSQL {run['postgres']}; databases on {run['file_system']}.")
     print("\n| operation | one PostgreSQL: requests/s | p50 ms | p99 ms | three under Patroni: requests/s | p50 ms | p99 ms | of one |\n|---|---:|---:|---:|---:|---:|---:|---:|")
     for operation in OF_STEPS:

@@ -143,10 +143,22 @@ def check_answers(floor, on_postgres, on_sqlite, accounts):
             later = drop("updated_at") if operation.key == "install" else drop()
             timeless = drop("updated_at", "created_at", "installed_at", "installedAt")
             ours, floors = ask(on_postgres), ask(floor)
-            for other, same in [("floor", later(floors) == later(ours)), ("SQLite", timeless(ask(on_sqlite)) == timeless(ours))]:
-                if not same:
-                    sys.exit(f"{other} answers something else than PostgreSQL: {operation.label}, {account}\n"
-                             f"{json.dumps(floors)[:2000]}\n{json.dumps(ours)[:2000]}")
+            for other, found in [("floor", difference(later(floors), later(ours))), ("SQLite", difference(timeless(ask(on_sqlite)), timeless(ours)))]:
+                if found:
+                    sys.exit(f"{other} answers something else than PostgreSQL: {operation.label}, {account}, {found}")
+
+
+def difference(one, other, place=""):
+    """Where the first difference is, and what stands there; None when there is none."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        parts = [(key, one[key], other[key]) for key in one]
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        parts = [(number, *pair) for number, pair in enumerate(zip(one, other))]
+    elif isinstance(one, dict) and isinstance(other, dict):
+        return f"{place or '/'}: only one has {', '.join(sorted(one.keys() ^ other.keys()))}"
+    else:
+        return None if one == other else f"{place or '/'}: {json.dumps(one)[:200]} and {json.dumps(other)[:200]}"
+    return next((found for key, left, right in parts if (found := difference(left, right, f"{place}/{key}"))), None)
 
 
 def without(value, names):

@@ -13,7 +13,7 @@ NAMES = {"floor": "floor", "postgres": "PostgreSQL", "sqlite": "SQLite"}
 
 def show(result):
     run = result["run"]
-    print(f"\n{run['accounts']:,} accounts with a third of the catalog each, all of which are walked over; {CONNECTIONS} connections; "
+    print(f"\n{run['accounts']:,} accounts with {run['installed']} installations each, all of which are walked over; {CONNECTIONS} connections; "
           f"medians of {run['rounds']} rounds of {run['seconds']} s; {run['cores']} cores; PostgreSQL {run['postgres']}; "
           f"databases on {run['file_system']}{'; ' + ', '.join(run['settings']) if run['settings'] else ''}.")
     costs(result["operations"])

@@ -67,7 +67,7 @@ def run(bench, arguments):
                     visits.setdefault(f"{server.label}, {where}", []).append(figures)
             print(f"{operation.label}, {where}: measured", file=sys.stderr, flush=True)
 
-    restart(seed.first_account)
+    restart(lambda server: seed.first_account(server, arguments.installed))
     there = 1
     for accounts in ACCOUNTS:
         restart(lambda server: seed.more_accounts(server, postgres, there, accounts))
@@ -85,7 +85,7 @@ def find(bench, arguments):
     postgres, servers = bench.postgres(), [bench.server("PostgreSQL"), bench.server("SQLite")]
     results = {}
     for server in servers:
-        seed.accounts(server, postgres, FEW)
+        seed.accounts(server, postgres, FEW, arguments.installed)
         server.start()
         entries = len(seed.catalog(server))
         server.stop()
@@ -120,7 +120,7 @@ def grow_catalog(server, postgres, count):
 def show(result):
     run, results = result["run"], result["operations"]
     print(f"\nMedians of {run['rounds']} rounds of {run['seconds']} s; {run['cores']} cores; PostgreSQL {run['postgres']}; databases on {run['file_system']}.")
-    print("\nCPU of server and database in ms per request; each account has a third of the catalog.\n")
+    print(f"\nCPU of server and database in ms per request; each account has {run['installed']} installations.\n")
     print(f"| operation | engine | {' | '.join(f'{n:,} accounts' for n in ACCOUNTS)} | last to first |\n|---|---|{'---:|' * (len(ACCOUNTS) + 1)}")
     for operation in LISTS:
         for engine in DIALECTS:

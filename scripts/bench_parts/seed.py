@@ -26,21 +26,22 @@ COPIED = {
 FLOOR_TABLE = """
 CREATE TABLE floor_integrations (
     id uuid PRIMARY KEY, name text UNIQUE NOT NULL, display_name text NOT NULL, description text NOT NULL, category text NOT NULL,
-    tags text[] NOT NULL, icon_url text, docs_url text, homepage_url text, auth_kinds text[] NOT NULL, required text[] NOT NULL,
-    params_schema text NOT NULL, secrets_schema text NOT NULL, created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL);
+    tags text[] NOT NULL, icon_url text, docs_url text, homepage_url text, credentials_url text, auth_kinds text[] NOT NULL,
+    required text[] NOT NULL, state text NOT NULL, differs_from_default boolean NOT NULL, params_schema text NOT NULL,
+    secrets_schema text NOT NULL, fields text NOT NULL, created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL);
 CREATE INDEX ON floor_integrations (category);
 INSERT INTO floor_integrations SELECT * FROM json_populate_recordset(NULL::floor_integrations, $floor$%s$floor$);"""
 
 
-def accounts(server, postgres, count):
-    """Installs a third of the catalog for each account, of which there were none; leaves the server stopped."""
-    first_account(server)
+def accounts(server, postgres, count, installed):
+    """Installs so many entries for each account, of which there were none; leaves the server stopped."""
+    first_account(server, installed)
     more_accounts(server, postgres, 1, count)
 
 
-def first_account(server):
+def first_account(server, installed):
     server.start()
-    for name, body in third(catalog(server)).items():
+    for name, body in some(catalog(server), installed).items():
         server.call("account-0", "POST", f"/api/v1/integrations/{name}/install", body)
     server.stop()
 
@@ -71,10 +72,11 @@ def catalog(server):
     return server.call(STRANGER, "GET", "/api/v1/integrations?include=schemas")[1]["integrations"]
 
 
-def third(entries):
-    """A third of the catalog by name, each with what its install supplies: the examples that its schemas give."""
-    chosen = [entry for entry in entries if entry["name"] != INSTALLED][::3] + [entry for entry in entries if entry["name"] == INSTALLED]
-    del chosen[len(entries) // 3 + 1:-1]
+def some(entries, count):
+    """So many of the catalog by name, from all over it, each with what its install supplies: the examples that its schemas give."""
+    others = [entry for entry in entries if entry["name"] != INSTALLED]
+    step = max(len(others) // max(count - 1, 1), 1)
+    chosen = others[::step][:count - 1] + [entry for entry in entries if entry["name"] == INSTALLED]
     examples = lambda schema: {name: field["examples"][0] for name, field in schema["properties"].items() if field.get("examples")}
     return {entry["name"]: {"params": examples(entry["params_schema"]), "secrets": examples(entry["secrets_schema"])} for entry in chosen}
 
@@ -92,7 +94,7 @@ def first_secrets(server, count):
 
 def floor(server, postgres):
     """The catalog as flat rows for the floor: plain columns, schemas as text."""
-    text = lambda schema: json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
+    text = lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     rows = [{**entry, "required": entry["missing_fields"], "params_schema": text(entry["params_schema"]),
-             "secrets_schema": text(entry["secrets_schema"])} for entry in catalog(server)]
+             "secrets_schema": text(entry["secrets_schema"]), "fields": text(entry["fields"])} for entry in catalog(server)]
     postgres.run(FLOOR_TABLE % json.dumps(rows))

@@ -11,7 +11,8 @@ const CONNECTIONS: usize = 16;
 macro_rules! summary {
     () => {
         "c.id, c.name, c.display_name, c.description, c.category, c.tags, c.icon_url, c.docs_url, c.homepage_url,
-         c.auth_kinds, c.required, c.created_at, c.updated_at, i.params, i.secret_names, i.installed_at, i.updated_at"
+         c.auth_kinds, c.required, c.created_at, c.updated_at, i.params, i.secret_names, i.installed_at, i.updated_at,
+         c.credentials_url, c.state, c.differs_from_default"
     };
 }
 
@@ -32,7 +33,7 @@ const LIST: &str = joined!(summary!(), "");
 const CATEGORY: &str = joined!(summary!(), " WHERE c.category = $2");
 const COUNTS: &str = "SELECT category, count(*) FROM floor_integrations GROUP BY category";
 const GRAPHQL: &str = joined!("c.id, c.name, c.display_name, c.category, i.installed_at", "");
-const ONE: &str = joined!(concat!(summary!(), ", c.params_schema, c.secrets_schema"), " WHERE c.name = $2");
+const ONE: &str = joined!(concat!(summary!(), ", c.params_schema, c.secrets_schema, c.fields"), " WHERE c.name = $2");
 /// The row, its secrets and the answer in one statement, so in one transaction and one round trip.
 const INSTALL: &str = concat!(
     "WITH entry AS (SELECT * FROM floor_integrations WHERE name = $2),
@@ -53,7 +54,7 @@ const INSTALL: &str = concat!(
         SET sealed = excluded.sealed, key_id = excluded.key_id, updated_at = excluded.updated_at)
     SELECT ",
     summary!(),
-    ", c.params_schema, c.secrets_schema FROM entry c, installed i"
+    ", c.params_schema, c.secrets_schema, c.fields FROM entry c, installed i"
 );
 
 /// One connection with every statement prepared.

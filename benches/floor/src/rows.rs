@@ -22,6 +22,7 @@ pub(crate) struct Item<'a> {
     icon_url: Option<&'a str>,
     docs_url: Option<&'a str>,
     homepage_url: Option<&'a str>,
+    credentials_url: Option<&'a str>,
     auth_kinds: Vec<&'a str>,
     status: &'static str,
     installed_at: Option<DateTime<Utc>>,
@@ -29,12 +30,16 @@ pub(crate) struct Item<'a> {
     secret_names: Vec<&'a str>,
     missing_fields: Vec<&'a str>,
     is_custom: bool,
+    state: &'a str,
+    differs_from_default: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
     params_schema: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     secrets_schema: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<&'a RawValue>,
 }
 
 /// The six fields that the list is asked for through GraphQL.
@@ -80,7 +85,7 @@ impl<'a> Item<'a> {
         }
         let installed_at: Option<DateTime<Utc>> = row.get(15);
         let (changed, stored): (DateTime<Utc>, Option<DateTime<Utc>>) = (row.get(12), row.get(16));
-        let schema = |at: usize| match row.len() > at {
+        let written = |at: usize| match row.len() > at {
             true => serde_json::from_str(row.get(at)).map(Some),
             false => Ok(None),
         };
@@ -94,6 +99,7 @@ impl<'a> Item<'a> {
             icon_url: row.get(6),
             docs_url: row.get(7),
             homepage_url: row.get(8),
+            credentials_url: row.get(17),
             auth_kinds: row.get(9),
             status: if installed_at.is_some() { "installed" } else { "available" },
             installed_at,
@@ -101,15 +107,22 @@ impl<'a> Item<'a> {
             secret_names,
             missing_fields,
             is_custom: false,
+            state: row.get(18),
+            differs_from_default: row.get(19),
             created_at: row.get(11),
             updated_at: stored.map_or(changed, |stored| changed.max(stored)),
-            params_schema: schema(17)?,
-            secrets_schema: schema(18)?,
+            params_schema: written(20)?,
+            secrets_schema: written(21)?,
+            fields: written(22)?,
         })
     }
 
     pub(crate) fn place(&self) -> (&str, &str, Uuid) {
         (self.category, self.display_name, self.id)
+    }
+
+    pub(crate) fn is_installed(&self) -> bool {
+        self.installed_at.is_some()
     }
 }
 
