@@ -68,7 +68,7 @@ impl Pulse {
     }
 
     fn patience(&self) -> Duration {
-        if self.0.is_minded.load(Ordering::Relaxed) { self.0.patience } else { UNTIL_MINDED }
+        if self.0.is_minded.load(Ordering::Relaxed) { self.0.patience } else { self.0.patience.max(UNTIL_MINDED) }
     }
 
     /// The outcome of a piece of work with the server, unless that falls silent meanwhile.
