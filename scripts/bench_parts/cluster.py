@@ -7,7 +7,7 @@ import sys
 
 from . import seed
 from .load import OPERATIONS, WARM_UP_SECONDS, load
-from .processes import ENVIRONMENT, Server, end, postgres_folder
+from .processes import ENVIRONMENT, end, run_sql
 from .report import median
 
 PATRONI = pathlib.Path(__file__).resolve().parents[2] / "tests" / "fault" / "patroni.py"
@@ -26,8 +26,8 @@ class Patroni:
             sys.exit(f"the cluster did not start:\n{pathlib.Path(folder, 'patroni.log').read_text()[-3000:]}")
 
     def run(self, sql):
-        """Runs statements on the primary."""
-        subprocess.run([str(postgres_folder() / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", self.url], input=sql, check=True, capture_output=True, text=True)
+        """On the primary."""
+        return run_sql(self.url, sql)
 
     def settle(self):
         self.run("VACUUM ANALYZE;")

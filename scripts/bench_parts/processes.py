@@ -54,6 +54,12 @@ def cpu_seconds(pid):
     return ticks / TICKS_PER_SECOND
 
 
+def run_sql(url, sql):
+    """Runs statements; returns what they print, a row to a line."""
+    psql = [str(postgres_folder() / "psql"), "-qXAt", "-v", "ON_ERROR_STOP=1", url]
+    return subprocess.run(psql, input=sql, check=True, capture_output=True, text=True).stdout
+
+
 class Process:
     """Something with a process and an HTTP address. `label` is what reports call it."""
 
@@ -163,9 +169,7 @@ class Postgres:
         self.version = self.run("SHOW server_version").strip()
 
     def run(self, sql):
-        """Runs statements; returns what they print."""
-        ran = subprocess.run([self.psql, "-qXAt", "-v", "ON_ERROR_STOP=1", self.url], input=sql, check=True, capture_output=True, text=True)
-        return ran.stdout
+        return run_sql(self.url, sql)
 
     def settle(self):
         """What would otherwise be done in the background while something is measured."""

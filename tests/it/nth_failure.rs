@@ -7,10 +7,9 @@ use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 
 use crate::support::strait::{Cut, Strait};
-use crate::support::{Answer, Client, TestDatabase, World, has_row_level_security, has_server};
+use crate::support::{Answer, Client, REPLAYED, TestDatabase, World, has_row_level_security, has_server};
 
 const STRIPE: &str = "/api/v1/integrations/stripe";
-const REPLAYED: &str = "idempotency-replayed";
 /// Every table that a change of an account writes.
 const TABLES: [&str; 6] =
     ["account_keys", "account_revisions", "installations", "installation_secrets", "audit_events", "idempotency_keys"];

@@ -9,13 +9,12 @@ use entity::idempotency_key;
 use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, KeyService, Mood, PEPPER, World, eventually};
+use crate::support::{Answer, Client, KeyService, Mood, PEPPER, REPLAYED, World, eventually};
 
 const LIST: &str = "/api/v1/integrations";
 const STRIPE: &str = "/api/v1/integrations/stripe";
 const INSTALL: &str = "/api/v1/integrations/stripe/install";
 const OWN: &str = "/api/v1/integrations/acme_billing";
-const REPLAYED: &str = "idempotency-replayed";
 
 fn values() -> Value {
     json!({"params": {"api_version": "2024-06-20"}, "secrets": {"api_key": "sk_test_CANARY"}})

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import uuid
 
-from bench_parts.processes import ENVIRONMENT, Postgres, Server, postgres_folder
+from bench_parts.processes import ENVIRONMENT, Postgres, Server, postgres_folder, run_sql
 
 from . import ROOT
 from .judge import Judge
@@ -54,11 +54,7 @@ class Stage:
         self.stack.callback(self.sql, self.cluster_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         return f"{self.cluster_url.rsplit('/', 1)[0]}/{name}"
 
-    @staticmethod
-    def sql(url, statement):
-        """What it prints, a row to a line."""
-        psql = [str(postgres_folder() / "psql"), "-qXAt", "-v", "ON_ERROR_STOP=1", url]
-        return subprocess.run(psql, input=statement, check=True, capture_output=True, text=True).stdout
+    sql = staticmethod(run_sql)
 
     def server(self, engine, settings=(), url=None, folder=None):
         """Not started yet. Without a URL on a database of its own."""

@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
 
 use super::{Place, install, installed, json_of};
-use crate::support::{Process, Told, command, eventually};
+use crate::support::{Process, Told, command, eventually, signal};
 
 /// A place with a data directory, a backup of it, and a directory with the keys alone.
 async fn backed_up() -> Place {
@@ -128,12 +128,11 @@ async fn a_restore_that_is_told_to_stop_stops_and_changes_nothing() {
     let mut manifest = json_of(&place.manifest("one.db"));
     manifest["bytes"] = json!(BYTES);
     std::fs::write(place.manifest("one.db"), manifest.to_string()).expect("written");
-    for signal in ["TERM", "INT"] {
+    for name in ["TERM", "INT"] {
         let words = ["restore", "--from", &place.text("one.db"), "--data-dir", &place.text("other")];
         let restoring = command(&words).stdout(Stdio::piped()).spawn().expect("started");
         eventually("it reads", Duration::from_secs(20), async || has_open(restoring.id(), &backup)).await;
-        let sent = Command::new("kill").args([&format!("-{signal}"), &restoring.id().to_string()]).status();
-        assert!(sent.expect("kill").success());
+        signal(restoring.id(), name);
         let refused = Told::of(&restoring.wait_with_output().expect("ended")).refused();
         assert!(refused.contains("stopped before the end: nothing was changed"), "{refused}");
         assert_untouched(&place);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::support::{eventually, exchange, skip};
+use crate::support::{eventually, exchange, signal, skip};
 
 pub const ROOT: &str = "CANARYroottoken";
 /// As the documentation has it.
@@ -141,8 +141,7 @@ impl Bao {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(sent.expect("kill").success());
+        signal(self.child.id(), name);
     }
 }
 

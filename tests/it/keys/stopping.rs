@@ -1,25 +1,23 @@
 //! A run that is asked to stop.
 
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::{Told, fill, number, run, start};
-use crate::support::{World, eventually};
+use crate::support::{World, eventually, signal};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_stops_a_rotation_between_accounts_and_another_run_goes_on() {
     let world = World::start().await;
     fill(&world, 120, 2).await;
-    for (signal, rotated) in [("INT", 10), ("TERM", 50)] {
+    for (name, rotated) in [("INT", 10), ("TERM", 50)] {
         let child = start(&world, &["keys", "rotate", "--json"]);
         eventually("some accounts are rotated", Duration::from_secs(60), async || {
             number(&world, "SELECT count(*) FROM account_keys WHERE key_id = 2").await >= rotated
         })
         .await;
-        let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
-        assert!(sent.expect("kill").success());
+        signal(child.id(), name);
         let output = tokio::task::spawn_blocking(|| child.wait_with_output().expect("ended")).await.expect("waited");
         let told = Told::of(&output);
         assert_eq!(told.code, Some(1), "{}", told.err);

@@ -11,6 +11,9 @@ use tower::ServiceExt;
 
 use super::Credentials;
 
+/// The header of an answer to a request that was done before.
+pub const REPLAYED: &str = "idempotency-replayed";
+
 /// Acts for one account, or for none.
 #[derive(Clone)]
 pub struct Client {

@@ -18,12 +18,12 @@ pub mod transit;
 mod wire;
 mod witness;
 
-pub use client::{Answer, Client};
+pub use client::{Answer, Client, REPLAYED};
 pub use credentials::{Credentials, GATEWAY_TOKEN, Mode, PEPPER, make_key};
 pub use database::{TestDatabase, has_row_level_security, has_server, pooler_of_the_suite};
 pub use key_service::{KeyService, Mood};
 pub use moto::Moto;
-pub use process::{Process, command};
+pub use process::{Process, command, signal};
 pub use rows::{account_id, call, open, wrapped};
 pub use told::Told;
 pub use wire::{Wire, exchange};

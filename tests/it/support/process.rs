@@ -75,8 +75,7 @@ impl Process {
 
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(sent.expect("kill").success());
+        signal(self.id(), name);
     }
 
     /// Waits for the end; its exit code.
@@ -133,6 +132,12 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal, such as `TERM`, to a process.
+pub fn signal(process: u32, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(sent.expect("kill").success());
 }
 
 /// The binary in an environment without any setting of ours or of AWS, away from any `patchbay.toml`.
