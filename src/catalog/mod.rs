@@ -9,6 +9,7 @@ mod file;
 mod rules;
 mod schema;
 mod shape;
+mod template;
 mod written;
 
 use chrono::NaiveDate;
@@ -54,8 +55,12 @@ pub struct Checked {
 /// Looks at a document for everything that is wrong with it.
 pub fn check(document: &Value, set: Set, today: NaiveDate) -> Checked {
     let (mut problems, rest) = shape::check(document);
-    // What is left has the shape; should it not, the shape's mistakes say so.
     let file: EntryFile = serde_json::from_value(rest).unwrap_or_default();
+    if file.name.is_empty() && problems.is_empty() {
+        // JSON Schema counts 1.0 as an integer, the reader does not.
+        let message = "holds a number that is no whole number: write 1, not 1.0".into();
+        problems.push(Problem { pointer: String::new(), message });
+    }
     let is_told = |problem: &Problem| problems.iter().any(|told| covers(&told.pointer, &problem.pointer));
     let further: Vec<_> = rules::check(&file, set, today).into_iter().filter(|problem| !is_told(problem)).collect();
     problems.extend(further);

@@ -7,6 +7,7 @@ use jsonschema::PatternOptions;
 use serde_json::Value;
 
 use super::file::{EntryFile, Field};
+use super::template::{self, MAX_RESOLVED_BYTES, TemplateError};
 use super::{Problem, Set, schema};
 use crate::domain::{FieldKind, Part};
 
@@ -191,7 +192,7 @@ fn http(file: &EntryFile, found: &mut Found) {
     let mut is_resolved = true;
     let templates = [("/http/base_url", &http.base_url), ("/http/verify/path", &http.verify.path)];
     for (pointer, template) in templates {
-        for variable in variables(template) {
+        for variable in template::variables(template) {
             let may = is_param(variable) || (pointer == "/http/verify/path" && in_path.contains(variable));
             is_resolved &= may;
             found.unless(may, pointer, || {
@@ -203,37 +204,35 @@ fn http(file: &EntryFile, found: &mut Found) {
     found.unless(path.is_empty() || (path.starts_with('/') && !path.starts_with("//")), "/http/verify/path", || {
         "must start with one /".into()
     });
-    if !is_resolved || http.base_url.is_empty() || http.allowed_hosts.is_empty() {
+    // The shape check empties a host that it refuses.
+    let has_hosts = !http.allowed_hosts.is_empty() && http.allowed_hosts.iter().all(|host| !host.is_empty());
+    if !is_resolved || http.base_url.is_empty() || !has_hosts {
         return;
     }
-    let Some(resolved) = resolve(&http.base_url, file) else { return };
+    let resolved = match template::resolve(&http.base_url, file) {
+        Ok(resolved) => resolved,
+        Err(TemplateError::NoValue) => return,
+        Err(TemplateError::TooLong) => {
+            return found.unless(false, "/http/base_url", || {
+                format!(
+                    "resolves to more than {MAX_RESOLVED_BYTES} bytes with the examples: shorten it, or the examples"
+                )
+            });
+        }
+    };
+    // The resolved text is not quoted: a message keeps its length whatever the examples hold.
     found.unless(resolved.starts_with("https://"), "/http/base_url", || {
-        format!("resolves to {resolved} with the examples: it must start with https://")
+        "must start with https:// once the examples replace its variables".into()
     });
     found.unless(host_is_allowed(&resolved, &http.allowed_hosts, file), "/http/allowed_hosts", || {
-        format!("base_url resolves to {resolved} with the examples, whose host is not among them: add it, or correct base_url")
+        "lacks the host of base_url with the examples in it: add the host, or correct base_url".into()
     });
-}
-
-/// The names in braces.
-fn variables(template: &str) -> Vec<&str> {
-    template.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
-}
-
-/// The template with each param's default, else example, in place; `None` when one has neither.
-fn resolve(template: &str, file: &EntryFile) -> Option<String> {
-    variables(template).into_iter().try_fold(template.to_owned(), |text, variable| {
-        let field = file.params.iter().find(|field| field.name == variable)?;
-        let value = field.default.as_ref().or(field.example.as_ref())?;
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        Some(text.replace(&format!("{{{variable}}}"), &value))
-    })
 }
 
 fn host_is_allowed(url: &str, allowed: &[String], file: &EntryFile) -> bool {
     let host = host_of(url);
     allowed.iter().any(|pattern| {
-        let Some(pattern) = resolve(pattern, file) else { return false };
+        let Ok(pattern) = template::resolve(pattern, file) else { return false };
         let pattern = if pattern.contains("://") { host_of(&pattern).to_owned() } else { pattern };
         match pattern.strip_prefix("*.") {
             Some(domain) => host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == domain),
@@ -386,7 +385,7 @@ mod tests {
             ("/http/base_url", "not a param", |v| v["http"]["base_url"] = json!("https://one.acme.example/{api_key}")),
             ("/http/base_url", "must start with https", |v| v["http"]["base_url"] = json!("http://one.acme.example")),
             ("/http/verify/path", "not a param", |v| v["http"]["verify"]["path"] = json!("/{stranger}")),
-            ("/http/allowed_hosts", "not among them", |v| v["http"]["allowed_hosts"] = json!(["other.example"])),
+            ("/http/allowed_hosts", "lacks the host", |v| v["http"]["allowed_hosts"] = json!(["other.example"])),
             ("/http/verify", "is missing", |v| drop(v["http"].as_object_mut().map(|o| o.remove("verify")))),
         ];
         for (pointer, expected, change) in cases {

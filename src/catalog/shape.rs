@@ -82,6 +82,7 @@ fn told(error: &ValidationError<'_>) -> Vec<Problem> {
         ValidationErrorKind::MinLength { .. } => one("must not be empty".into()),
         ValidationErrorKind::MaxLength { limit } => one(format!("must have at most {limit} characters")),
         ValidationErrorKind::MinItems { .. } => one("must not be an empty list".into()),
+        ValidationErrorKind::MaxItems { limit } => one(format!("must have at most {limit} items")),
         ValidationErrorKind::UniqueItems => one("must not hold the same twice".into()),
         ValidationErrorKind::Minimum { limit } => one(format!("must be at least {limit}")),
         ValidationErrorKind::Maximum { limit } => one(format!("must be at most {limit}")),

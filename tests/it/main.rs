@@ -13,6 +13,7 @@ mod catalog;
 mod catalog_files;
 mod cli;
 mod concurrency;
+mod definition_bounds;
 mod dropped;
 mod fail_over;
 mod graphql;
