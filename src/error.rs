@@ -114,6 +114,8 @@ pub enum CredentialFault {
 pub enum Denial {
     /// The credential is not for this account.
     Account,
+    /// `connection_init` contradicts the headers of the upgrade.
+    InitContradiction,
     /// The credential lacks this scope.
     Scope(Scope),
     /// Nobody may: the operator has not turned reading secrets back on.
@@ -198,6 +200,9 @@ impl Error {
             .into(),
             Self::IdentityUnavailable => "Identity provider unavailable".into(),
             Self::Forbidden(Denial::Account) => "The credentials are not for this account".into(),
+            Self::Forbidden(Denial::InitContradiction) => {
+                "connection_init may only repeat the account and the actor of the upgrade".into()
+            }
             Self::Forbidden(Denial::Scope(scope)) => format!("The credentials lack the scope {scope}").into(),
             Self::Forbidden(Denial::ReadBack) => {
                 "Reading secrets back is turned off on this server: the operator turns it on with secrets.read_back"

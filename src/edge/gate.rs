@@ -27,6 +27,17 @@ const LONGEST_ACTOR: usize = 128;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
+/// The result of [`Gate::prove`].
+pub(super) struct Proof {
+    /// `None` when nothing proves the caller.
+    pub(super) principal: Option<Arc<Principal>>,
+    /// Whether the gateway sent the request or the upgrade. In a request without `connection_init`, only set when the
+    /// gateway's word is the proof.
+    pub(super) is_vouched: bool,
+    /// Whether the headers carry the proof; `connection_init` or nothing does otherwise.
+    pub(super) is_in_headers: bool,
+}
+
 /// The modes that are on.
 #[derive(Clone)]
 pub struct Gate {
@@ -50,25 +61,38 @@ pub struct Gateway {
 }
 
 impl Gate {
-    /// Who makes the request; `None` when nothing says so.
+    /// Proves who makes the request. `init` holds what `connection_init` says; it is empty for an HTTP request.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] for a credential that proves nothing; those of the database.
-    pub async fn principal(
+    /// [`Error::Unauthenticated`] for a credential that proves nothing, and for two different ones; those of the
+    /// database.
+    pub(super) async fn prove(
         &self,
         headers: &HeaderMap,
+        init: &HeaderMap,
         peer: Option<Peer>,
         services: &Services,
-    ) -> Result<Option<Arc<Principal>>> {
-        if let Some(token) = self.bearer_in(headers)? {
-            return services.authenticate(token).await.map(Some);
+    ) -> Result<Proof> {
+        let (by_headers, by_init) = (self.bearer_in(headers)?, self.bearer_in(init)?);
+        if let Some(token) = by_headers.or(by_init) {
+            if by_init.is_some_and(|other| !bool::from(other.as_bytes().ct_eq(token.as_bytes()))) {
+                return Err(invalid());
+            }
+            let principal = Some(services.authenticate(token).await?);
+            // A wrong gateway token vouches for nothing; the credential is stronger, so it decides.
+            let is_vouched = !init.is_empty() && self.is_vouched(headers, peer).unwrap_or(false);
+            return Ok(Proof { principal, is_vouched, is_in_headers: by_headers.is_some() });
         }
-        if let Some(gateway) = &self.gateway
-            && gateway.vouches(headers, peer)?
-        {
-            return Ok(Some(named(&gateway.principal, headers)));
-        }
-        Ok(self.open.as_ref().map(|anyone| named(anyone, headers)))
+        let is_vouched = self.is_vouched(headers, peer)?;
+        let known =
+            if is_vouched { self.gateway.as_ref().map(|gateway| &gateway.principal) } else { self.open.as_ref() };
+        let principal = known.map(|principal| named(principal, headers));
+        Ok(Proof { principal, is_vouched, is_in_headers: is_vouched })
+    }
+
+    /// Whether the gateway sent the request.
+    fn is_vouched(&self, headers: &HeaderMap, peer: Option<Peer>) -> Result<bool> {
+        self.gateway.as_ref().map_or(Ok(false), |gateway| gateway.vouches(headers, peer))
     }
 
     /// The text after `Authorization: Bearer` (RFC 6750, section 2.1). Other schemes are somebody else's.

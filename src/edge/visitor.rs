@@ -7,7 +7,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Span;
 
-use super::{EdgeState, Failure, Noted, Peer, Places, RequestId, Standing};
+use super::gate::Proof;
+use super::{ACTOR_HEADER, EdgeState, Failure, GATEWAY_TOKEN_HEADER, Noted, Peer, Places, RequestId, Standing};
 use crate::domain::{AccountId, Call, Operation};
 use crate::error::{CredentialFault, Denial, Error, Result};
 use crate::service::TenantServices;
@@ -29,14 +30,24 @@ pub struct Visitor {
 }
 
 impl EdgeState {
-    /// Who makes a request with these headers.
+    /// Finds the caller and the account of a request with these headers, or of a socket with the upgrade's headers and
+    /// those that its `connection_init` gives (empty otherwise).
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] for a credential that proves nothing; [`Error::AccountInvalid`];
-    /// [`Error::Forbidden`] for an account that the credential does not cover; those of the database.
-    pub async fn visitor(&self, headers: &HeaderMap, peer: Option<Peer>, request_id: &RequestId) -> Result<Visitor> {
-        let principal = self.gate.principal(headers, peer, &self.services).await?;
-        let account = match (&principal, account_in(headers)?) {
+    /// [`Error::Forbidden`] for an account that the credential does not cover, and for a `connection_init` that
+    /// contradicts the upgrade; those of the database.
+    pub async fn visitor(
+        &self,
+        headers: &HeaderMap,
+        init: &HeaderMap,
+        peer: Option<Peer>,
+        request_id: &RequestId,
+    ) -> Result<Visitor> {
+        let proof = self.gate.prove(headers, init, peer, &self.services).await?;
+        let named = named_account(headers, init, &proof)?;
+        let principal = proof.principal;
+        let account = match (&principal, named) {
             (Some(principal), Some(named)) if !principal.accounts.cover(&named) => {
                 return Err(Error::Forbidden(Denial::Account));
             }
@@ -111,7 +122,7 @@ impl Visitor {
 pub async fn admit(State(edge): State<EdgeState>, mut request: Request, next: Next) -> Response {
     let (peer, request_id) = (request.extensions().get::<Peer>().copied(), request.extensions().get::<RequestId>());
     let visitor = match request_id {
-        Some(request_id) => edge.visitor(request.headers(), peer, request_id).await,
+        Some(request_id) => edge.visitor(request.headers(), &HeaderMap::new(), peer, request_id).await,
         None => Err(Error::Internal { cause: "a request without an id".into() }),
     };
     match visitor {
@@ -161,6 +172,31 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
         let visitor = parts.extensions.get::<Self>().cloned();
         visitor.ok_or_else(|| Error::Internal { cause: "a route that admits nobody".into() }.into())
     }
+}
+
+/// Decides which account a request or a socket names: who proves the caller decides who may name the account.
+///
+/// Where the upgrade's headers carry the proof and name an account, `connection_init` may only repeat it. Where the
+/// gateway sent the upgrade, `connection_init` adds nothing to the gateway's word either.
+fn named_account(headers: &HeaderMap, init: &HeaderMap, proof: &Proof) -> Result<Option<AccountId>> {
+    let (by_headers, by_init) = (account_in(headers)?, account_in(init)?);
+    let is_contradicted = proof.is_vouched && contradicts_gateway(headers, init);
+    match (by_headers, by_init) {
+        _ if is_contradicted => Err(Error::Forbidden(Denial::InitContradiction)),
+        (by_headers, None) => Ok(by_headers),
+        (Some(one), Some(other)) if one != other && (proof.is_in_headers || proof.is_vouched) => {
+            Err(Error::Forbidden(Denial::InitContradiction))
+        }
+        // The gateway's own word is the proof, and it names no account.
+        (None, Some(_)) if proof.is_vouched && proof.is_in_headers => Err(Error::Forbidden(Denial::InitContradiction)),
+        (_, by_init) => Ok(by_init),
+    }
+}
+
+/// Whether `connection_init` gives a gateway token, or an actor other than the gateway's.
+fn contradicts_gateway(headers: &HeaderMap, init: &HeaderMap) -> bool {
+    let is_repeated = |value| headers.get_all(ACTOR_HEADER).iter().eq([value]);
+    init.contains_key(GATEWAY_TOKEN_HEADER) || !init.get_all(ACTOR_HEADER).iter().all(is_repeated)
 }
 
 /// The account that the headers name; `None` when they name none.

@@ -20,7 +20,7 @@ use tokio_util::sync::PollSender;
 use super::GraphqlState;
 use super::executor::{Caller, SocketExecutor};
 use crate::domain::Principal;
-use crate::edge::{ACCOUNT_HEADER, Failure, Peer, RequestId, Visitor};
+use crate::edge::{ACCOUNT_HEADER, ACTOR_HEADER, Failure, GATEWAY_TOKEN_HEADER, Peer, RequestId, Visitor};
 use crate::error::Error;
 use crate::service::Services;
 
@@ -161,23 +161,14 @@ impl Connection {
         }
     }
 
-    /// The caller of the connection, as the upgrade's headers have it, or those that `connection_init` gives instead: a
-    /// browser cannot set headers on an upgrade.
-    async fn admit(mut self, payload: &Value, admitted: &OnceLock<Arc<Principal>>) -> Result<Data, Error> {
-        let mut is_named = false;
-        for (name, value) in payload.as_object().into_iter().flatten() {
-            let Some(name) = INIT_HEADERS.into_iter().find(|header| name.eq_ignore_ascii_case(header.as_str())) else {
-                continue;
-            };
-            // A value that is no text is as wrong as an empty one.
-            let value = value.as_str().and_then(|text| HeaderValue::from_str(text).ok());
-            self.headers.insert(name, value.unwrap_or_else(|| HeaderValue::from_static("")));
-            is_named = true;
-        }
+    /// Finds the caller of the connection by the upgrade's headers and those that `connection_init` gives: a browser
+    /// cannot set headers on an upgrade.
+    async fn admit(self, payload: &Value, admitted: &OnceLock<Arc<Principal>>) -> Result<Data, Error> {
         let edge = &self.state.edge;
-        let visitor = match is_named {
-            true => edge.visitor(&self.headers, self.peer, &self.request_id).await?,
-            false => self.visitor,
+        let init = init_headers(payload);
+        let visitor = match init.is_empty() {
+            true => self.visitor,
+            false => edge.visitor(&self.headers, &init, self.peer, &self.request_id).await?,
         };
         let (_, call) = visitor.may_enter()?;
         admitted.get_or_init(|| call.principal.clone());
@@ -185,6 +176,22 @@ impl Connection {
         data.insert(Caller { tenant: edge.services_of(&visitor), visitor, request_id: self.request_id });
         Ok(data)
     }
+}
+
+/// Reads the headers that `connection_init` gives. Names have any case; one that is given twice is there twice, and a
+/// value that is not text is empty, so that both are refused as in HTTP.
+fn init_headers(payload: &Value) -> HeaderMap {
+    let given = payload.as_object().into_iter().flatten();
+    let headers = given.filter_map(|(name, value)| {
+        let name = INIT_HEADERS.into_iter().find(|header| name.eq_ignore_ascii_case(header.as_str()))?;
+        let value = value.as_str().and_then(|text| HeaderValue::from_str(text).ok());
+        Some((name, value.unwrap_or_else(|| HeaderValue::from_static(""))))
+    });
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(name, value);
+    }
+    map
 }
 
 /// Ends when the credential that a socket was opened with no longer stands, with the reason.
@@ -199,8 +206,8 @@ async fn fallen(services: Services, admitted: Arc<OnceLock<Arc<Principal>>>) -> 
     }
 }
 
-/// What `connection_init` may say instead of the headers of the upgrade.
-const INIT_HEADERS: [HeaderName; 2] = [header::AUTHORIZATION, ACCOUNT_HEADER];
+/// The headers that `connection_init` is read for. The edge decides which of them count.
+const INIT_HEADERS: [HeaderName; 4] = [header::AUTHORIZATION, ACCOUNT_HEADER, ACTOR_HEADER, GATEWAY_TOKEN_HEADER];
 
 /// Why a connection was not let in, in the protocol's words.
 struct Refused {

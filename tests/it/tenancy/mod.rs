@@ -6,6 +6,7 @@
 mod attacks;
 mod graphql;
 mod headers;
+mod init;
 mod operations;
 mod rest;
 mod sealed;
