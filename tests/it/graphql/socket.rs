@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::support::Served;
+use crate::support::{Mode, Served};
 
 pub const PROTOCOL: (&str, &str) = ("sec-websocket-protocol", "graphql-transport-ws");
 /// How soon a change must arrive: the contract's figure.
@@ -70,7 +70,10 @@ impl Socket {
 
     /// A connection that acts for the account.
     pub async fn of(served: &Served, account: &str) -> Self {
-        let mut socket = Self::open_for(served, Some(account), &[PROTOCOL]).await.expect("upgraded");
+        // A gateway names the account on the upgrade; `connection_init` may only repeat it.
+        let is_named = matches!(served.credentials.mode(), Mode::Gateway);
+        let headers: Vec<_> = is_named.then_some(("x-account-id", account)).into_iter().chain([PROTOCOL]).collect();
+        let mut socket = Self::open_for(served, Some(account), &headers).await.expect("upgraded");
         socket.init(json!({"X-Account-ID": account})).await;
         socket
     }

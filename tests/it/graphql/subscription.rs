@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::install;
 use super::socket::{DEADLINE, PROTOCOL, SUBSCRIPTION, Said, Socket};
-use crate::support::{Client, Served, World, eventually};
+use crate::support::{Client, Mode, Served, World, eventually};
 
 async fn serving() -> (World, Served) {
     let world = World::start().await;
@@ -100,7 +100,7 @@ async fn several_subscriptions_share_a_connection() {
 }
 
 #[tokio::test]
-async fn the_account_comes_from_the_header_or_from_the_first_message_which_wins() {
+async fn the_account_comes_from_the_header_or_from_connection_init() {
     let (world, served) = serving().await;
     install(&world.account("acme"), "stripe", json!({})).await;
     let query = "{ integration(by: {name: \"stripe\"}) { status } }";
@@ -113,11 +113,20 @@ async fn the_account_comes_from_the_header_or_from_the_first_message_which_wins(
         (Some("acme"), json!({"X-Account-ID": "globex"}), "AVAILABLE"),
         (Some("globex"), json!({"X-Account-ID": "acme"}), "INSTALLED"),
     ] {
+        // Where the upgrade proves the caller, `tenancy::init` has the cases in which both name an account.
+        let is_named_twice = header.is_some() && payload.get("X-Account-ID").is_some();
+        if (header.is_none() && matches!(world.mode(), Mode::Gateway)) || (is_named_twice && !is_open(&world)) {
+            continue;
+        }
         let headers: Vec<_> = header.map(|account| ("x-account-id", account)).into_iter().chain([PROTOCOL]).collect();
         let mut socket = Socket::open(&served, &headers).await.expect("upgraded");
         socket.init(payload.clone()).await;
         assert_eq!(socket.answer(query).await["data"]["integration"]["status"], status, "{header:?} {payload}");
     }
+}
+
+fn is_open(world: &World) -> bool {
+    matches!(world.mode(), Mode::Open)
 }
 
 #[tokio::test]
