@@ -27,6 +27,9 @@ use crate::vault::Provider;
 /// How often a running server deletes what is old.
 const TIDIED_EVERY: Duration = Duration::from_secs(3_600);
 
+/// How long a stopping server takes to remove itself from the running ones.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A server that is ready to listen. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
@@ -138,6 +141,8 @@ impl App {
             tracing::warn!(deadline_ms = deadline.as_millis() as u64, "some requests did not finish in time");
         }
         tasks.iter().for_each(JoinHandle::abort);
+        // A database that is away must not hold up the end.
+        let _ = tokio::time::timeout(LEAVE_TIMEOUT, self.services.keys().leave()).await;
         self.store.close().await;
         if let Some(traces) = self.traces {
             traces.stop(deadline.saturating_sub(drain_began.elapsed())).await;
@@ -239,6 +244,7 @@ pub async fn open_keys(config: &Config) -> Result<(Store, KeyKeeper), String> {
 pub async fn open(config: &Config, observer: Option<StatementObserver>) -> Result<Store, String> {
     if let Some(path) = config.embedded_database() {
         make_folder_of(path)?;
+        keys::refuse_emptied_database(config, path)?;
     }
     let store = Store::connect(&config.database, observer).await.map_err(database_sentence)?;
     let applied = store.migrate(&config.database).await.map_err(database_sentence)?;

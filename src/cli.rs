@@ -27,7 +27,7 @@ use backup::{Backup, Restore};
 use catalog::CatalogCommand;
 use keys::KeysCommand;
 use print::print;
-use signals::Signals;
+use signals::{Hangups, Signals};
 
 /// The configuration file that is read when it is there.
 const DEFAULT_FILE: &str = "patchbay.toml";
@@ -236,6 +236,7 @@ fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), Failur
 
 async fn serve(config: Config) -> Result<(), String> {
     telemetry::init(&config.log);
+    let hangups = Hangups::listen()?;
     let (pages, auth) = (pages(&config.server), config.auth.clone());
     let app = App::prepare(config, None).await?;
     let listener = app.listen().await?;
@@ -247,6 +248,7 @@ async fn serve(config: Config) -> Result<(), String> {
         print(&api_keys::first(&made));
     }
     tracing::info!(%address, "ready");
+    tokio::spawn(hangups.follow(app.services().keys().clone()));
     app.run(listener, signals.first()).await;
     Ok(())
 }

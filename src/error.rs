@@ -75,6 +75,13 @@ pub enum Error {
         /// Seconds after which to try again.
         retry_after: u64,
     },
+    /// A stored secret cannot be opened: its row is missing, changed, moved or older than the record says.
+    SecretUnreadable {
+        /// The secret's name.
+        name: String,
+        /// For the log.
+        cause: String,
+    },
     /// The database answered with an error.
     Database {
         /// For the log.
@@ -247,6 +254,9 @@ impl Error {
                 problems.iter().map(FieldProblem::sentence).collect::<Vec<_>>().join("; ").into()
             }
             Self::SecretsUnavailable { .. } => "Secret encryption service unavailable".into(),
+            Self::SecretUnreadable { name, .. } => {
+                format!("The stored secret {name} cannot be opened: store it again, or read the others by name").into()
+            }
             Self::Database { .. } => "Database error".into(),
             Self::DatabaseUnavailable { .. } => "Database unavailable".into(),
             Self::Overloaded => "Server is busy".into(),
@@ -259,6 +269,7 @@ impl Error {
     pub fn cause(&self) -> Option<&str> {
         match self {
             Self::SecretsUnavailable { cause, .. }
+            | Self::SecretUnreadable { cause, .. }
             | Self::Database { cause }
             | Self::DatabaseUnavailable { cause }
             | Self::Internal { cause } => Some(cause),

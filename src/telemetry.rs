@@ -74,6 +74,7 @@ pub struct Metrics {
     key_call_durations: Family<KeyOperation, Histogram, fn() -> Histogram>,
     open_breakers: Family<KeyService, Gauge>,
     key_lookups: Family<Lookup, Counter>,
+    unopenable_keys: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -164,6 +165,12 @@ impl Default for Metrics {
         );
         registry.register("key_service_breaker_open", "1 while calls are rejected", open_breakers.clone());
         registry.register("data_key_lookups", "Data keys wanted, by whether memory had them", key_lookups.clone());
+        let unopenable_keys = Gauge::default();
+        registry.register(
+            "data_keys_unopenable",
+            "Data keys that no provider key of this server opens",
+            unopenable_keys.clone(),
+        );
         Self {
             registry,
             requests,
@@ -175,6 +182,7 @@ impl Default for Metrics {
             key_call_durations,
             open_breakers,
             key_lookups,
+            unopenable_keys,
         }
     }
 }
@@ -214,6 +222,9 @@ impl Metrics {
     pub fn vault_observer(self: &Arc<Self>) -> VaultObserver {
         let metrics = self.clone();
         Arc::new(move |observed| match observed {
+            Observed::Unopenable { data_keys } => {
+                metrics.unopenable_keys.set(i64::try_from(data_keys).unwrap_or(i64::MAX));
+            }
             Observed::Lookup { is_hit } => {
                 let found = if is_hit { "memory" } else { "nowhere" };
                 metrics.key_lookups.get_or_create(&Lookup { found }).inc();

@@ -14,3 +14,4 @@ pub mod integration;
 pub mod key_check;
 pub mod key_mark;
 pub mod own_integration;
+pub mod server;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::make_folder_of;
 use crate::config::{Config, KeysSection};
+use crate::store::WholeClaim;
 use crate::vault::{Guarded, Keyring, LOCAL, Local, Provider, TRANSIT, Transit, Vault, VaultObserver};
 
 /// A vault over every provider that is configured, and over these key services, which wrap before any other.
@@ -16,7 +17,8 @@ pub(crate) async fn vault(
     key_services: Vec<Arc<dyn Provider>>,
     observer: VaultObserver,
 ) -> Result<Vault, String> {
-    let vault = vault_over(config, keyring(config)?, key_services, observer).await?;
+    let ring = keyring(config)?.map(|ring| local(config, ring));
+    let vault = vault_over(config, ring, key_services, observer).await?;
     if vault.providers().next().is_none() {
         tracing::warn!("no key ring is configured: secrets cannot be stored until PATCHBAY_KEYRING_FILE names one");
     }
@@ -28,19 +30,28 @@ pub(crate) async fn vault(
 /// # Errors
 /// Those of [`vault`].
 pub(crate) async fn vault_at_hand(config: &Config) -> Result<Vault, String> {
-    vault_over(config, keyring_at_hand(config)?, Vec::new(), Arc::new(|_| {})).await
+    let ring = keyring_at_hand(config)?.map(|ring| local(config, ring));
+    vault_over(config, ring, Vec::new(), Arc::new(|_| {})).await
+}
+
+/// The keys of a ring, which are read again from its file where it has one.
+fn local(config: &Config, ring: Keyring) -> Local {
+    match keyring_file(config) {
+        Ok(file) => Local::from_file(ring, file),
+        Err(_) => Local::new(ring),
+    }
 }
 
 async fn vault_over(
     config: &Config,
-    ring: Option<Keyring>,
+    ring: Option<Local>,
     key_services: Vec<Arc<dyn Provider>>,
     observer: VaultObserver,
 ) -> Result<Vault, String> {
     let keys = &config.keys;
     let guarded = |service| -> Arc<dyn Provider> { Arc::new(Guarded::new(service, keys.timeout, observer.clone())) };
     let mut providers: Vec<_> = key_services.into_iter().map(guarded).collect();
-    providers.extend(ring.map(|ring| -> Arc<dyn Provider> { Arc::new(Local::new(ring)) }));
+    providers.extend(ring.map(|ring| -> Arc<dyn Provider> { Arc::new(ring) }));
     if let Some(settings) = &keys.transit {
         providers.push(guarded(Arc::new(Transit::new(settings)?)));
     }
@@ -116,6 +127,23 @@ pub(crate) fn keyring(config: &Config) -> Result<Option<Keyring>, String> {
     }
     create_keyring(&default_keyring(config))?;
     keyring_at_hand(config)
+}
+
+/// Refuses an empty database file beside its key ring: the database that belongs to the ring is gone. Another process that
+/// is creating the file right now holds a claim on it.
+pub(super) fn refuse_emptied_database(config: &Config, database: &Path) -> Result<(), String> {
+    let is_empty = database.metadata().is_ok_and(|file| file.len() == 0);
+    if !is_empty || !default_keyring(config).exists() {
+        return Ok(());
+    }
+    match WholeClaim::is_to_be_had(database).map_err(super::database_sentence)? {
+        false => Ok(()),
+        true => Err(format!(
+            "the database {} is empty, and a key ring lies beside it: put the database back, or restore a backup; for a \
+             first start delete the empty file",
+            database.display()
+        )),
+    }
 }
 
 /// The key ring in force, if there is one.

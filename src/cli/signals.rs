@@ -1,9 +1,11 @@
-//! SIGTERM and Ctrl-C.
+//! SIGTERM, Ctrl-C and SIGHUP.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::service::KeyKeeper;
 
 /// Asked to stop, by either.
 pub(super) struct Signals {
@@ -31,6 +33,24 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// SIGHUP, which asks a server to read its key ring again.
+pub(super) struct Hangups(Signal);
+
+impl Hangups {
+    /// From now on it does not end the process.
+    pub(super) fn listen() -> Result<Self, String> {
+        signal(SignalKind::hangup()).map(Self).map_err(|e| e.to_string())
+    }
+
+    /// Has the key ring read again at each signal. Never ends.
+    pub(super) async fn follow(mut self, keys: KeyKeeper) {
+        while self.0.recv().await.is_some() {
+            tracing::info!("SIGHUP: reading the key ring again; settings, tokens and the pepper need a restart");
+            keys.reload_ring().await;
         }
     }
 }

@@ -67,7 +67,9 @@ impl Failure {
                 | Error::IdentityUnavailable
                 | Error::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
                 Error::Timeout => StatusCode::GATEWAY_TIMEOUT,
-                Error::Database { .. } | Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+                Error::Database { .. } | Error::SecretUnreadable { .. } | Error::Internal { .. } => {
+                    StatusCode::INTERNAL_SERVER_ERROR
+                }
             },
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -110,7 +112,7 @@ impl Failure {
                 Error::DatabaseUnavailable { .. } => "database_unavailable",
                 Error::Overloaded => "overloaded",
                 Error::Timeout => "timeout",
-                Error::Internal { .. } => "internal",
+                Error::SecretUnreadable { .. } | Error::Internal { .. } => "internal",
             },
             Self::NoRoute => "route_not_found",
             Self::Method => "method_not_allowed",

@@ -70,7 +70,7 @@ fn code(error: &Error) -> &'static str {
         Error::Database { .. } | Error::DatabaseUnavailable { .. } => "DATABASE_ERROR",
         Error::Timeout => "TIMEOUT",
         Error::Overloaded | Error::RateLimited { .. } => "RATE_LIMITED",
-        Error::IdentityUnavailable | Error::Internal { .. } => "INTERNAL",
+        Error::IdentityUnavailable | Error::SecretUnreadable { .. } | Error::Internal { .. } => "INTERNAL",
     }
 }
 

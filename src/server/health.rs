@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use super::Server;
+use super::readiness::DatabaseState;
 
 pub(super) fn router(server: Server) -> Router {
     Router::new()
@@ -17,22 +18,21 @@ pub(super) fn router(server: Server) -> Router {
         .with_state(server)
 }
 
-/// 200 when requests can be served. Secrets that cannot be stored right now are told, but do not take the server out of
-/// a load balancer, unless asked with `?strict=1`.
+/// 200 while requests can be served. A database that only answers reads, and secrets that cannot be stored or opened, are
+/// reported and take the server out of a load balancer with `?strict=1` alone.
 async fn ready(State(server): State<Server>, RawQuery(query): RawQuery) -> Response {
-    let database = match server.services.check().await {
-        Ok(()) => "ok",
-        Err(error) => {
-            tracing::warn!(cause = error.cause(), "not ready");
-            "unavailable"
-        }
-    };
+    let database = server.readiness.database(&server.services).await;
     let secrets = if server.services.can_seal() { "ok" } else { "degraded" };
-    let strict = query.as_deref() == Some("strict=1");
-    let is_ready = database == "ok" && !server.is_draining() && (secrets == "ok" || !strict);
+    let is_strict = query.as_deref() == Some("strict=1");
+    let can_serve = match is_strict {
+        true => database == DatabaseState::Ok && secrets == "ok",
+        false => database != DatabaseState::Unavailable,
+    };
+    let is_ready = can_serve && !server.is_draining();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let state = if server.is_draining() { "stopping" } else { "serving" };
-    (status, Json(json!({"ready": is_ready, "state": state, "database": database, "secrets": secrets}))).into_response()
+    let found = json!({"ready": is_ready, "state": state, "database": database.as_str(), "secrets": secrets});
+    (status, Json(found)).into_response()
 }
 
 async fn metrics(State(server): State<Server>) -> Response {

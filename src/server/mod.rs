@@ -5,6 +5,7 @@ mod connection;
 mod health;
 mod layers;
 mod leftover;
+mod readiness;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,7 @@ use crate::telemetry::{Metrics, Traces};
 use crate::{graphql, rest, web};
 use browsers::Browsers;
 use layers::{Guard, Watch};
+use readiness::Readiness;
 
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -42,6 +44,7 @@ pub struct Server {
     /// Connections and sockets, waited for at shutdown.
     tasks: TaskTracker,
     draining: Arc<AtomicBool>,
+    readiness: Readiness,
 }
 
 impl Server {
@@ -54,6 +57,7 @@ impl Server {
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
             draining: Arc::default(),
+            readiness: Readiness::default(),
         }
     }
 

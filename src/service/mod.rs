@@ -27,7 +27,7 @@ pub use api_keys::{ApiKeyPage, ApiKeys, MadeKey, Pepper};
 pub use changes::{Changes, Subscription};
 pub use events::EventPage;
 pub use installation::{Outcome, Verdict};
-pub use keys::{Broken, KeyKeeper, KeyPolicy, KeyStatus, Pace, ProviderStatus, Resealing, Tally, Verified};
+pub use keys::{Blocked, Broken, KeyKeeper, KeyPolicy, KeyStatus, Pace, ProviderStatus, Resealing, Tally, Verified};
 pub use listing::Listing;
 pub use reading::Opened;
 pub use repeats::Done;
@@ -178,6 +178,14 @@ impl Services {
     /// Those of the database.
     pub async fn check(&self) -> Result<()> {
         self.inner.store.check().await
+    }
+
+    /// Whether changes can be stored.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn is_writable(&self) -> Result<bool> {
+        self.inner.store.is_writable().await
     }
 
     /// Whether secrets can be stored.

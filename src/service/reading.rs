@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::TenantServices;
+use super::keys::NO_VALUE;
 use crate::domain::event::Outcome;
 use crate::domain::{Action, CONNECTION, Entry, Event, FieldNames, Integration, Part, Plain, Reference, SecretName};
 use crate::error::{Denial, Error, FieldProblem, Result};
@@ -27,21 +28,20 @@ impl TenantServices {
     /// # Errors
     /// [`Error::Forbidden`] unless the operator turned it on; [`Error::NotFound`]; [`Error::NotInstalled`];
     /// [`Error::Invalid`] with one problem per name that is not stored; [`Error::SecretsUnavailable`] when a key cannot
-    /// be used; [`Error::Internal`] when a stored value does not open; those of the database.
+    /// be used; [`Error::SecretUnreadable`] when a stored value is missing or does not open; those of the database.
     pub async fn read_secrets(&self, reference: &Reference, wanted: Option<&[String]>) -> Result<Opened> {
         if !self.inner().read_back {
             return Err(Error::Forbidden(Denial::ReadBack));
         }
-        let Integration { entry, installation } = self.integration(reference).await?;
-        let installation = installation.filter(|row| row.installed_at.is_some()).ok_or(Error::NotInstalled)?;
-        let absent = wanted.into_iter().flatten().filter(|name| !installation.secret_names.contains(name));
-        let problems: Vec<_> = absent.map(|name| not_stored(name)).collect();
-        if !problems.is_empty() {
-            return Err(Error::Invalid(problems));
-        }
-        let is_wanted =
-            |secret: &StoredSecret| wanted.is_none_or(|names| names.iter().any(|name| name == secret.name.as_str()));
-        let (names, opened) = self.read_and_open(&entry, is_wanted).await?;
+        let mut attempt = 1;
+        let (entry, names, opened) = loop {
+            let (entry, names) = self.find_recorded_names(reference, wanted).await?;
+            match self.open_secrets(&entry, &names).await {
+                // Record and rows are two reads: a change between them leaves them apart.
+                Err(Error::SecretUnreadable { .. }) if attempt < ATTEMPTS => attempt += 1,
+                opened => break (entry, names, opened),
+            }
+        };
         let event = Event::new(self.call(), Action::SecretsRead).of(&entry).naming(FieldNames::of_secrets(&names));
         let outcome = if opened.is_ok() { Outcome::Succeeded } else { Outcome::Failed };
         // What cannot be put on record is not handed out.
@@ -49,50 +49,51 @@ impl TenantServices {
         Ok(Opened { secrets: opened?, entry })
     }
 
-    /// The names of the stored secrets that are wanted, and their values.
-    async fn read_and_open(
+    /// The secret names on record that the caller wants, sorted.
+    async fn find_recorded_names(
         &self,
-        entry: &Entry,
-        is_wanted: impl Fn(&StoredSecret) -> bool,
-    ) -> Result<(Vec<SecretName>, Result<Vec<(SecretName, Plain)>>)> {
-        let mut attempt = 1;
-        loop {
-            let mut stored = self.tenant.secrets(entry.id).await?;
-            stored.retain(&is_wanted);
-            let names = stored.iter().map(|secret| secret.name.clone()).collect();
-            match self.open(entry, stored).await {
-                // Sealed anew meanwhile, and the key of before is gone.
-                Ok(None) if attempt < ATTEMPTS => attempt += 1,
-                Ok(None) => {
-                    let cause = "a stored secret names a data key that is not there".to_owned();
-                    return Ok((names, Err(Error::Internal { cause })));
-                }
-                Ok(Some(opened)) => return Ok((names, Ok(opened))),
-                Err(error) => return Ok((names, Err(error))),
-            }
+        reference: &Reference,
+        wanted: Option<&[String]>,
+    ) -> Result<(Arc<Entry>, Vec<SecretName>)> {
+        let Integration { entry, installation } = self.integration(reference).await?;
+        let installation = installation.filter(|row| row.installed_at.is_some()).ok_or(Error::NotInstalled)?;
+        let absent = wanted.into_iter().flatten().filter(|name| !installation.secret_names.contains(name));
+        let problems: Vec<_> = absent.map(|name| not_stored(name)).collect();
+        if !problems.is_empty() {
+            return Err(Error::Invalid(problems));
         }
+        let names = installation.secret_names.iter().filter(|name| wanted.is_none_or(|wanted| wanted.contains(name)));
+        let malformed = || Error::Internal { cause: "installations.secret_names has a malformed name".into() };
+        let names: Result<_> = names.map(|name| SecretName::parse(name).ok_or_else(malformed)).collect();
+        Ok((entry, names?))
     }
 
-    /// The values; `None` when the data key of one is not there.
-    async fn open(&self, entry: &Entry, stored: Vec<StoredSecret>) -> Result<Option<Vec<(SecretName, Plain)>>> {
+    /// The values of these secrets, in the order of their names. A row that no record names is not read.
+    async fn open_secrets(&self, entry: &Entry, names: &[SecretName]) -> Result<Vec<(SecretName, Plain)>> {
+        let stored = if names.is_empty() { Vec::new() } else { self.tenant.secrets(entry.id).await? };
+        let mut stored: HashMap<_, _> = stored.into_iter().map(|StoredSecret { name, sealed }| (name, sealed)).collect();
         let mut keys: HashMap<u32, Arc<DataKey>> = HashMap::new();
-        let mut opened = Vec::with_capacity(stored.len());
-        for StoredSecret { name, sealed } in stored {
+        let mut opened = Vec::with_capacity(names.len());
+        for name in names {
+            let place = SecretPlace { account: self.account(), integration: entry.id, connection: CONNECTION, name };
+            let sealed = stored.remove(name).ok_or_else(|| unreadable(&place, NO_VALUE))?;
             let key = match keys.get(&sealed.key_id) {
                 Some(key) => key.clone(),
-                None => match self.inner().keys.opening_key(&self.tenant, sealed.key_id).await? {
-                    Some(key) => key,
-                    None => return Ok(None),
-                },
+                None => {
+                    let key = self.inner().keys.opening_key(&self.tenant, sealed.key_id).await?;
+                    key.ok_or_else(|| unreadable(&place, &format!("needs data key {}, which is gone", sealed.key_id)))?
+                }
             };
-            let place =
-                SecretPlace { account: self.account(), integration: entry.id, connection: CONNECTION, name: &name };
             let plain = key.open(&place, &sealed.bytes)?;
             keys.insert(sealed.key_id, key);
-            opened.push((name, plain));
+            opened.push((name.clone(), plain));
         }
-        Ok(Some(opened))
+        Ok(opened)
     }
+}
+
+fn unreadable(place: &SecretPlace<'_>, reason: &str) -> Error {
+    Error::SecretUnreadable { name: place.name.as_str().to_owned(), cause: format!("the {place} {reason}") }
 }
 
 fn not_stored(name: &str) -> FieldProblem {

@@ -12,7 +12,7 @@ use sea_orm::{ColumnTrait, DbErr, QueryFilter, Value};
 use super::failure::{self, Failed};
 use super::pool::Transaction;
 use super::{AccountState, Outcome, TenantStore, Work, events};
-use crate::domain::{CONNECTION, Event, Installation, Sealed, SecretChange};
+use crate::domain::{Action, CONNECTION, Event, Installation, Sealed, SecretChange};
 use crate::error::Result;
 
 /// What is to be written. Secrets arrive sealed; nothing else fits.
@@ -84,6 +84,7 @@ impl TenantStore {
     /// those of the database.
     pub async fn write(&self, state: &AccountState, change: Change) -> Result<bool> {
         let (installation, seals) = (change.installation.clone(), change.seals());
+        let is_erasure = change.removes() || change.event.action == Action::Purged;
         let written = match &self.store.writer {
             Some(writer) => writer.write(self.clone(), state.revision(), change).await?,
             None if change.removes() || self.carried_receipt().is_some() => {
@@ -92,6 +93,9 @@ impl TenantStore {
             }
             None => self.write_at_once(state.revision(), &change).await?,
         };
+        if let Some(log) = self.store.log.as_ref().filter(|_| written && is_erasure) {
+            log.request();
+        }
         match written {
             true => self.keep_state(&Arc::new(state.with(installation, seals))),
             false => self.store.states.forget(self.account()),

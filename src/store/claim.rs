@@ -5,11 +5,12 @@
 //! open one file or the other. The claim is a lock on a file beside it, `.in-use`, which is never deleted and ends with
 //! the process.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::files;
 use crate::error::{Error, Result};
 
 /// How long to wait for another file to be put in place.
@@ -69,16 +70,11 @@ impl WholeClaim {
     }
 }
 
-/// Opened for reading when it is there: root may have made it, and the server is somebody else.
+/// Opened for reading: that is enough for either lock.
 fn open_or_make(database: &Path) -> io::Result<File> {
     let path = place(database);
-    match File::open(&path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            OpenOptions::new().append(true).create(true).open(&path)?;
-            File::open(&path)
-        }
-        opened => opened,
-    }
+    files::create_private(&path)?;
+    File::open(&path)
 }
 
 fn place(database: &Path) -> PathBuf {

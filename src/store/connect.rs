@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 use sea_orm::sqlx::Connection;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, PgConnection, Row};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 use super::failure::is_busy;
 use super::lines::Lines;
+use super::log_truncation::LogTruncation;
 use super::marks::Marks;
 use super::pool::{Enclosed, Pool, Way};
+use super::readiness::OpenedFile;
 use super::revisions::Revisions;
 use super::state::StateCache;
 use super::watch::Watch;
 use super::writer::Writer;
-use super::{StatementObserver, Store, StoreSettings, Target, claim, wall};
+use super::{StatementObserver, Store, StoreSettings, Target, claim, files, wall};
 use crate::error::{Error, Result};
 
 /// How long an SQLite writer waits for another process, and a request for its turn at the one writing connection.
@@ -43,6 +45,9 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
         }),
         Target::Sqlite(path) => {
             let claim = claim::share(path).await?;
+            files::secure_database(path).map_err(|e| Error::Database {
+                cause: format!("cannot create the database file {}: {e}", path.display()),
+            })?;
             // The writer first: it makes the file that the readers open.
             let write = observed(connect_to_file(settings, path).await?, observer.as_ref());
             let write = Pool::new(Way::Direct(write), Watch::default());
@@ -54,7 +59,9 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
             let read = Pool::new(Way::Sqlite(observed(read, observer.as_ref()), lines), Watch::default());
             let writer = Some(Writer::start(write.clone()));
             let store = assembled(settings, read, write, Marks::of_sqlite(path));
-            Ok(Store { writer, _claim: Some(Arc::new(claim)), ..store })
+            let log = Some(LogTruncation::start(path, store.marks.clone()));
+            let file = Some(OpenedFile::new(path.clone()));
+            Ok(Store { writer, _claim: Some(Arc::new(claim)), file, log, ..store })
         }
         Target::Postgres { url, .. } => {
             let watch = Watch::of_server(url, settings.silence)?;
@@ -73,6 +80,7 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
                 Way::Postgres(observed(pool, observer.as_ref()), lines)
             };
             let pool = Pool::new(way, watch);
+            refuse_other_encodings(&pool).await?;
             if settings.row_level_security {
                 wall::check_role(&pool).await?;
             }
@@ -84,7 +92,8 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
 fn assembled(settings: &StoreSettings, read: Pool, write: Pool, marks: Marks) -> Store {
     let revisions = Revisions::new(read.clone());
     let states = Arc::new(StateCache::new(settings.account_cache_bytes));
-    Store { read, write, writer: None, walled: None, revisions, marks: Arc::new(marks), states, _claim: None }
+    let marks = Arc::new(marks);
+    Store { read, write, writer: None, walled: None, revisions, marks, states, _claim: None, file: None, log: None }
 }
 
 /// The one writing connection of a file.
@@ -146,6 +155,8 @@ fn sqlite(settings: &StoreSettings, path: &Path, read_only: bool) -> ConnectOpti
                 .foreign_keys(true)
                 .statement_cache_capacity(STATEMENT_CACHE)
                 .pragma("cache_size", if read_only { READER_CACHE } else { WRITER_CACHE })
+                // What a statement deletes or replaces is overwritten with zeros in the pages that it leaves.
+                .pragma("secure_delete", "ON")
                 .pragma("temp_store", "memory")
         });
     options
@@ -205,6 +216,23 @@ async fn refuse_standby(connection: &mut PgConnection) -> std::result::Result<()
         ));
     }
     Ok(())
+}
+
+/// Params and names are any text: another encoding would refuse some of it only when it is stored.
+#[expect(clippy::disallowed_methods, reason = "a setting of the server belongs to no tenant")]
+async fn refuse_other_encodings(pool: &Pool) -> Result<()> {
+    const ENCODING: &str = "SELECT current_setting('server_encoding')";
+    let row = pool.query_one_raw(Statement::from_string(DbBackend::Postgres, ENCODING)).await?;
+    let encoding: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    match encoding {
+        Some(encoding) if encoding != "UTF8" => Err(Error::Database {
+            cause: format!(
+                "the database has the encoding {encoding}, and Patchbay needs UTF8: create it with ENCODING 'UTF8' \
+                 TEMPLATE template0"
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn observed(mut pool: DatabaseConnection, observer: Option<&StatementObserver>) -> DatabaseConnection {

@@ -83,7 +83,7 @@ fn pause_before(attempt: u32) -> Duration {
 
 /// Whether another connection holds an SQLite file.
 pub(super) fn is_busy(error: &DbErr) -> bool {
-    sql_state(error).is_some_and(|code| is_sqlite_busy(&code))
+    sql_state(error).is_some_and(|code| sqlite_code(&code) == Some(SQLITE_BUSY))
 }
 
 fn is_lost_race(error: &DbErr) -> bool {
@@ -129,9 +129,15 @@ pub(super) fn of_driver(error: sqlx::Error) -> RuntimeErr {
 }
 
 /// SQLSTATE classes that say the server is going, starting, full or a read-only stand-by (PostgreSQL, appendix A); or that
-/// another process held an SQLite file for longer than a writer waits.
+/// another process held an SQLite file for longer than a writer waits, or the file cannot be opened, read or written now.
 fn means_away(code: &str) -> bool {
-    means_departure(code) || matches!(code, "57P03" | "53300") || is_sqlite_busy(code)
+    const SQLITE_READONLY: u16 = 8;
+    const SQLITE_IOERR: u16 = 10;
+    const SQLITE_CANTOPEN: u16 = 14;
+    let of_file = sqlite_code(code);
+    means_departure(code)
+        || matches!(code, "57P03" | "53300")
+        || matches!(of_file, Some(SQLITE_BUSY | SQLITE_READONLY | SQLITE_IOERR | SQLITE_CANTOPEN))
 }
 
 /// Those of them after which a connection leads nowhere, or to a stand-by.
@@ -145,10 +151,12 @@ pub(super) fn means_down(code: &str) -> bool {
     means_away(code) && !matches!(code, "53300" | "25006")
 }
 
-/// `SQLITE_BUSY` and its extended codes, whose low byte it is. They have up to four digits, a SQLSTATE has five.
-fn is_sqlite_busy(code: &str) -> bool {
-    const SQLITE_BUSY: u16 = 5;
-    code.len() < 5 && code.parse::<u16>().is_ok_and(|code| code & 0xff == SQLITE_BUSY)
+const SQLITE_BUSY: u16 = 5;
+
+/// The primary result code of SQLite, which is the low byte of an extended one. They have up to four digits, a SQLSTATE has
+/// five.
+fn sqlite_code(code: &str) -> Option<u16> {
+    (code.len() < 5).then(|| code.parse::<u16>().ok()).flatten().map(|code| code & 0xff)
 }
 
 fn sql_state(error: &DbErr) -> Option<String> {
@@ -168,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_busy_sqlite_file_is_away_and_a_mistake_is_not() {
-        for away in ["5", "261", "517", "773", "57P01", "57P03", "53300", "25006", "08006"] {
+        for away in ["5", "261", "517", "773", "8", "1032", "10", "1802", "14", "57P01", "57P03", "53300", "25006", "08006"] {
             assert!(means_away(away), "{away}");
         }
         // 22021 has the low byte of SQLITE_BUSY; 13 is a full disk, 1 a missing table.

@@ -18,6 +18,18 @@ const DROPS: &str = "drops";
 /// The moment at which a rotation of all accounts was begun that has not ended yet.
 const ROTATION: &str = "rotation";
 
+/// Grows when every server is to read its key ring again.
+const RELOADS: &str = "reloads";
+
+/// What processes tell each other about the keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeySignals {
+    /// How often data keys were dropped; grows.
+    pub drops: i64,
+    /// How often servers were asked to read their key ring again; grows.
+    pub reloads: i64,
+}
+
 /// What accounts are looked for.
 #[derive(Clone, Debug)]
 pub enum Need {
@@ -152,12 +164,14 @@ impl SystemStore {
         db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await
     }
 
-    /// How often data keys were dropped; grows.
+    /// What other processes told about the keys, in one statement.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn key_drops(&self) -> Result<i64> {
-        Ok(self.key_mark(DROPS).await?.unwrap_or(0))
+    pub async fn key_signals(&self) -> Result<KeySignals> {
+        let rows = Entity::find().all(&self.store.read).await?;
+        let value = |name: &str| rows.iter().find(|row| row.name == name).map_or(0, |row| row.value);
+        Ok(KeySignals { drops: value(DROPS), reloads: value(RELOADS) })
     }
 
     /// Tells every replica to drop what data keys are not active any more.
@@ -165,8 +179,20 @@ impl SystemStore {
     /// # Errors
     /// Those of the database.
     pub async fn drop_keys(&self) -> Result<()> {
+        self.increment_mark(DROPS).await
+    }
+
+    /// Asks every server to read its key ring again.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn request_reload(&self) -> Result<()> {
+        self.increment_mark(RELOADS).await
+    }
+
+    async fn increment_mark(&self, name: &str) -> Result<()> {
         let more = Expr::col((Entity, Column::Value)).add(1);
-        let row = ActiveModel { name: Set(DROPS.to_owned()), value: Set(1) };
+        let row = ActiveModel { name: Set(name.to_owned()), value: Set(1) };
         Insert::one(row)
             .on_conflict(OnConflict::column(Column::Name).value(Column::Value, more).to_owned())
             .exec_without_returning(&self.store.write)

@@ -162,7 +162,11 @@ impl TenantStore {
     /// # Errors
     /// Those of the database.
     pub async fn shred(&self, event: Event) -> Result<Shredded> {
-        self.store.transaction(Shred { tenant: self.clone(), event }).await
+        let shredded = self.store.transaction(Shred { tenant: self.clone(), event }).await?;
+        if let Some(log) = &self.store.log {
+            log.truncate().await;
+        }
+        Ok(shredded)
     }
 
     /// Refuses whatever is under way for the account, on every replica.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Statement, TransactionTrait};
 
-use super::{Store, StoreSettings, Target, connect, wall};
+use super::{Store, StoreSettings, Target, connect, files, wall};
 use crate::error::{Error, Result};
 
 /// The advisory lock that migrating processes queue on; any number that nothing else in the database uses.
@@ -115,7 +115,8 @@ async fn try_lock(transaction: &DatabaseTransaction) -> Result<bool> {
 async fn lock_file(path: PathBuf) -> Result<File> {
     let failed = |e: std::io::Error| Error::Database { cause: format!("lock file {}: {e}", path.display()) };
     let deadline = Instant::now() + LOCK_DEADLINE;
-    let file = File::create(&path).map_err(failed)?;
+    files::create_private(&path).map_err(failed)?;
+    let file = File::open(&path).map_err(failed)?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),

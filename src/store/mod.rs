@@ -12,19 +12,23 @@ mod connect;
 mod departures;
 mod events;
 mod failure;
+mod files;
 mod installations;
 mod key_walk;
 mod keys;
 mod lines;
+mod log_truncation;
 mod marks;
 mod migrate;
 mod own_entries;
 mod pool;
 mod pulse;
+mod readiness;
 mod receipts;
 mod revisions;
 mod scope;
 mod sealed;
+mod servers;
 mod state;
 mod system;
 mod wall;
@@ -46,20 +50,23 @@ pub use catalog::{BuiltinRow, CatalogRow, Loaded, RowEdit};
 pub use changes::Change;
 pub use claim::WholeClaim;
 pub use installations::StoredSecret;
-pub use key_walk::{KeyCount, Need};
+pub use key_walk::{KeyCount, KeySignals, Need};
 pub use keys::{AccountKey, Shredded};
 pub use own_entries::OwnChange;
 pub use receipts::Receipt;
 pub use scope::TenantStore;
 pub use sealed::{PlacedSecret, Resealed};
+pub use servers::RunningServer;
 pub use state::AccountState;
 pub use system::{KeyCheckRow, SystemStore};
 
 use crate::domain::AccountId;
 use crate::error::{Error, Result};
 use failure::Failed;
+use log_truncation::LogTruncation;
 use marks::Marks;
 use pool::{Enclosed, Pool, Transaction};
+use readiness::OpenedFile;
 use revisions::Revisions;
 use state::StateCache;
 use writer::Writer;
@@ -121,6 +128,10 @@ pub struct Store {
     states: Arc<StateCache>,
     /// Tells others that an SQLite file is in use.
     _claim: Option<Arc<File>>,
+    /// The file of an embedded database.
+    file: Option<OpenedFile>,
+    /// Truncates the log of that file.
+    log: Option<LogTruncation>,
 }
 
 impl Store {
@@ -189,6 +200,9 @@ impl Store {
 
     /// Closes the pools; statements under way end first.
     pub async fn close(&self) {
+        if let Some(log) = &self.log {
+            log.stop();
+        }
         for pool in [&self.read, &self.write] {
             if let Err(error) = pool.close().await {
                 tracing::warn!(%error, "closing the database");

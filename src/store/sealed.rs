@@ -1,5 +1,7 @@
 //! The account's sealed values, whatever installation they belong to: those under a data key, and sealing them anew.
 
+use std::collections::HashSet;
+
 use ::entity::{account_key, account_revision, installation_secret};
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -9,8 +11,11 @@ use super::failure::Failed;
 use super::keys::ACTIVE;
 use super::pool::Transaction;
 use super::{Outcome, TenantStore, Work};
-use crate::domain::Sealed;
+use crate::domain::{CONNECTION, Sealed};
 use crate::error::{Error, Result};
+
+/// How often record and rows are compared before a difference is reported.
+const MAX_COMPARISONS: usize = 3;
 
 /// A sealed value with its place within the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +69,35 @@ impl TenantStore {
             rows = rows.order_by_asc(column);
         }
         rows.limit(limit).all(&self.store.read).await?.into_iter().map(placed).collect()
+    }
+
+    /// The secrets that an installation has on record and that have no row, by integration and name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn missing_secrets(&self) -> Result<Vec<(Uuid, String)>> {
+        let mut missing = self.compare_secrets().await?;
+        for _ in 1..MAX_COMPARISONS {
+            if missing.is_empty() {
+                break;
+            }
+            missing = self.compare_secrets().await?;
+        }
+        Ok(missing)
+    }
+
+    /// Record and rows are two reads: a change between them leaves them apart.
+    async fn compare_secrets(&self) -> Result<Vec<(Uuid, String)>> {
+        use installation_secret::{Column, Entity};
+        let state = self.state().await?;
+        let rows = self.select::<Entity>().filter(Column::Connection.eq(CONNECTION)).select_only();
+        let rows = rows.columns([Column::IntegrationId, Column::Name]).into_tuple::<(Uuid, String)>();
+        let stored: HashSet<_> = rows.all(&self.store.read).await?.into_iter().collect();
+        let recorded = state.installations().iter().flat_map(|installation| {
+            let id = installation.integration_id.0;
+            installation.secret_names.iter().map(move |name| (id, name.clone()))
+        });
+        Ok(recorded.filter(|secret| !stored.contains(secret)).collect())
     }
 
     /// Replaces each value by one sealed under this key, if it is still the one that was read, so that a client's write

@@ -61,12 +61,15 @@ impl DataKey {
     /// Opens a value that was sealed at the same place.
     ///
     /// # Errors
-    /// [`Error::Internal`] for bytes that are malformed, of another key, or sealed for another place. Only that value
+    /// [`Error::SecretUnreadable`] for bytes that are malformed, of another key, or sealed for another place. Only that value
     /// is affected; no other key is tried.
     pub fn open(&self, place: &SecretPlace<'_>, sealed: &[u8]) -> Result<Plain> {
         envelope::open(self.key_id, &self.key, &place.context(), sealed)
             .map(|mut plain: Zeroizing<Vec<u8>>| Plain::new(std::mem::take(&mut *plain)))
-            .map_err(|malformed| Error::Internal { cause: format!("the sealed {place} does not open: {malformed}") })
+            .map_err(|malformed| {
+                let cause = format!("the sealed {place} does not open: {malformed}");
+                Error::SecretUnreadable { name: place.name.as_str().to_owned(), cause }
+            })
     }
 }
 

@@ -23,6 +23,7 @@ const WHAT: &str = "key ring";
 pub(super) const CHECK_PURPOSE: &[u8] = b"patchbay.check.v1";
 
 /// Keys by id, one of them primary.
+#[derive(PartialEq, Eq)]
 pub struct Keyring {
     primary: u32,
     keys: BTreeMap<u32, Zeroizing<[u8; 32]>>,
@@ -167,6 +168,15 @@ impl Keyring {
 
     pub(super) fn primary(&self) -> u32 {
         self.primary
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.keys.keys().copied()
+    }
+
+    /// A key id that stands for one key here and for another one there.
+    pub(super) fn find_conflict(&self, other: &Self) -> Option<u32> {
+        self.keys.iter().find(|(id, key)| other.keys.get(*id).is_some_and(|other| other != *key)).map(|(id, _)| *id)
     }
 
     /// The keys in words, each by its fingerprint.

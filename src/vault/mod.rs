@@ -32,7 +32,7 @@ pub use guard::Guarded;
 pub use keyring::{KeyState, Keyring, KeyringError};
 pub use local::{LOCAL, Local};
 pub use observer::{Observed, VaultObserver};
-pub use provider::{Fault, KeyBytes, KeyPlace, Provider};
+pub use provider::{Fault, KeyBytes, KeyPlace, Provider, Reloaded};
 pub use transit::{TRANSIT, Transit, TransitSettings};
 
 use crate::domain::AccountId;
@@ -242,6 +242,36 @@ impl Vault {
     /// Those of the provider.
     pub async fn current_key_of(&self, provider: &str) -> std::result::Result<String, Fault> {
         Ok(self.member(provider)?.provider.check().await?.kek_ref)
+    }
+
+    /// The provider keys that this process can unwrap with: the keys of the ring by name, a key service as a whole.
+    pub fn known_keys(&self) -> Vec<String> {
+        self.members.iter().flat_map(|member| member.provider.known_keys()).collect()
+    }
+
+    /// The provider that wraps new data keys, by name.
+    pub fn first_provider(&self) -> Option<&'static str> {
+        self.providers().next()
+    }
+
+    /// Reads the keys of every provider again that has them from a file. A file that cannot be used leaves the keys in use.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn reload(&self, recorded: &[KeyCheck]) -> std::result::Result<Reloaded, String> {
+        let mut outcome = Reloaded::Nothing;
+        for member in &self.members {
+            match member.provider.reload(recorded).await? {
+                Reloaded::Nothing => {}
+                reloaded => outcome = reloaded,
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Reports how many data keys no key of this process opens.
+    pub fn report_unopenable(&self, data_keys: u64) {
+        (self.observer)(Observed::Unopenable { data_keys });
     }
 
     /// Destroys the provider keys that belong to the account alone; the names of those that were.

@@ -22,6 +22,11 @@ pub enum Observed {
         /// Whether further calls are turned away.
         is_open: bool,
     },
+    /// Data keys were counted that no provider key of this process opens.
+    Unopenable {
+        /// How many.
+        data_keys: u64,
+    },
     /// A data key was wanted.
     Lookup {
         /// It was in memory.

@@ -23,7 +23,7 @@ pub fn create(path: &Path, text: &str) -> io::Result<()> {
 /// A sentence for the operator, when it cannot be read, or group or others may read it.
 pub fn read(path: &Path, what: &str) -> Result<Zeroizing<String>, String> {
     let failed = |e: io::Error| format!("cannot read {what} {}: {e}", path.display());
-    refuse_open_permissions(path, what, failed)?;
+    refuse_shared_file(path, what, failed)?;
     fs::read_to_string(path).map(Zeroizing::new).map_err(failed)
 }
 
@@ -116,18 +116,47 @@ fn private() -> OpenOptions {
     options
 }
 
+/// Refuses a file that another user can read or change. Root may own it, and may read any file.
 #[cfg(unix)]
-fn refuse_open_permissions(path: &Path, what: &str, failed: impl Fn(io::Error) -> String) -> Result<(), String> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        let name = path.display();
-        return Err(format!("{what} {name} can be read by others (mode {:03o}): run `chmod 600 {name}`", mode & 0o777));
+fn refuse_shared_file(path: &Path, what: &str, failed: impl Fn(io::Error) -> String) -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt;
+    let file = fs::metadata(path).map_err(failed)?;
+    let name = path.display();
+    if file.mode() & 0o077 != 0 {
+        let mode = file.mode() & 0o777;
+        return Err(format!("{what} {name} can be read by others (mode {mode:03o}): run `chmod 600 {name}`"));
     }
-    Ok(())
+    // Linux shows the user of this process there; other systems keep the check of the mode alone.
+    let user = fs::metadata("/proc/self").map(|process| process.uid()).unwrap_or(ROOT);
+    match is_foreign(file.uid(), user) {
+        true => Err(format!("{what} {name} belongs to user {}: run `chown {user} {name}`", file.uid())),
+        false => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+const ROOT: u32 = 0;
+
+/// Whether the owner is a user who can change a file that this user relies on.
+#[cfg(unix)]
+fn is_foreign(owner: u32, user: u32) -> bool {
+    user != ROOT && owner != ROOT && owner != user
 }
 
 #[cfg(not(unix))]
-fn refuse_open_permissions(_: &Path, _: &str, _: impl Fn(io::Error) -> String) -> Result<(), String> {
+fn refuse_shared_file(_: &Path, _: &str, _: impl Fn(io::Error) -> String) -> Result<(), String> {
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_of_another_user_is_foreign_except_for_root() {
+        assert!(is_foreign(1001, 1000));
+        for (owner, user) in [(1000, 1000), (ROOT, 1000), (1000, ROOT), (ROOT, ROOT)] {
+            assert!(!is_foreign(owner, user), "{owner} {user}");
+        }
+    }
 }

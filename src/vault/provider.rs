@@ -67,10 +67,35 @@ pub trait Provider: Send + Sync + 'static {
         Ok(false)
     }
 
+    /// The names of the provider keys that it can unwrap with now; its own name when it knows all of them.
+    fn known_keys(&self) -> Vec<String> {
+        vec![self.name().to_owned()]
+    }
+
+    /// Reads its keys again, where they come from a file. The keys in use stay when the file cannot be used, or does not
+    /// open a recorded check.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    async fn reload(&self, _recorded: &[KeyCheck]) -> Result<Reloaded, String> {
+        Ok(Reloaded::Nothing)
+    }
+
     /// How long to wait before it is asked again, while it is out of order; `None` as far as it is known to work.
     fn wait(&self) -> Option<Duration> {
         None
     }
+}
+
+/// The outcome of reading a provider's keys again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// Its keys do not come from a file.
+    Nothing,
+    /// The file holds the keys in use.
+    Unchanged,
+    /// Other keys are in use now.
+    Changed,
 }
 
 /// Why a provider did not do what it was asked. The text is for the operator, free of secrets.

@@ -12,8 +12,8 @@ use crate::architecture::code;
 use crate::support::{TENANT, TestDatabase, World, has_server};
 
 /// Tables that belong to no account. A new table is entered here or in [`TENANT`], never in neither.
-const SHARED: [&str; 6] =
-    ["api_keys", "catalog_revisions", "integrations", "key_checks", "key_marks", "schema_migrations"];
+const SHARED: [&str; 7] =
+    ["api_keys", "catalog_revisions", "integrations", "key_checks", "key_marks", "schema_migrations", "servers"];
 
 async fn texts(db: &DatabaseConnection, sql: &str) -> BTreeSet<String> {
     let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.expect(sql);

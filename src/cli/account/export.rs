@@ -49,8 +49,16 @@ pub(super) async fn export(config: &Config, account: AccountId) -> Result<(), St
         return Err(unknown(tenant.account()));
     }
     let written = write(&store, &tenant).await;
+    let missing = tenant.missing_secrets().await;
     store.close().await;
-    written.or_else(Stop::sentence)
+    written.or_else(Stop::sentence)?;
+    match missing.map_err(app::database_sentence)?.as_slice() {
+        [] => Ok(()),
+        [(integration, name), ..] => Err(format!(
+            "the export is whole, but secret {name} of integration {integration} is on record and has no value: \
+             `patchbay keys verify` names all such secrets"
+        )),
+    }
 }
 
 /// The events are many: they are written as they are read.

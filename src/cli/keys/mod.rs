@@ -3,6 +3,7 @@
 mod progress;
 mod ring;
 mod runs;
+mod servers;
 mod status;
 mod verify;
 
@@ -29,14 +30,16 @@ A new generation of data keys, and every secret sealed anew:
 
 Another provider key of the local key ring, without downtime:
   patchbay keys add           a fresh key that only unwraps joins the key ring file
-                              copy the file to every replica, and restart them
+                              copy the file to every server, and send each SIGHUP
   patchbay keys promote 2     from now on it wraps
-                              copy the file to every replica, and restart them
+                              copy the file to every server, and send each SIGHUP
   patchbay keys rewrap        every data key is wrapped with it
   patchbay keys retire local:1
   patchbay keys remove 1      the old key leaves the key ring file
-                              copy the file to every replica; keep the old key as long as backups
-                              that were made before are to be readable";
+                              copy the file to every server; keep the old key as long as backups
+                              that were made before are to be readable
+
+Servers announce the provider keys that they know. A step that would cut one of them off is refused.";
 
 #[derive(Subcommand)]
 pub(super) enum KeysCommand {
@@ -69,13 +72,18 @@ pub(super) enum KeysCommand {
         #[arg(long, conflicts_with = "accounts")]
         anew: bool,
         #[command(flatten)]
+        force: Force,
+        #[command(flatten)]
         output: Output,
     },
     /// Wrap all data keys with the current provider key
     ///
-    /// One row per data key is written; secrets stay as they are. May be stopped or killed at any moment and run again.
+    /// One row per data key is written; secrets stay as they are. Refused while a running server does not know the current
+    /// key. May be stopped or killed at any moment and run again.
     #[command(after_help = runs::REWRAP_HELP)]
     Rewrap {
+        #[command(flatten)]
+        force: Force,
         #[command(flatten)]
         output: Output,
     },
@@ -92,8 +100,8 @@ pub(super) enum KeysCommand {
     },
     /// Forget a provider key that wraps no data key any more
     ///
-    /// From then on servers start without it. Refused while a data key is wrapped with it, and for the current one. First
-    /// restart every replica that still wraps with it.
+    /// From then on servers start without it. Refused while a data key is wrapped with it, while a running server still wraps
+    /// with it, and for the current one.
     #[command(after_help = "\
 With --json: {\"retired\": \"local:1\"}
 
@@ -105,6 +113,8 @@ Examples:
         #[arg(value_name = "KEY")]
         key: String,
         #[command(flatten)]
+        force: Force,
+        #[command(flatten)]
         output: Output,
     },
     /// Add a fresh key to the key ring file, and print its id
@@ -115,9 +125,13 @@ Examples:
         ring: RingFile,
     },
     /// Make a key of the key ring file the primary one, which wraps
+    ///
+    /// Refused while a running server does not know the key.
     Promote {
         /// Its id
         id: u32,
+        #[command(flatten)]
+        force: Force,
         #[command(flatten)]
         ring: RingFile,
     },
@@ -127,6 +141,8 @@ Examples:
     Remove {
         /// Its id
         id: u32,
+        #[command(flatten)]
+        force: Force,
         #[command(flatten)]
         ring: RingFile,
     },
@@ -140,6 +156,13 @@ pub(super) struct Output {
 }
 
 #[derive(Args)]
+pub(super) struct Force {
+    /// Do it although running servers would be cut off
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Args)]
 pub(super) struct RingFile {
     /// This file instead of the key ring in force
     #[arg(long, value_name = "FILE")]
@@ -150,24 +173,32 @@ pub(super) async fn run(config: Config, command: KeysCommand) -> Result<(), Stri
     match command {
         KeysCommand::Generate { out } => generate(out),
         KeysCommand::Add { ring } => ring::add(&config, ring),
-        KeysCommand::Promote { id, ring } => ring::promote(&config, id, ring),
-        KeysCommand::Remove { id, ring } => {
-            on_database(&config, async |keys| ring::remove(&config, keys, id, ring).await).await
+        KeysCommand::Promote { id, force, ring } => ring::promote(&config, id, &force, ring).await,
+        KeysCommand::Remove { id, force, ring } => {
+            on_database(&config, async |keys| ring::remove(&config, keys, id, &force, ring).await).await
         }
         KeysCommand::Status { output } => {
             on_database(&config, async |keys| status::show(keys, output.json).await).await
         }
-        KeysCommand::Rotate { accounts, anew, output } => {
-            on_database(&config, async |keys| runs::rotate(keys, accounts, anew, output.json).await).await
+        KeysCommand::Rotate { accounts, anew, force, output } => {
+            let rotate = async |keys: &KeyKeeper| {
+                servers::require_current_known(keys, &force).await?;
+                runs::rotate(keys, accounts, anew, output.json).await
+            };
+            on_database(&config, rotate).await
         }
-        KeysCommand::Rewrap { output } => {
-            on_database(&config, async |keys| runs::rewrap(keys, output.json).await).await
+        KeysCommand::Rewrap { force, output } => {
+            let rewrap = async |keys: &KeyKeeper| {
+                servers::require_current_known(keys, &force).await?;
+                runs::rewrap(keys, output.json).await
+            };
+            on_database(&config, rewrap).await
         }
         KeysCommand::Verify { account, output } => {
             on_database(&config, async |keys| verify::run(keys, account, output.json).await).await
         }
-        KeysCommand::Retire { key, output } => {
-            on_database(&config, async |keys| retire(keys, &key, output.json).await).await
+        KeysCommand::Retire { key, force, output } => {
+            on_database(&config, async |keys| retire(keys, &key, &force, output.json).await).await
         }
     }
 }
@@ -179,7 +210,8 @@ async fn on_database(config: &Config, work: impl AsyncFnOnce(&KeyKeeper) -> Resu
     done
 }
 
-async fn retire(keys: &KeyKeeper, key: &str, json: bool) -> Result<(), String> {
+async fn retire(keys: &KeyKeeper, key: &str, force: &Force, json: bool) -> Result<(), String> {
+    servers::require_unused(keys, key, force).await?;
     keys.retire(key, &operator()).await?;
     match json {
         true => print_json(&serde_json::json!({ "retired": key })),

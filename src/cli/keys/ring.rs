@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::RingFile;
+use super::{Force, RingFile, on_database, servers};
 use crate::app;
 use crate::cli::print::{print, sentence, tell};
 use crate::config::Config;
@@ -25,30 +25,42 @@ pub(super) fn add(config: &Config, ring: RingFile) -> Result<(), String> {
     let id = Keyring::add(&file).map_err(told)?;
     print(&format!("{id}\n"));
     tell(&format!(
-        "Key {id} is in {}, and only unwraps. Keep a copy; bring the file to every replica, restart them, and then run \
+        "Key {id} is in {}, and only unwraps. Keep a copy; bring the file to every server, send each SIGHUP, and then run \
          `patchbay keys promote {id}`.",
         file.display()
     ));
     Ok(())
 }
 
-pub(super) fn promote(config: &Config, id: u32, ring: RingFile) -> Result<(), String> {
+pub(super) async fn promote(config: &Config, id: u32, force: &Force, ring: RingFile) -> Result<(), String> {
     let file = file(config, ring)?;
+    // Without a database there is no server.
+    if !force.force && config.embedded_database().is_none_or(|database| database.exists()) {
+        let key = format!("{LOCAL}:{id}");
+        on_database(config, async |keys| servers::require_known(keys, LOCAL, &key, force).await).await?;
+    }
     Keyring::promote(&file, id).map_err(told)?;
     print(&format!(
-        "Key {id} is the primary key of {}. Bring the file to every replica, restart them, and then run `patchbay keys \
+        "Key {id} is the primary key of {}. Bring the file to every server, send each SIGHUP, and then run `patchbay keys \
          rewrap`\n",
         file.display()
     ));
     Ok(())
 }
 
-pub(super) async fn remove(config: &Config, keys: &KeyKeeper, id: u32, ring: RingFile) -> Result<(), String> {
+pub(super) async fn remove(
+    config: &Config,
+    keys: &KeyKeeper,
+    id: u32,
+    force: &Force,
+    ring: RingFile,
+) -> Result<(), String> {
     let file = file(config, ring)?;
     let key = format!("{LOCAL}:{id}");
     if keys.needs(&key).await.map_err(sentence)? {
         return Err(format!("the database still knows {key}: run `patchbay keys retire {key}` first"));
     }
+    servers::require_unused(keys, &key, force).await?;
     Keyring::remove(&file, id).map_err(told)?;
     print(&format!(
         "Key {id} is not in {} any more. Keep a copy of it as long as backups from before are to be readable\n",

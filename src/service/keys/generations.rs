@@ -1,9 +1,11 @@
 //! A new generation of an account's data key: it takes over at once, and what the old one sealed is sealed anew.
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
+use super::reports::NO_VALUE;
 use super::{KeyKeeper, server, stored, wrapped};
-use crate::domain::{AccountId, Action, Call, Event, FieldNames, IntegrationId, Plain, SecretName};
+use crate::domain::{AccountId, Action, CONNECTION, Call, Event, FieldNames, IntegrationId, Plain, SecretName};
 use crate::error::{Error, Result};
 use crate::store::{AccountKey, PlacedSecret, Resealed, TenantStore};
 use crate::vault::{DataKey, SecretPlace};
@@ -62,6 +64,10 @@ impl KeyKeeper {
             }
         }
         self.vault.forget(account, &[active.key_id]);
+        for (integration, name) in tenant.missing_secrets().await? {
+            self.report_broken(account, integration, CONNECTION, &name, NO_VALUE);
+            done.broken += 1;
+        }
         Ok(done)
     }
 
@@ -88,12 +94,21 @@ impl KeyKeeper {
                         values.push(Resealed { before, after });
                     }
                     Err(error) => {
-                        tell_of_broken(account, &before, &error);
+                        let PlacedSecret { integration, connection, name, .. } = &before;
+                        let cause = error.cause().unwrap_or_default();
+                        self.report_broken(account, *integration, connection, name, cause);
                         done.broken += 1;
                     }
                 }
             }
             done.resealed += self.considerately(tenant.replace_sealed(active.key_id, values)).await?;
+        }
+    }
+
+    /// Logs a value that does not open, once per process: the hourly sweep meets it again and again.
+    fn report_broken(&self, account: &AccountId, integration: Uuid, connection: &str, name: &str, cause: &str) {
+        if self.broken.insert((account.clone(), integration, connection.to_owned(), name.to_owned())) {
+            tracing::error!(%account, %integration, name, cause, "a stored secret does not open");
         }
     }
 
@@ -127,9 +142,4 @@ pub(super) fn open(account: &AccountId, key: &DataKey, secret: &PlacedSecret) ->
 
 fn place<'a>(account: &'a AccountId, secret: &'a PlacedSecret, name: &'a SecretName) -> SecretPlace<'a> {
     SecretPlace { account, integration: IntegrationId(secret.integration), connection: &secret.connection, name }
-}
-
-fn tell_of_broken(account: &AccountId, secret: &PlacedSecret, error: &Error) {
-    let PlacedSecret { integration, name, .. } = secret;
-    tracing::error!(%account, %integration, name, cause = error.cause(), "a stored secret does not open");
 }

@@ -3,20 +3,26 @@
 
 mod bursts;
 mod generations;
+mod reported;
 mod reports;
 mod rewrapping;
 mod runs;
+mod servers;
 mod shredding;
 mod upkeep;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use uuid::Uuid;
 
 pub use generations::Resealing;
+pub(super) use reports::NO_VALUE;
 pub use reports::{Broken, KeyStatus, ProviderStatus, Verified};
 pub use runs::{Pace, Tally};
+pub use servers::Blocked;
 
 use super::startup;
 use super::under_way::UnderWay;
@@ -25,6 +31,7 @@ use crate::error::{Error, Result};
 use crate::store::{self, AccountKey, AccountState, Store, TenantStore};
 use crate::vault::{DataKey, Vault, WrappedKey};
 use bursts::Bursts;
+use reported::ReportedSecrets;
 
 /// The generation of an account's first data key.
 const FIRST_KEY: u32 = 1;
@@ -52,13 +59,20 @@ pub struct KeyKeeper {
     bursts: Option<Bursts>,
     /// Accounts whose next generation is being made by this process, in place of which.
     renewing: UnderWay<(AccountId, u32)>,
+    broken: ReportedSecrets,
+    /// Of this process, for as long as it runs.
+    id: Uuid,
+    /// Data keys that no provider key of this process opens.
+    unopenable: Arc<AtomicU64>,
 }
 
 impl KeyKeeper {
     /// A keeper over the keys of this database.
     pub fn new(store: Store, vault: Vault, policy: KeyPolicy) -> Self {
         let bursts = store.has_one_writer().then(Bursts::default);
-        Self { store, vault: Arc::new(vault), policy, bursts, renewing: UnderWay::default() }
+        let (renewing, broken) = (UnderWay::default(), ReportedSecrets::default());
+        let (vault, id, unopenable) = (Arc::new(vault), Uuid::new_v4(), Arc::default());
+        Self { store, vault, policy, bursts, renewing, broken, id, unopenable }
     }
 
     /// Compares the keys at hand with those that the database was sealed with; before, nothing is done with them.
@@ -91,9 +105,9 @@ impl KeyKeeper {
         self.vault.kept().into_iter().filter(|(kept, _)| kept == account).map(|(_, key_id)| key_id).collect()
     }
 
-    /// Whether secrets can be stored, as far as is known.
+    /// Whether secrets can be stored and opened, as far as is known.
     pub fn is_usable(&self) -> bool {
-        self.vault.is_usable()
+        self.vault.is_usable() && self.unopenable.load(Ordering::Acquire) == 0
     }
 
     /// The data key that so many values of the account are to be sealed with: made at the first need, renewed in the

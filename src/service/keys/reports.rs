@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::rewrapping::unavailable;
 use super::{KeyKeeper, generations, startup, wrapped};
-use crate::domain::AccountId;
+use crate::domain::{AccountId, CONNECTION};
 use crate::error::{Error, Result};
 use crate::store::{KeyCount, Need, PlacedSecret, TenantStore};
 use crate::vault::{DataKey, Fault};
@@ -18,6 +18,9 @@ use crate::vault::{DataKey, Fault};
 const PAGE: u64 = 500;
 /// How often an account is looked at before something that does not open is reported: it may have moved under our eyes.
 const LOOKS: usize = 3;
+
+/// Why a secret without a row is broken.
+pub(in crate::service) const NO_VALUE: &str = "is on record and has no value";
 
 /// The keys of a database.
 #[derive(Clone, Debug)]
@@ -107,6 +110,13 @@ impl KeyKeeper {
             }
             verified = self.look(&tenant).await?;
         }
+        let missing = tenant.missing_secrets().await?.into_iter();
+        verified.broken.extend(missing.map(|(integration, name)| Broken {
+            integration,
+            connection: CONNECTION.to_owned(),
+            name,
+            cause: NO_VALUE.to_owned(),
+        }));
         Ok(verified)
     }
 

@@ -6,23 +6,29 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::runs::{Pace, Tally};
+use super::servers::Announcements;
 use super::{KeyKeeper, startup};
 use crate::domain::AccountId;
 use crate::error::Result;
+use crate::store::KeySignals;
 
 /// How often old generations are looked for that something is sealed under still.
 const SWEEP: Duration = Duration::from_secs(3_600);
 
 impl KeyKeeper {
-    /// Drops data keys from memory that another process retired or destroyed, seals anew what old generations sealed, and
-    /// lets go of keys whose time is up. Never ends.
+    /// Drops data keys from memory that another process retired or destroyed, seals anew what old generations sealed, lets
+    /// go of keys whose time is up, and announces the provider keys of this server. Never ends.
     pub async fn follow(&self, every: Duration) {
         let mut seen = None;
+        let mut announcements = Announcements::default();
         let mut swept: Option<Instant> = None;
         loop {
             self.vault.forget_expired();
-            match self.drop_if_told(seen).await {
-                Ok(drops) => seen = Some(drops),
+            match self.follow_signals(seen).await {
+                Ok(signals) => {
+                    seen = Some(signals.drops);
+                    self.keep_announced(signals.reloads, &mut announcements).await;
+                }
                 Err(error) => tracing::warn!(cause = error.cause(), "reading which data keys were retired"),
             }
             if self.vault.is_usable() && swept.is_none_or(|last| last.elapsed() > SWEEP) {
@@ -39,9 +45,9 @@ impl KeyKeeper {
         join_all(services.map(|provider| startup::follow_keys(&self.store, &self.vault, provider, every))).await;
     }
 
-    async fn drop_if_told(&self, seen: Option<i64>) -> Result<i64> {
-        let drops = self.store.system().key_drops().await?;
-        if seen.is_some_and(|seen| seen != drops) {
+    async fn follow_signals(&self, seen: Option<i64>) -> Result<KeySignals> {
+        let signals = self.store.system().key_signals().await?;
+        if seen.is_some_and(|seen| seen != signals.drops) {
             let accounts: HashSet<_> = self.vault.kept().into_iter().map(|(account, _)| account).collect();
             for account in accounts {
                 let keys = self.store.tenant(account.clone()).keys().await?;
@@ -49,12 +55,12 @@ impl KeyKeeper {
                 self.vault.forget(&account, &active);
             }
         }
-        Ok(drops)
+        Ok(signals)
     }
 
     async fn sweep(&self) {
         match self.reseal_all(&Quiet).await {
-            Ok(tally) if tally == Tally::default() => {}
+            Ok(Tally { resealed: 0, ended: 0, .. }) => {}
             Ok(tally) => tracing::info!(accounts = tally.accounts, resealed = tally.resealed, "sealed anew"),
             Err(error) => tracing::warn!(cause = error.cause(), "sealing anew what old data keys sealed"),
         }

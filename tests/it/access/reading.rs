@@ -8,6 +8,9 @@ use crate::support::{Client, World};
 
 const READ: &str = "/api/v1/integrations/stripe/secrets/read";
 
+/// What a client is told of `api_key` when it does not open.
+const UNREADABLE: &str = "The stored secret api_key cannot be opened: store it again, or read the others by name";
+
 async fn reading() -> (World, Client) {
     let world = World::builder().set(&[("secrets.read_back", "true"), ("keys.cache_entries", "0")]).start().await;
     let acme = world.account("acme");
@@ -100,9 +103,32 @@ async fn a_value_that_was_moved_is_refused_and_the_others_can_be_read() {
         format!("UPDATE installation_secrets SET sealed = ({sealed}) WHERE account_id = 'acme' AND name = 'api_key'");
     world.sql(&moved).await;
     for body in [json!({}), json!({"names": ["api_key"]})] {
-        acme.post(READ, &body).await.assert_refused(500, "internal", "Internal error");
+        acme.post(READ, &body).await.assert_refused(500, "internal", UNREADABLE);
     }
     assert!(acme.post(READ, &json!({"names": ["other"]})).await.ok()["secrets"].is_object());
+}
+
+#[tokio::test]
+async fn a_deleted_row_is_an_error_and_not_an_empty_answer() {
+    let (world, acme) = reading().await;
+    world.sql("DELETE FROM installation_secrets WHERE account_id = 'acme' AND name = 'api_key'").await;
+    for body in [json!({}), json!({"names": ["api_key"]})] {
+        acme.post(READ, &body).await.assert_refused(500, "internal", UNREADABLE);
+    }
+    assert!(acme.post(READ, &json!({"names": ["other"]})).await.ok()["secrets"].is_object());
+    acme.post("/api/v1/integrations/stripe/install", &json!({"secrets": {"api_key": "sk_CANARY_2"}})).await.ok();
+    assert_eq!(acme.post(READ, &json!({"names": ["api_key"]})).await.ok()["secrets"]["api_key"], "sk_CANARY_2");
+}
+
+#[tokio::test]
+async fn a_row_without_a_record_is_not_handed_out() {
+    let (world, acme) = reading().await;
+    world.sql("UPDATE installations SET secret_names = '[\"other\"]' WHERE account_id = 'acme'").await;
+    // Behind the server's back, so that it still has the record of before in memory.
+    world.sql("UPDATE account_revisions SET revision = revision + 1 WHERE account_id = 'acme'").await;
+    let read = acme.post_text(READ, "").await.ok();
+    let names: Vec<_> = read["secrets"].as_object().expect("secrets").keys().collect();
+    assert_eq!(names, ["other"]);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod moving;
 mod outage;
 mod ring;
 mod rotation;
+mod servers;
 mod serving;
 mod shredding;
 mod status;

@@ -42,6 +42,23 @@ async fn what_does_not_open_is_named_without_a_value() {
     );
 }
 
+#[tokio::test]
+async fn a_secret_without_a_row_is_reported_by_verify_rotate_and_export() {
+    let world = World::start().await;
+    fill(&world, 2, 2).await;
+    world.sql("DELETE FROM installation_secrets WHERE account_id = 'account-1' AND name = 'secret_0'").await;
+    let told = run(&world, &["keys", "verify", "--json"]).await;
+    assert_eq!((told.code, &told.json()["opened"], &told.json()["broken"]), (Some(1), &json!(3), &json!(1)));
+    let broken = &told.json()["broken_secrets"][0];
+    assert_eq!((&broken["name"], &broken["cause"]), (&json!("secret_0"), &json!("is on record and has no value")));
+    let rotated = run(&world, &["keys", "rotate"]).await;
+    assert_eq!(rotated.code, Some(1), "{}", rotated.err);
+    assert!(rotated.err.contains("1 secret does not open"), "{}", rotated.err);
+    let export = run(&world, &["account", "export", "account-1"]).await;
+    assert_eq!(export.code, Some(1));
+    assert!(export.err.contains("secret_0") && export.json()["installations"].is_array(), "{}", export.err);
+}
+
 fn place(broken: &Value) -> Value {
     json!([broken["account"], broken["integration"], broken["connection"], broken["name"]])
 }
