@@ -26,6 +26,7 @@ fn sealing(criterion: &mut Criterion) {
         integration: IntegrationId::of_builtin("stripe"),
         connection: CONNECTION,
         name: &name,
+        counter: Some(1),
     };
     let (key, wrapped) = runtime.block_on(vault.create_key(&account, 1)).expect("data key");
     let plain = Plain::new(vec![b'x'; BYTES]);

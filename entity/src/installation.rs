@@ -21,6 +21,10 @@ pub struct Model {
     /// Sorted names of the rows in `installation_secrets`, kept here so that a list reads one table.
     #[sea_orm(column_type = "JsonBinary")]
     pub secret_names: Json,
+    /// The counters that sealed values in `installation_secrets` are bound to: a JSON object of numbers by name. A name that
+    /// has none has a value of format 1.
+    #[sea_orm(column_type = "JsonBinary")]
+    pub secret_counters: Json,
     /// Set while installed.
     pub installed_at: Option<DateTimeUtc>,
     /// The account's revision at the last change.

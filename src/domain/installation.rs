@@ -1,6 +1,6 @@
 //! What one account stored for one integration.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
@@ -23,6 +23,8 @@ pub struct Installation {
     pub params: Params,
     /// Sorted; never a value.
     pub secret_names: Vec<String>,
+    /// The counter that each secret's sealed value is bound to, by name. A name without one has a value of format 1.
+    pub secret_counters: BTreeMap<String, u64>,
     /// Set while installed.
     pub installed_at: Option<DateTime<Utc>>,
     /// The account's revision at the last change.
@@ -74,12 +76,27 @@ impl Installation {
         self.installed_at.is_none() && self.secret_names.is_empty() && self.params == Params::default()
     }
 
+    /// Gives each new value the installation's revision as its counter, and forgets those of removed names. The revision of an
+    /// account grows and is never used twice, so no two values of a secret have the same counter. Names without a counter
+    /// get one only when `is_bound`.
+    pub fn bind_secrets<V>(&mut self, changes: &[SecretChange<V>], is_bound: bool) {
+        for SecretChange { name, value } in changes {
+            let name = name.as_str();
+            if value.is_none() {
+                self.secret_counters.remove(name);
+            } else if is_bound || self.secret_counters.contains_key(name) {
+                self.secret_counters.insert(name.to_owned(), self.revision.unsigned_abs());
+            }
+        }
+    }
+
     /// Nothing stored and nothing installed yet.
     pub fn new(integration_id: IntegrationId, at: DateTime<Utc>) -> Self {
         Self {
             integration_id,
             params: Params::default(),
             secret_names: Vec::new(),
+            secret_counters: BTreeMap::new(),
             installed_at: None,
             revision: 0,
             updated_at: at,

@@ -245,9 +245,10 @@ impl TenantServices {
                 let params = params.as_ref().map_or_else(|| after.params.clone(), Params::from);
                 fields = FieldNames::changed(&after.secret_names, secrets, &after.params, &params);
                 after.secret_names = merge_names(&after.secret_names, secrets)?;
+                after.bind_secrets(secrets, self.inner().keys.binds_secrets());
                 after.params = params;
                 let action = if is_installed { Action::Updated } else { Action::Installed };
-                (action, self.seal(state, entry, secrets, key).await?)
+                (action, self.seal(state, &after, secrets, key).await?)
             }
         };
         let event = Event::new(self.call(), action).of(entry).naming(fields);
@@ -285,7 +286,7 @@ impl TenantServices {
     async fn seal(
         &self,
         state: &AccountState,
-        entry: &Arc<Entry>,
+        after: &Installation,
         secrets: &[SecretChange<Plain>],
         key: Option<&Arc<DataKey>>,
     ) -> Result<Vec<SecretChange<Sealed>>> {
@@ -299,9 +300,10 @@ impl TenantServices {
         let seal = |secret: &SecretChange<Plain>| {
             let place = SecretPlace {
                 account: self.account(),
-                integration: entry.id,
+                integration: after.integration_id,
                 connection: CONNECTION,
                 name: &secret.name,
+                counter: after.secret_counters.get(secret.name.as_str()).copied(),
             };
             let value =
                 key.as_ref().zip(secret.value.as_ref()).map(|(key, plain)| key.seal(&place, plain)).transpose()?;

@@ -8,7 +8,7 @@ use super::keys::NO_VALUE;
 use crate::domain::event::Outcome;
 use crate::domain::{Action, CONNECTION, Entry, Event, FieldNames, Integration, Part, Plain, Reference, SecretName};
 use crate::error::{Denial, Error, FieldProblem, Result};
-use crate::store::StoredSecret;
+use crate::store::RecordedSecret;
 use crate::vault::{DataKey, SecretPlace};
 
 /// How often values are read anew that were sealed anew meanwhile.
@@ -35,9 +35,12 @@ impl TenantServices {
         }
         let mut attempt = 1;
         let (entry, names, opened) = loop {
-            let (entry, names) = self.find_recorded_names(reference, wanted).await?;
-            match self.open_secrets(&entry, &names).await {
-                // Record and rows are two reads: a change between them leaves them apart.
+            let entry = self.check_names(reference, wanted).await?;
+            let mut recorded = self.tenant.recorded_secrets(entry.id).await?;
+            recorded.retain(|secret| wanted.is_none_or(|names| names.iter().any(|name| name == secret.name.as_str())));
+            let names: Vec<_> = recorded.iter().map(|secret| secret.name.clone()).collect();
+            match self.open_secrets(&entry, recorded).await {
+                // A data key may have been replaced and destroyed meanwhile.
                 Err(Error::SecretUnreadable { .. }) if attempt < ATTEMPTS => attempt += 1,
                 opened => break (entry, names, opened),
             }
@@ -49,34 +52,23 @@ impl TenantServices {
         Ok(Opened { secrets: opened?, entry })
     }
 
-    /// The secret names on record that the caller wants, sorted.
-    async fn find_recorded_names(
-        &self,
-        reference: &Reference,
-        wanted: Option<&[String]>,
-    ) -> Result<(Arc<Entry>, Vec<SecretName>)> {
+    /// The entry, when it is installed and all these names are on record.
+    async fn check_names(&self, reference: &Reference, wanted: Option<&[String]>) -> Result<Arc<Entry>> {
         let Integration { entry, installation } = self.integration(reference).await?;
         let installation = installation.filter(|row| row.installed_at.is_some()).ok_or(Error::NotInstalled)?;
         let absent = wanted.into_iter().flatten().filter(|name| !installation.secret_names.contains(name));
         let problems: Vec<_> = absent.map(|name| not_stored(name)).collect();
-        if !problems.is_empty() {
-            return Err(Error::Invalid(problems));
-        }
-        let names = installation.secret_names.iter().filter(|name| wanted.is_none_or(|wanted| wanted.contains(name)));
-        let malformed = || Error::Internal { cause: "installations.secret_names has a malformed name".into() };
-        let names: Result<_> = names.map(|name| SecretName::parse(name).ok_or_else(malformed)).collect();
-        Ok((entry, names?))
+        if problems.is_empty() { Ok(entry) } else { Err(Error::Invalid(problems)) }
     }
 
-    /// The values of these secrets, in the order of their names. A row that no record names is not read.
-    async fn open_secrets(&self, entry: &Entry, names: &[SecretName]) -> Result<Vec<(SecretName, Plain)>> {
-        let stored = if names.is_empty() { Vec::new() } else { self.tenant.secrets(entry.id).await? };
-        let mut stored: HashMap<_, _> = stored.into_iter().map(|StoredSecret { name, sealed }| (name, sealed)).collect();
+    /// The values of these secrets, each at the counter that is on record.
+    async fn open_secrets(&self, entry: &Entry, recorded: Vec<RecordedSecret>) -> Result<Vec<(SecretName, Plain)>> {
         let mut keys: HashMap<u32, Arc<DataKey>> = HashMap::new();
-        let mut opened = Vec::with_capacity(names.len());
-        for name in names {
-            let place = SecretPlace { account: self.account(), integration: entry.id, connection: CONNECTION, name };
-            let sealed = stored.remove(name).ok_or_else(|| unreadable(&place, NO_VALUE))?;
+        let mut opened = Vec::with_capacity(recorded.len());
+        for RecordedSecret { name, counter, sealed } in recorded {
+            let (account, integration) = (self.account(), entry.id);
+            let place = SecretPlace { account, integration, connection: CONNECTION, name: &name, counter };
+            let sealed = sealed.ok_or_else(|| unreadable(&place, NO_VALUE))?;
             let key = match keys.get(&sealed.key_id) {
                 Some(key) => key.clone(),
                 None => {
@@ -86,7 +78,7 @@ impl TenantServices {
             };
             let plain = key.open(&place, &sealed.bytes)?;
             keys.insert(sealed.key_id, key);
-            opened.push((name.clone(), plain));
+            opened.push((name, plain));
         }
         Ok(opened)
     }

@@ -4,6 +4,7 @@
 //! finds the account moved on and is worked out anew. On PostgreSQL a change is one statement and one round trip; on
 //! SQLite the `writer` commits many together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ::entity::installation_secret;
@@ -52,11 +53,12 @@ macro_rules! write_in_turn {
             $turn!(),
             r#"), "row" AS (
     INSERT INTO "installations" ("account_id", "integration_id", "connection", "params", "secret_names", "installed_at",
-        "revision", "created_at", "updated_at")
-    SELECT "account_id", $4, $5, $6, $7, $8, $2, $9, $9 FROM "turn"
+        "revision", "created_at", "updated_at", "secret_counters")
+    SELECT "account_id", $4, $5, $6, $7, $8, $2, $9, $9, $24 FROM "turn"
     ON CONFLICT ("account_id", "integration_id", "connection") DO UPDATE SET "params" = "excluded"."params",
         "secret_names" = "excluded"."secret_names", "installed_at" = "excluded"."installed_at",
-        "revision" = "excluded"."revision", "updated_at" = "excluded"."updated_at"
+        "revision" = "excluded"."revision", "updated_at" = "excluded"."updated_at",
+        "secret_counters" = "excluded"."secret_counters"
 ), "stored" AS (
     INSERT INTO "installation_secrets" ("account_id", "integration_id", "connection", "name", "sealed", "key_id",
         "created_at", "updated_at")
@@ -132,7 +134,12 @@ fn values(known: i64, change: &Change) -> impl Iterator<Item = Value> {
         stored().map(|(_, sealed)| sealed.bytes.clone()).collect::<Vec<_>>().into(),
         stored().map(|(_, sealed)| i64::from(sealed.key_id)).collect::<Vec<_>>().into(),
     ];
-    of_row.into_iter().chain(events::values(&change.event))
+    of_row.into_iter().chain(events::values(&change.event)).chain([counters(&row.secret_counters).into()])
+}
+
+/// The counters as their column holds them.
+pub(super) fn counters(counters: &BTreeMap<String, u64>) -> serde_json::Value {
+    counters.iter().map(|(name, counter)| (name.clone(), (*counter).into())).collect()
 }
 
 impl Change {

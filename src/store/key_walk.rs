@@ -21,6 +21,10 @@ const ROTATION: &str = "rotation";
 /// Grows when every server is to read its key ring again.
 const RELOADS: &str = "reloads";
 
+/// The format that new secrets are sealed in: 2 binds them to counters. Without a row it is 1.
+const SECRET_FORMAT: &str = "secret_format";
+const FORMAT_WITH_COUNTERS: i64 = 2;
+
 /// What processes tell each other about the keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeySignals {
@@ -28,6 +32,8 @@ pub struct KeySignals {
     pub drops: i64,
     /// How often servers were asked to read their key ring again; grows.
     pub reloads: i64,
+    /// Whether new secrets are bound to counters. Releases that know only format 1 cannot open those.
+    pub binds_secrets: bool,
 }
 
 /// What accounts are looked for.
@@ -171,7 +177,8 @@ impl SystemStore {
     pub async fn key_signals(&self) -> Result<KeySignals> {
         let rows = Entity::find().all(&self.store.read).await?;
         let value = |name: &str| rows.iter().find(|row| row.name == name).map_or(0, |row| row.value);
-        Ok(KeySignals { drops: value(DROPS), reloads: value(RELOADS) })
+        let binds_secrets = value(SECRET_FORMAT) >= FORMAT_WITH_COUNTERS;
+        Ok(KeySignals { drops: value(DROPS), reloads: value(RELOADS), binds_secrets })
     }
 
     /// Tells every replica to drop what data keys are not active any more.
@@ -188,6 +195,14 @@ impl SystemStore {
     /// Those of the database.
     pub async fn request_reload(&self) -> Result<()> {
         self.increment_mark(RELOADS).await
+    }
+
+    /// From now on every server binds new secrets to counters.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn enable_counters(&self) -> Result<()> {
+        Ok(enable_counters(&self.store.write).await?)
     }
 
     async fn increment_mark(&self, name: &str) -> Result<()> {
@@ -237,6 +252,13 @@ impl SystemStore {
     async fn key_mark(&self, name: &str) -> Result<Option<i64>> {
         Ok(Entity::find_by_id(name.to_owned()).one(&self.store.read).await?.map(|row| row.value))
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "belongs to no account")]
+pub(super) async fn enable_counters(on: &impl ConnectionTrait) -> std::result::Result<(), DbErr> {
+    let row = ActiveModel { name: Set(SECRET_FORMAT.to_owned()), value: Set(FORMAT_WITH_COUNTERS) };
+    let known = OnConflict::column(Column::Name).update_column(Column::Value).to_owned();
+    Insert::one(row).on_conflict(known).exec_without_returning(on).await.map(drop)
 }
 
 /// The account that a row begins with.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Statement, TransactionTrait};
 
-use super::{Store, StoreSettings, Target, connect, files, wall};
+use super::{Store, StoreSettings, Target, connect, files, key_walk, wall};
 use crate::error::{Error, Result};
 
 /// The advisory lock that migrating processes queue on; any number that nothing else in the database uses.
@@ -54,6 +54,10 @@ async fn apply(pool: &DatabaseConnection) -> Result<Vec<String>> {
     let steps = pending(pool).await?;
     if !steps.is_empty() {
         Migrator::up(pool, None).await?;
+        // No earlier release has ever used it: nobody is there who could not open secrets with counters.
+        if steps.len() == Migrator::migrations().len() {
+            key_walk::enable_counters(pool).await?;
+        }
     }
     Ok(steps)
 }

@@ -68,6 +68,7 @@ tenant_owned!(
 
 impl Amendable for ::entity::account_key::Entity {}
 impl Amendable for ::entity::account_revision::Entity {}
+impl Amendable for ::entity::installation::Entity {}
 impl Amendable for ::entity::installation_secret::Entity {}
 impl Amendable for ::entity::own_integration::Entity {}
 

@@ -1,12 +1,13 @@
 //! The account's sealed values, whatever installation they belong to: those under a data key, and sealing them anew.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use ::entity::{account_key, account_revision, installation_secret};
+use ::entity::{account_key, account_revision, installation, installation_secret};
 use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
-use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::changes::counters;
 use super::failure::Failed;
 use super::keys::ACTIVE;
 use super::pool::Transaction;
@@ -110,6 +111,104 @@ impl TenantStore {
     }
 }
 
+/// The secrets of one installation that get their first counters.
+#[derive(Clone)]
+pub struct BoundSecrets {
+    /// The catalog entry.
+    pub integration: Uuid,
+    /// The data key that they are sealed under.
+    pub key: u32,
+    /// The values as they were read, and as they are to stand.
+    pub values: Vec<Resealed>,
+    /// All counters of the installation as they are to stand.
+    pub counters: BTreeMap<String, u64>,
+}
+
+impl TenantStore {
+    /// Gives secrets of an installation their first counters, if the account still is at the revision that this was worked
+    /// out from; whether it did. All of it or nothing.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn bind_secrets(&self, known: i64, revision: i64, bound: BoundSecrets) -> Result<bool> {
+        self.store.transaction(BindSecrets { tenant: self.clone(), known, revision, bound }).await
+    }
+}
+
+struct BindSecrets {
+    tenant: TenantStore,
+    known: i64,
+    revision: i64,
+    bound: BoundSecrets,
+}
+
+impl Work for BindSecrets {
+    type Value = bool;
+
+    async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<bool>, Failed> {
+        use account_revision::Column as Account;
+        use installation::Column;
+        let Self { tenant, known, revision, bound } = self;
+        let sealed = i64::try_from(bound.values.len()).unwrap_or(i64::MAX);
+        let moved = tenant
+            .update::<account_revision::Entity>()
+            .col_expr(Account::Revision, Expr::value(*revision))
+            .col_expr(Account::Seals, Expr::col(Account::Seals).add(sealed))
+            .filter(Account::Revision.eq(*known))
+            .exec(t)
+            .await?;
+        if moved.rows_affected == 0 || !tenant.is_active(bound.key, t).await? {
+            return Ok(Outcome::Nothing(false));
+        }
+        for Resealed { before, after } in &bound.values {
+            if tenant.replace_value(before, after, t).await? == 0 {
+                return Ok(Outcome::Nothing(false));
+            }
+        }
+        // The installation itself has not changed: its revision, which subscribers follow, stays.
+        tenant
+            .update::<installation::Entity>()
+            .col_expr(Column::SecretCounters, Expr::value(counters(&bound.counters)))
+            .filter(Column::IntegrationId.eq(bound.integration))
+            .filter(Column::Connection.eq(CONNECTION))
+            .exec(t)
+            .await?;
+        Ok(Outcome::Commit(true))
+    }
+}
+
+impl TenantStore {
+    /// Whether this data key seals new values.
+    async fn is_active(&self, key: u32, t: &Transaction) -> std::result::Result<bool, DbErr> {
+        let active = self
+            .select::<account_key::Entity>()
+            .filter(account_key::Column::KeyId.eq(i64::from(key)))
+            .filter(account_key::Column::State.eq(ACTIVE));
+        Ok(active.one(t).await?.is_some())
+    }
+
+    /// Replaces a value if it is still the one that was read.
+    async fn replace_value(
+        &self,
+        before: &PlacedSecret,
+        after: &Sealed,
+        t: &Transaction,
+    ) -> std::result::Result<u64, DbErr> {
+        use installation_secret::{Column, Entity};
+        let done = self
+            .update::<Entity>()
+            .col_expr(Column::Sealed, Expr::value(after.bytes.clone()))
+            .col_expr(Column::KeyId, Expr::value(i64::from(after.key_id)))
+            .filter(Column::IntegrationId.eq(before.integration))
+            .filter(Column::Connection.eq(&before.connection))
+            .filter(Column::Name.eq(&before.name))
+            .filter(Column::Sealed.eq(before.sealed.bytes.clone()))
+            .exec(t)
+            .await?;
+        Ok(done.rows_affected)
+    }
+}
+
 struct ReplaceSealed {
     tenant: TenantStore,
     key: u32,
@@ -120,34 +219,17 @@ impl Work for ReplaceSealed {
     type Value = u64;
 
     async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<u64>, Failed> {
-        use installation_secret::{Column, Entity};
         let sealed = i64::try_from(self.values.len()).unwrap_or(i64::MAX);
         let seals = account_revision::Column::Seals;
         let counted = self.tenant.update::<account_revision::Entity>().col_expr(seals, Expr::col(seals).add(sealed));
         // The revision row is the lock: the key stays active until what is sealed under it can be seen.
         counted.exec(t).await?;
-        let active = self
-            .tenant
-            .select::<account_key::Entity>()
-            .filter(account_key::Column::KeyId.eq(i64::from(self.key)))
-            .filter(account_key::Column::State.eq(ACTIVE));
-        if active.one(t).await?.is_none() {
+        if !self.tenant.is_active(self.key, t).await? {
             return Ok(Outcome::Nothing(0));
         }
         let mut replaced = 0;
         for Resealed { before, after } in &self.values {
-            let done = self
-                .tenant
-                .update::<Entity>()
-                .col_expr(Column::Sealed, Expr::value(after.bytes.clone()))
-                .col_expr(Column::KeyId, Expr::value(i64::from(after.key_id)))
-                .filter(Column::IntegrationId.eq(before.integration))
-                .filter(Column::Connection.eq(&before.connection))
-                .filter(Column::Name.eq(&before.name))
-                .filter(Column::Sealed.eq(before.sealed.bytes.clone()))
-                .exec(t)
-                .await?;
-            replaced += done.rows_affected;
+            replaced += self.tenant.replace_value(before, after, t).await?;
         }
         Ok(Outcome::Commit(replaced))
     }

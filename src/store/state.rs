@@ -151,19 +151,21 @@ fn row_bytes(row: &Installation) -> usize {
     // The pointers to it, the counters of both shared values, and what the allocator adds.
     const POINTERS: usize = 96;
     let names = row.secret_names.iter().map(|name| size_of::<String>() + name.len()).sum::<usize>();
-    POINTERS + size_of::<Installation>() + names + row.params.as_json().len()
+    let counter = |name: &String| size_of::<(String, u64)>() + name.len();
+    let counters = row.secret_counters.keys().map(counter).sum::<usize>();
+    POINTERS + size_of::<Installation>() + names + counters + row.params.as_json().len()
 }
 
 /// The account's revision and all of its rows, in one statement: never the rows of another revision.
 const STATE: &str = r#"SELECT "r"."revision", "i"."integration_id", "i"."params", "i"."secret_names",
-    "i"."installed_at", "i"."revision", "i"."updated_at", "r"."seals", "r"."own_catalog"
+    "i"."installed_at", "i"."revision", "i"."updated_at", "r"."seals", "r"."own_catalog", "i"."secret_counters"
 FROM "account_revisions" AS "r" LEFT JOIN "installations" AS "i" ON "i"."account_id" = "r"."account_id"
 WHERE "r"."account_id" = $1"#;
 
 /// The same of SQLite, as one row: its driver hands every row from thread to thread, which costs more than the JSON.
 const STATE_OF_SQLITE: &str = r#"SELECT "revision", (
     SELECT json_group_array(json_array(hex("integration_id"), "params", "secret_names", "installed_at", "revision",
-        "updated_at"))
+        "updated_at", "secret_counters"))
     FROM "installations" WHERE "account_id" = "r"."account_id"
 ), "seals", "own_catalog" FROM "account_revisions" AS "r" WHERE "account_id" = $1"#;
 
@@ -260,15 +262,17 @@ fn read_rows(rows: &[QueryResult]) -> std::result::Result<Vec<Arc<Installation>>
 }
 
 fn read_json(rows: &[QueryResult]) -> std::result::Result<Vec<Arc<Installation>>, DbErr> {
-    // The two that hold JSON are texts in it, taken apart one row at a time: all at once they would leave holes in memory.
-    type Columns = (Uuid, String, String, Option<DateTime<Utc>>, i64, DateTime<Utc>);
+    // Those that hold JSON are texts in it, taken apart one row at a time: all at once they would leave holes in memory.
+    type Columns = (Uuid, String, String, Option<DateTime<Utc>>, i64, DateTime<Utc>, String);
     let broken = |_| DbErr::Type("a column of installations is not what it should be".into());
     let Some(row) = rows.first() else { return Ok(Vec::new()) };
     let columns: Vec<Columns> = serde_json::from_str(&row.try_get_by_index::<String>(1)?).map_err(broken)?;
-    let read = |(integration_id, params, secret_names, installed_at, revision, updated_at): Columns| {
+    let read = |(integration_id, params, secret_names, installed_at, revision, updated_at, counters): Columns| {
         let params = serde_json::from_str(&params).map_err(broken)?;
         let secret_names = serde_json::from_str(&secret_names).map_err(broken)?;
-        Row { integration_id, params, secret_names, installed_at, revision, updated_at }.read().map(Arc::new)
+        let secret_counters = serde_json::from_str(&counters).map_err(broken)?;
+        let row = Row { integration_id, params, secret_names, secret_counters, installed_at, revision, updated_at };
+        row.read().map(Arc::new)
     };
     columns.into_iter().map(read).collect()
 }
@@ -283,6 +287,7 @@ fn read(row: &QueryResult) -> std::result::Result<Option<Installation>, DbErr> {
         installed_at: row.try_get_by_index(4)?,
         revision: row.try_get_by_index(5)?,
         updated_at: row.try_get_by_index(6)?,
+        secret_counters: row.try_get_by_index(9)?,
     };
     row.read().map(Some)
 }

@@ -9,7 +9,7 @@ use sea_orm::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr};
 use tokio::sync::{mpsc, oneshot};
 
-use super::changes::Change;
+use super::changes::{Change, counters};
 use super::failure::Failed;
 use super::pool::{Pool, Transaction};
 use super::{TenantStore, events, scope};
@@ -212,6 +212,7 @@ fn row(change: &Change) -> installation::ActiveModel {
         connection: Set(CONNECTION.to_owned()),
         params: Set(serde_json::Value::Object(row.params.to_map())),
         secret_names: Set(row.secret_names.clone().into()),
+        secret_counters: Set(counters(&row.secret_counters)),
         installed_at: Set(row.installed_at),
         revision: Set(row.revision),
         created_at: Set(row.updated_at),
@@ -237,10 +238,10 @@ fn secrets(change: &Change) -> impl Iterator<Item = installation_secret::ActiveM
 /// What happens to a row that is there already.
 fn replace_row() -> OnConflict {
     use installation::Column::{
-        AccountId, Connection, InstalledAt, IntegrationId, Params, Revision, SecretNames, UpdatedAt,
+        AccountId, Connection, InstalledAt, IntegrationId, Params, Revision, SecretCounters, SecretNames, UpdatedAt,
     };
     OnConflict::columns([AccountId, IntegrationId, Connection])
-        .update_columns([Params, SecretNames, InstalledAt, Revision, UpdatedAt])
+        .update_columns([Params, SecretNames, SecretCounters, InstalledAt, Revision, UpdatedAt])
         .to_owned()
 }
 

@@ -46,7 +46,7 @@ impl DataKey {
     /// # Errors
     /// [`Error::SecretsUnavailable`] when the operating system gives no randomness.
     pub fn seal(&self, place: &SecretPlace<'_>, plain: &Plain) -> Result<Sealed> {
-        let bytes = envelope::seal(self.key_id, &self.key, &place.context(), plain.expose());
+        let bytes = envelope::seal(self.key_id, &self.key, place.counter, &place.context(), plain.expose());
         let bytes = bytes.map_err(|refusal| super::unavailable(refusal.to_string(), LONG_WAIT))?;
         Ok(Sealed { key_id: self.key_id, bytes })
     }
@@ -64,7 +64,7 @@ impl DataKey {
     /// [`Error::SecretUnreadable`] for bytes that are malformed, of another key, or sealed for another place. Only that value
     /// is affected; no other key is tried.
     pub fn open(&self, place: &SecretPlace<'_>, sealed: &[u8]) -> Result<Plain> {
-        envelope::open(self.key_id, &self.key, &place.context(), sealed)
+        envelope::open(self.key_id, &self.key, place.counter, &place.context(), sealed)
             .map(|mut plain: Zeroizing<Vec<u8>>| Plain::new(std::mem::take(&mut *plain)))
             .map_err(|malformed| {
                 let cause = format!("the sealed {place} does not open: {malformed}");

@@ -104,7 +104,7 @@ fn verify(ring: &Keyring, check: &KeyCheck) -> Result<(), Fault> {
             ring.fingerprints()
         )));
     };
-    envelope::open(id, kek, &check_context(id), &check.bytes).map(drop).map_err(|_| {
+    envelope::open(id, kek, None, &check_context(id), &check.bytes).map(drop).map_err(|_| {
         Fault::Corrupt(format!(
             "this database needs {expected}, but the key ring's key {id} has fingerprint {}: point \
              PATCHBAY_KEYRING_FILE at the key ring that was used before",
@@ -122,7 +122,7 @@ impl Provider for Local {
     async fn wrap(&self, place: KeyPlace<'_>, key: &KeyBytes) -> Result<WrappedKey, Fault> {
         let ring = self.ring.load();
         let (id, kek) = primary(&ring)?;
-        let bytes = envelope::seal(id, kek, &place.context(), key.as_slice());
+        let bytes = envelope::seal(id, kek, None, &place.context(), key.as_slice());
         let bytes = bytes.map_err(|refusal| Fault::Unavailable(refusal.to_string()))?;
         Ok(WrappedKey { key_id: place.key_id, provider: LOCAL.into(), kek_ref: kek_ref(id), bytes })
     }
@@ -133,7 +133,7 @@ impl Provider for Local {
         let ring = self.ring_with(id);
         let kek = ring.key(id);
         let kek = kek.ok_or_else(|| Fault::Corrupt(format!("key {} is not in the key ring", kek_ref(id))))?;
-        let plain = envelope::open(id, kek, &place.context(), &wrapped.bytes).map_err(refused)?;
+        let plain = envelope::open(id, kek, None, &place.context(), &wrapped.bytes).map_err(refused)?;
         let key = plain.as_slice().try_into().map_err(|_| Fault::Corrupt("not 32 bytes".into()))?;
         Ok(Zeroizing::new(key))
     }
@@ -141,7 +141,7 @@ impl Provider for Local {
     async fn check(&self) -> Result<KeyCheck, Fault> {
         let ring = self.ring.load();
         let (id, kek) = primary(&ring)?;
-        let bytes = envelope::seal(id, kek, &check_context(id), CHECK_TEXT);
+        let bytes = envelope::seal(id, kek, None, &check_context(id), CHECK_TEXT);
         let bytes = bytes.map_err(|refusal| Fault::Unavailable(refusal.to_string()))?;
         Ok(KeyCheck { provider: LOCAL.into(), kek_ref: kek_ref(id), fingerprint: keyring::fingerprint(kek), bytes })
     }

@@ -27,7 +27,7 @@ use std::time::Duration;
 pub use aws_kms::{AWS_KMS, AwsKms, sdk_config};
 pub use cache::CacheSettings;
 pub use data_key::{DataKey, WrappedKey};
-pub use envelope::{Envelope, Malformed, SecretPlace};
+pub use envelope::{Envelope, Malformed, SecretPlace, counter_of};
 pub use guard::Guarded;
 pub use keyring::{KeyState, Keyring, KeyringError};
 pub use local::{LOCAL, Local};
@@ -388,7 +388,13 @@ mod tests {
         let (key, _) = vault(ring()).create_key(&acme, 1).await.expect("created");
         let (api_key, token) = (SecretName::parse("api_key").expect("name"), SecretName::parse("token").expect("name"));
         let (stripe, slack) = (IntegrationId::of_builtin("stripe"), IntegrationId::of_builtin("slack"));
-        let place = |account, integration, connection, name| SecretPlace { account, integration, connection, name };
+        let place = |account, integration, connection, name| SecretPlace {
+            account,
+            integration,
+            connection,
+            name,
+            counter: None,
+        };
         let home = place(&acme, stripe, CONNECTION, &api_key);
         let sealed = key.seal(&home, &Plain::new(b"\"v\"".to_vec())).expect("sealed");
         assert_eq!(key.open(&home, &sealed.bytes).expect("opens").expose(), b"\"v\"");

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use entity::installation_secret;
 use patchbay::domain::{CONNECTION, IntegrationId, SecretName};
-use patchbay::vault::SecretPlace;
+use patchbay::vault::{SecretPlace, counter_of};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Set};
 use serde_json::{Value, json};
 
@@ -28,14 +28,14 @@ async fn a_stored_secret_is_an_envelope_that_repeats_its_key_id_and_opens_to_the
     let rows = world.secrets_of("acme").await;
     assert_eq!(rows.len(), 7);
     for row in &rows {
-        assert_eq!(row.sealed[..4], [0xB1, 1, 1, 0], "{}: magic, version, algorithm, flags", row.name);
+        assert_eq!(row.sealed[..4], [0xB1, 2, 1, 0], "{}: magic, version, algorithm, flags", row.name);
         let id = u32::from_be_bytes(row.sealed[4..8].try_into().expect("4 bytes"));
         assert_eq!((i64::from(id), row.key_id), (1, 1), "{}", row.name);
         let plain = values[&row.name].to_string();
-        assert_eq!(row.sealed.len(), plain.len() + 36, "{}", row.name);
+        assert_eq!(row.sealed.len(), plain.len() + 44, "{}", row.name);
         assert!(!row.sealed.windows(6).any(|window| window == b"CANARY"), "{} is stored in the clear", row.name);
     }
-    let nonces: std::collections::BTreeSet<_> = rows.iter().map(|row| row.sealed[8..20].to_vec()).collect();
+    let nonces: std::collections::BTreeSet<_> = rows.iter().map(|row| row.sealed[16..28].to_vec()).collect();
     assert_eq!(nonces.len(), rows.len(), "a nonce was used twice");
     for ((_, name), value) in world.open_secrets_of("acme").await {
         assert_eq!(value, values[&name], "{name}");
@@ -71,7 +71,8 @@ async fn a_sealed_row_moved_to_another_place_does_not_open_and_only_that_row_is_
     // To another connection, which no request can name yet.
     let name = SecretName::parse("api_key").expect("name");
     let account = account_id("acme");
-    let place = |connection| SecretPlace { account: &account, integration: stripe, connection, name: &name };
+    let counter = counter_of(&row(stripe, "api_key").sealed);
+    let place = |connection| SecretPlace { account: &account, integration: stripe, connection, name: &name, counter };
     assert!(data_key.open(&place(CONNECTION), &row(stripe, "api_key").sealed).is_ok());
     assert!(data_key.open(&place("second"), &row(stripe, "api_key").sealed).is_err());
     for path in ["/api/v1/integrations", "/api/v1/integrations/stripe", "/api/v1/integrations/slack"] {

@@ -2,7 +2,7 @@
 
 use entity::installation_secret::{self, Column};
 use patchbay::domain::{CONNECTION, IntegrationId, Plain, SecretName};
-use patchbay::vault::SecretPlace;
+use patchbay::vault::{SecretPlace, counter_of};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, sea_query::Expr};
 use serde_json::json;
 
@@ -10,8 +10,10 @@ use crate::support::{Process, Wire, World, account_id};
 
 const STRIPE: &str = "/api/v1/integrations/stripe";
 const VALUE: &str = "sk_CANARY_1";
-/// Magic, version, algorithm, flags, key id.
-const HEADER_BEFORE_NONCE: usize = 8;
+/// Magic, version, algorithm, flags, key id, counter.
+const HEADER_BEFORE_NONCE: usize = 16;
+/// Why a value does not open whose counter is another one.
+const OTHER_COUNTER: &str = "not the latest value: its counter is not the one on record";
 
 /// A server of its own whose log can be read, beside a world on the same database.
 struct Tampered {
@@ -101,7 +103,7 @@ impl Tampered {
 #[tokio::test]
 async fn a_flipped_bit_of_a_sealed_value_is_an_error_of_that_secret_alone() {
     let tampered = Tampered::start().await;
-    // Of what follows the key id, one bit of each byte: nonce, ciphertext and tag.
+    // Of what follows the counter, one bit of each byte: nonce, ciphertext and tag.
     let in_header = 0..HEADER_BEFORE_NONCE * 8;
     let behind = (HEADER_BEFORE_NONCE..tampered.sealed.len()).map(|byte| byte * 8 + byte % 8);
     for bit in in_header.chain(behind) {
@@ -117,6 +119,7 @@ async fn a_flipped_bit_of_a_sealed_value_is_an_error_of_that_secret_alone() {
         ("unknown algorithm", 8),
         ("unknown flags", 8),
         ("sealed under another key", 32),
+        (OTHER_COUNTER, 64),
         ("changed, or sealed for another place", behind),
     ];
     tampered.assert_logged(&reasons).await;
@@ -131,8 +134,8 @@ async fn a_truncated_sealed_value_is_an_error_of_that_secret_alone() {
     }
     tampered.assert_refused([&*tampered.sealed, &[0]].concat(), "a byte more").await;
     tampered.assert_bounded_and_healed().await;
-    // Header and tag are 36 bytes.
-    let reasons = [("truncated envelope", 36), ("changed, or sealed for another place", whole - 36 + 1)];
+    // Header and tag are 44 bytes.
+    let reasons = [("truncated envelope", 44), ("changed, or sealed for another place", whole - 44 + 1)];
     tampered.assert_logged(&reasons).await;
 }
 
@@ -145,7 +148,8 @@ async fn a_value_sealed_for_another_place_is_an_error_of_that_secret_alone() {
     let (stripe, slack) = (IntegrationId::of_builtin("stripe"), IntegrationId::of_builtin("slack"));
     let (name, other) = (SecretName::parse("api_key").expect("name"), SecretName::parse("other").expect("name"));
     let sealed_at = |account, integration, connection, name| {
-        let place = SecretPlace { account, integration, connection, name };
+        let counter = counter_of(&tampered.sealed);
+        let place = SecretPlace { account, integration, connection, name, counter };
         key.seal(&place, &Plain::new(format!("\"{VALUE}\"").into_bytes())).expect("sealed").bytes
     };
     for (bytes, claim) in [
@@ -158,4 +162,19 @@ async fn a_value_sealed_for_another_place_is_an_error_of_that_secret_alone() {
     }
     tampered.assert_bounded_and_healed().await;
     tampered.assert_logged(&[("changed, or sealed for another place", 4)]).await;
+}
+
+#[tokio::test]
+async fn an_earlier_value_put_back_is_an_error_of_that_secret_alone() {
+    let tampered = Tampered::start().await;
+    let install = json!({"secrets": {"api_key": "sk_CANARY_2"}});
+    tampered.acme().post(&format!("{STRIPE}/install"), &install).await.ok();
+    tampered.assert_refused(tampered.sealed.clone(), "the value before").await;
+    // Removed and stored again: no counter comes twice.
+    for value in [json!(null), json!(VALUE)] {
+        tampered.acme().post(&format!("{STRIPE}/install"), &json!({"secrets": {"api_key": value}})).await.ok();
+    }
+    tampered.assert_refused(tampered.sealed.clone(), "the same value, of an earlier life").await;
+    tampered.assert_bounded_and_healed().await;
+    tampered.assert_logged(&[(OTHER_COUNTER, 2)]).await;
 }

@@ -180,3 +180,25 @@ async fn the_data_of_before_refuses_a_key_ring_that_is_not_its_own() {
     older.assert_kept(|account| Wire::new(&process.url, account)).await;
     process.stop();
 }
+
+#[tokio::test]
+async fn secrets_of_an_earlier_release_open_and_are_bound_on_request() {
+    let older = Older::copy().await;
+    let process = older.start(&READ_BACK).expect("started");
+    let as_account = |account: &str| Wire::new(&process.url, account);
+    older.assert_kept(as_account).await;
+    let formats = async || {
+        let rows = older.rows("SELECT sealed FROM installation_secrets").await;
+        let sealed = rows.iter().map(|row| row.try_get_by_index::<Vec<u8>>(0).expect("bytes"));
+        sealed.map(|sealed| sealed[1]).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(formats().await, BTreeSet::from([1]));
+    let (data, url, ring) =
+        (older.folder.path().display().to_string(), older.database.url(), older.file("keyring.json"));
+    let ring = [("PATCHBAY_KEYRING_FILE", &*ring.display().to_string())];
+    let bound = Process::run_with(&["keys", "bind", "--data-dir", &data, "--database-url", &url], &ring);
+    assert!(bound.status.success(), "{}", String::from_utf8_lossy(&bound.stderr));
+    assert_eq!(formats().await, BTreeSet::from([2]));
+    older.assert_kept(as_account).await;
+    process.stop();
+}

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Format 1 once more, written from docs/vault.md and sharing no code with the vault. Needs the package `cryptography`.
+"""Both formats once more, written from docs/vault.md and sharing no code with the vault. Needs the package `cryptography`.
 
-    vectors.py make                  writes format_v1.json, beside this script
-    vectors.py check                 makes it again, compares, opens all that must open, and is refused by the rest
+    vectors.py make                  writes format_v1.json and format_v2.json, beside this script
+    vectors.py check                 makes them again, compares, opens all that must open, and is refused by the rest
     vectors.py open --data-dir DIR   opens every key check, data key and secret of an embedded database, with its key ring
 
 `open` prints numbers and places, never values, and ends with 1 when anything does not open.
@@ -22,9 +22,10 @@ import cryptography
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-FILE = pathlib.Path(__file__).with_name("format_v1.json")
+FILES = {version: pathlib.Path(__file__).with_name(f"format_v{version}.json") for version in (1, 2)}
 MAGIC, VERSION, AES_256_GCM, FLAGS = 0xB1, 1, 1, 0
-HEADER, TAG = 20, 16
+WITH_COUNTER = 2
+HEADERS, NONCE_BYTES, TAG = {VERSION: 20, WITH_COUNTER: 28}, 12, 16
 SECRET, DATA_KEY, CHECK = b"patchbay.secret.v1", b"patchbay.dek.v1", b"patchbay.check.v1"
 CHECK_TEXT = b"patchbay key check"
 
@@ -56,31 +57,42 @@ def of_check(key_id):
     return context(CHECK, f"local:{key_id}".encode())
 
 
-def header(key_id, nonce, start=(MAGIC, VERSION, AES_256_GCM, FLAGS)):
-    return bytes(start) + key_id.to_bytes(4, "big") + nonce
+def header(key_id, nonce, start=(MAGIC, VERSION, AES_256_GCM, FLAGS), counter=None):
+    return bytes(start) + key_id.to_bytes(4, "big") + (b"" if counter is None else counter.to_bytes(8, "big")) + nonce
+
+
+def counted(key_id, nonce, counter):
+    return header(key_id, nonce, (MAGIC, WITH_COUNTER, AES_256_GCM, FLAGS), counter)
 
 
 def seal(key, head, bound_to, plain):
-    return head + AESGCM(key).encrypt(head[8:], plain, head + bound_to)
+    return head + AESGCM(key).encrypt(head[-NONCE_BYTES:], plain, head + bound_to)
 
 
 def parse(sealed):
-    """The key id."""
-    if len(sealed) < HEADER + TAG:
+    """The key id, the counter if there is one, and the length of the header."""
+    if len(sealed) < HEADERS[VERSION] + TAG:
         raise Refused("truncated")
-    expected = [("magic", MAGIC), ("version", VERSION), ("algorithm", AES_256_GCM), ("flags", FLAGS)]
+    expected = [("magic", {MAGIC}), ("version", HEADERS), ("algorithm", {AES_256_GCM}), ("flags", {FLAGS})]
     for byte, (reason, known) in zip(sealed, expected):
-        if byte != known:
+        if byte not in known:
             raise Refused(reason)
-    return int.from_bytes(sealed[4:8], "big")
+    size = HEADERS[sealed[1]]
+    if len(sealed) < size + TAG:
+        raise Refused("truncated")
+    counter = int.from_bytes(sealed[8:16], "big") if sealed[1] == WITH_COUNTER else None
+    return int.from_bytes(sealed[4:8], "big"), counter, size
 
 
-def unseal(key, key_id, bound_to, sealed):
-    if parse(sealed) != key_id:
+def unseal(key, key_id, bound_to, sealed, counter=None):
+    found_id, found_counter, size = parse(sealed)
+    if found_id != key_id:
         raise Refused("key_id")
-    head, ciphertext = sealed[:HEADER], sealed[HEADER:]
+    if found_counter != counter:
+        raise Refused("counter")
+    head, ciphertext = sealed[:size], sealed[size:]
     try:
-        return AESGCM(key).decrypt(head[8:], ciphertext, head + bound_to)
+        return AESGCM(key).decrypt(head[-NONCE_BYTES:], ciphertext, head + bound_to)
     except InvalidTag:
         raise Refused("refused") from None
 
@@ -101,12 +113,14 @@ def fresh(label, size):
     return hashlib.sha256(label.encode()).digest()[:size]
 
 
-def secret(comment, plaintext, key=None, nonce=None, key_id=1, times=1, **elsewhere):
+def secret(comment, plaintext, key=None, nonce=None, key_id=1, times=1, counter=None, **elsewhere):
     key, nonce = key or fresh(f"{comment}: key", 32), nonce or fresh(f"{comment}: nonce", 12)
     place = {**KNOWN, **elsewhere}
-    sealed = seal(key, header(key_id, nonce), of_secret(place), plaintext.encode() * times)
+    head = header(key_id, nonce) if counter is None else counted(key_id, nonce, counter)
+    sealed = seal(key, head, of_secret(place), plaintext.encode() * times)
     # A long one is not written out.
     bytes_or_digest = {"sealed": sealed.hex()} if times == 1 else {"sealed_sha256": hashlib.sha256(sealed).hexdigest()}
+    place |= {} if counter is None else {"counter": counter}
     return {"comment": comment, "key": key.hex(), "key_id": key_id, "nonce": nonce.hex(), **place,
             "plaintext": plaintext, "times": times, **bytes_or_digest}
 
@@ -171,7 +185,8 @@ def refusals():
         moved("bound to nothing but its header", b""),
         headed("unknown magic", "magic", (0xB2, 1, 1, 0)),
         headed("format version 0", "version", (0xB1, 0, 1, 0)),
-        headed("format version 2", "version", (0xB1, 2, 1, 0)),
+        headed("format version 3", "version", (0xB1, 3, 1, 0)),
+        case("format 2, which has a counter", "counter", seal(KEY, counted(1, NONCE, 1), of_secret(KNOWN), plain)),
         headed("no algorithm", "algorithm", (0xB1, 1, 0, 0)),
         headed("a reserved algorithm", "algorithm", (0xB1, 1, 2, 0)),
         headed("the lowest flag", "flags", (0xB1, 1, 1, 1)),
@@ -196,7 +211,58 @@ def refusals():
     ]
 
 
-def vectors():
+COUNTER = 1_795_541_808_268_149
+
+
+def secrets_with_counter():
+    return [
+        secret("the known answer of format 1, with a counter", '"sk_test_123"', KEY, NONCE, counter=COUNTER),
+        secret("the shortest: an empty text in its quotes", '""', counter=1),
+        secret("the lowest counter", '"value"', counter=0),
+        secret("the highest counter", '"value"', counter=2**64 - 1),
+        secret("64 KiB: a number of so many digits", "7", times=65_536, counter=COUNTER),
+        secret("another connection", '"value"', connection="second", counter=COUNTER),
+        secret("the last generation", '"value"', key_id=0xFFFF_FFFF, counter=COUNTER),
+    ]
+
+
+def refusals_with_counter():
+    """Bytes that must not open as the known answer with its counter."""
+    plain = b'"sk_test_123"'
+    whole = seal(KEY, counted(1, NONCE, COUNTER), of_secret(KNOWN), plain)
+
+    def case(comment, reason, sealed):
+        return {"comment": comment, "reason": reason, "sealed": sealed.hex()}
+
+    def flipped(comment, reason, at, bit=0):
+        return case(f"a bit flipped: {comment}", reason, whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1:])
+
+    return [
+        case("an earlier value", "counter", seal(KEY, counted(1, NONCE, COUNTER - 1), of_secret(KNOWN), plain)),
+        case("a later value", "counter", seal(KEY, counted(1, NONCE, COUNTER + 1), of_secret(KNOWN), plain)),
+        case("the known answer of format 1", "counter", seal(KEY, header(1, NONCE), of_secret(KNOWN), plain)),
+        case("an earlier value under the right counter", "refused",
+             counted(1, NONCE, COUNTER) + seal(KEY, counted(1, NONCE, COUNTER - 1), of_secret(KNOWN), plain)[28:]),
+        case("of another name", "refused",
+             seal(KEY, counted(1, NONCE, COUNTER), of_secret({**KNOWN, "name": "webhook_secret"}), plain)),
+        case("another key id", "key_id", seal(KEY, counted(2, NONCE, COUNTER), of_secret(KNOWN), plain)),
+        *(case(f"cut to {length} bytes", "truncated", whole[:length]) for length in [0, 8, 16, 28, 36, 43]),
+        case("cut to header and tag", "refused", whole[:44]),
+        case("a byte more", "refused", whole + b"\0"),
+        flipped("version", "version", 1),
+        flipped("flags", "flags", 3, 4),
+        flipped("first of the counter", "counter", 8, 7),
+        flipped("last of the counter", "counter", 15),
+        flipped("first of the nonce", "refused", 16, 7),
+        flipped("last of the nonce", "refused", 27),
+        flipped("first of the ciphertext", "refused", 28, 7),
+        flipped("last of the tag", "refused", len(whole) - 1),
+    ]
+
+
+def vectors(version):
+    if version == WITH_COUNTER:
+        return {"secrets": secrets_with_counter(), "refusals": refusals_with_counter()}
     return {
         "secrets": secrets(),
         "data_keys": [data_key("acme", 1, 1), data_key("acme", 2, 1), data_key("a" * 63, 0xFFFF_FFFF, 7)],
@@ -206,32 +272,39 @@ def vectors():
 
 
 def make():
-    made = {"made_with": f"tests/vectors/vectors.py, Python cryptography {cryptography.__version__}, AESGCM", **vectors()}
-    FILE.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+    for version, file in FILES.items():
+        made_with = f"tests/vectors/vectors.py, Python cryptography {cryptography.__version__}, AESGCM"
+        made = {"made_with": made_with, **vectors(version)}
+        file.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n")
 
 
-def check_file():
-    found = json.loads(FILE.read_text())
-    assert {**found, "made_with": ""} == {"made_with": "", **vectors()}, "made again, the vectors are others"
+def check_files():
+    for version, file in FILES.items():
+        check_file(version, json.loads(file.read_text()))
+
+
+def check_file(version, found):
+    assert {**found, "made_with": ""} == {"made_with": "", **vectors(version)}, "made again, the vectors are others"
     for case in found["secrets"]:
         if "sealed" in case:
-            plain = unseal(bytes.fromhex(case["key"]), case["key_id"], of_secret(case), bytes.fromhex(case["sealed"]))
+            key, sealed = bytes.fromhex(case["key"]), bytes.fromhex(case["sealed"])
+            plain = unseal(key, case["key_id"], of_secret(case), sealed, case.get("counter"))
             assert plain.decode() == case["plaintext"], case["comment"]
-    for case in found["data_keys"]:
+    for case in found.get("data_keys", []):
         bound_to = of_data_key(case["account"], case["key_id"])
         key = unseal(bytes.fromhex(case["provider_key"]), case["provider_key_id"], bound_to, bytes.fromhex(case["wrapped"]))
         assert key.hex() == case["key"]
-    for case in found["checks"]:
+    for case in found.get("checks", []):
         bound_to = of_check(case["provider_key_id"])
         assert unseal(bytes.fromhex(case["provider_key"]), case["provider_key_id"], bound_to, bytes.fromhex(case["sealed"])) == CHECK_TEXT
     for case in found["refusals"]:
         try:
-            unseal(KEY, 1, of_secret(KNOWN), bytes.fromhex(case["sealed"]))
+            unseal(KEY, 1, of_secret(KNOWN), bytes.fromhex(case["sealed"]), COUNTER if version == WITH_COUNTER else None)
         except Refused as reason:
             assert str(reason) == case["reason"], f"{case['comment']}: {reason}"
         else:
             raise AssertionError(f"it opened: {case['comment']}")
-    print({what: len(cases) for what, cases in found.items() if what != "made_with"})
+    print(version, {what: len(cases) for what, cases in found.items() if what != "made_with"})
 
 
 # ---- a database that a server wrote ----
@@ -264,10 +337,15 @@ class Database:
         for row in self.rows.execute("SELECT * FROM account_keys WHERE state <> 'destroyed'"):
             place = (row["account_id"], row["key_id"])
             keys[place] = self.attempt("data keys", place, lambda row=row: self.unwrap(row))
+        counters = {
+            (row["account_id"], row["integration_id"], row["connection"]): json.loads(row["secret_counters"])
+            for row in self.rows.execute("SELECT * FROM installations")
+        }
         for row in self.rows.execute("SELECT * FROM installation_secrets"):
+            counter = counters[row["account_id"], row["integration_id"], row["connection"]].get(row["name"])
             integration = uuid.UUID(bytes=row["integration_id"])
             place = {"account": row["account_id"], "integration": str(integration), "connection": row["connection"], "name": row["name"]}
-            self.attempt("secrets", list(place.values()), lambda row=row, place=place: self.open(row, place, keys))
+            self.attempt("secrets", list(place.values()), lambda row=row, place=place, counter=counter: self.open(row, place, keys, counter))
         print(json.dumps({"opened": self.opened, "failed": self.failed}))
         return not self.failed and all(self.opened[kind] for kind in ["key checks", "data keys", "secrets"])
 
@@ -283,10 +361,10 @@ class Database:
         assert len(key) == 32
         return key
 
-    def open(self, row, place, keys):
+    def open(self, row, place, keys, counter):
         key = keys[row["account_id"], row["key_id"]]
         assert key is not None
-        plain = unseal(key, row["key_id"], of_secret(place), row["sealed"])
+        plain = unseal(key, row["key_id"], of_secret(place), row["sealed"], counter)
         assert json.loads(plain) is not None
 
 
@@ -301,7 +379,7 @@ def main():
         case "make":
             make()
         case "check":
-            check_file()
+            check_files()
         case "open":
             sys.exit(0 if Database(arguments.data_dir).open_all() else 1)
 

@@ -87,6 +87,15 @@ pub(super) enum KeysCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Bind every secret to a counter, so that an older value does not open in its place
+    ///
+    /// Run it once after an upgrade, when every server runs this release: earlier ones cannot open secrets that are bound. A
+    /// database that this release created needs it never. May be stopped or killed at any moment and run again.
+    #[command(after_help = runs::BIND_HELP)]
+    Bind {
+        #[command(flatten)]
+        output: Output,
+    },
     /// Open every secret, and tell how many do not open
     ///
     /// Prints counts and names, never a value. Exits with 1 when any secret does not open.
@@ -193,6 +202,9 @@ pub(super) async fn run(config: Config, command: KeysCommand) -> Result<(), Stri
                 runs::rewrap(keys, output.json).await
             };
             on_database(&config, rewrap).await
+        }
+        KeysCommand::Bind { output } => {
+            on_database(&config, async |keys| runs::bind(keys, output.json).await).await
         }
         KeysCommand::Verify { account, output } => {
             on_database(&config, async |keys| verify::run(keys, account, output.json).await).await

@@ -38,6 +38,13 @@ With --json:
   rewrapped_keys  data keys that were wrapped with another one
 Exits with 0 when all was done.";
 
+pub(super) const BIND_HELP: &str = "\
+With --json:
+  outcome, error, accounts, failed, failures   as `patchbay keys rotate` has them
+  bound   secrets that were bound to a counter
+  broken  secrets that do not open, and stayed as they are
+Exits with 0 when all was done and nothing is broken.";
+
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -110,10 +117,7 @@ pub(super) async fn rotate(keys: &KeyKeeper, accounts: Vec<AccountId>, anew: boo
         ));
     }
     rotated.report.verdict("keys rotate")?;
-    match broken {
-        0 => Ok(()),
-        _ => Err(format!("{} not open, and stayed as they are: `patchbay keys verify` names them", do_not(broken))),
-    }
+    refuse_broken(broken)
 }
 
 pub(super) async fn rewrap(keys: &KeyKeeper, json: bool) -> Result<(), String> {
@@ -132,6 +136,39 @@ pub(super) async fn rewrap(keys: &KeyKeeper, json: bool) -> Result<(), String> {
         ));
     }
     rewrapped.report.verdict("keys rewrap")
+}
+
+#[derive(Serialize)]
+struct Bound {
+    #[serde(flatten)]
+    report: Report,
+    bound: u64,
+    broken: u64,
+}
+
+pub(super) async fn bind(keys: &KeyKeeper, json: bool) -> Result<(), String> {
+    keys.require().await?;
+    let progress = Progress::start("binding")?;
+    keys.enable_counters().await.map_err(sentence)?;
+    let (report, tally) = report(keys.bind_all(&progress).await, &progress);
+    let bound = Bound { report, bound: tally.resealed, broken: tally.broken };
+    match json {
+        true => print_json(&bound)?,
+        false => print(&format!(
+            "{} of {} bound to a counter\n",
+            count(bound.bound, "secret"),
+            count(tally.accounts, "account")
+        )),
+    }
+    bound.report.verdict("keys bind")?;
+    refuse_broken(bound.broken)
+}
+
+fn refuse_broken(broken: u64) -> Result<(), String> {
+    match broken {
+        0 => Ok(()),
+        _ => Err(format!("{} not open, and stayed as they are: `patchbay keys verify` names them", do_not(broken))),
+    }
 }
 
 fn report(done: Done<Tally>, progress: &Progress) -> (Report, Tally) {

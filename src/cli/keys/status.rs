@@ -18,6 +18,7 @@ With --json:
   provider_keys     those on record, which a server needs to start: key, fingerprint
   to_reseal         accounts with secrets that are still to be sealed under their active data key
   to_rewrap         data keys that the current provider key does not wrap; null when that is unknown
+  secrets_bound     whether new secrets are bound to counters: if not, `patchbay keys bind`
   rotation_begun_at when the rotation of all accounts was begun that has not ended, else null";
 
 #[derive(Serialize)]
@@ -29,6 +30,7 @@ struct Report {
     provider_keys: Vec<ProviderKey>,
     to_reseal: u64,
     to_rewrap: Option<u64>,
+    secrets_bound: bool,
     rotation_begun_at: Option<DateTime<Utc>>,
 }
 
@@ -83,6 +85,7 @@ impl Report {
                 .map(|(key, fingerprint)| ProviderKey { key, fingerprint })
                 .collect(),
             to_reseal: status.to_reseal,
+            secrets_bound: status.binds_secrets,
             rotation_begun_at: status.unfinished_rotation,
             data_keys: status.counts.into_iter().map(DataKeys::of).collect(),
             providers,
@@ -143,7 +146,10 @@ impl Report {
         let rotation = self.rotation_begun_at.map(|at| {
             format!("The rotation begun at {} has not ended: run `patchbay keys rotate` to go on", short(at))
         });
-        [oldest, to_reseal, to_rewrap, rotation].into_iter().flatten().collect()
+        let bound = (!self.secrets_bound).then(|| {
+            "Secrets are not bound to counters: run `patchbay keys bind` once every server runs this release".to_owned()
+        });
+        [oldest, to_reseal, to_rewrap, bound, rotation].into_iter().flatten().collect()
     }
 }
 

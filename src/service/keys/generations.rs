@@ -8,7 +8,7 @@ use super::{KeyKeeper, server, stored, wrapped};
 use crate::domain::{AccountId, Action, CONNECTION, Call, Event, FieldNames, IntegrationId, Plain, SecretName};
 use crate::error::{Error, Result};
 use crate::store::{AccountKey, PlacedSecret, Resealed, TenantStore};
-use crate::vault::{DataKey, SecretPlace};
+use crate::vault::{DataKey, SecretPlace, counter_of};
 
 /// Values that are sealed anew in one transaction.
 const TOGETHER: u64 = 200;
@@ -106,7 +106,7 @@ impl KeyKeeper {
     }
 
     /// Logs a value that does not open, once per process: the hourly sweep meets it again and again.
-    fn report_broken(&self, account: &AccountId, integration: Uuid, connection: &str, name: &str, cause: &str) {
+    pub(super) fn report_broken(&self, account: &AccountId, integration: Uuid, connection: &str, name: &str, cause: &str) {
         if self.broken.insert((account.clone(), integration, connection.to_owned(), name.to_owned())) {
             tracing::error!(%account, %integration, name, cause, "a stored secret does not open");
         }
@@ -132,7 +132,7 @@ impl KeyKeeper {
     }
 }
 
-/// The value at its place, and its name.
+/// The value at its place, and its name. The counter is the value's own: [`super::reports`] compares it with the record.
 pub(super) fn open(account: &AccountId, key: &DataKey, secret: &PlacedSecret) -> Result<(SecretName, Plain)> {
     let malformed = || Error::Internal { cause: "installation_secrets has a malformed name".into() };
     let name = SecretName::parse(&secret.name).ok_or_else(malformed)?;
@@ -140,6 +140,8 @@ pub(super) fn open(account: &AccountId, key: &DataKey, secret: &PlacedSecret) ->
     Ok((name, plain))
 }
 
+/// Sealing a value again keeps its counter, so that the record stays right.
 fn place<'a>(account: &'a AccountId, secret: &'a PlacedSecret, name: &'a SecretName) -> SecretPlace<'a> {
-    SecretPlace { account, integration: IntegrationId(secret.integration), connection: &secret.connection, name }
+    let integration = IntegrationId(secret.integration);
+    SecretPlace { account, integration, connection: &secret.connection, name, counter: counter_of(&secret.sealed.bytes) }
 }

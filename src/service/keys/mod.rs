@@ -1,6 +1,7 @@
 //! Keeping the keys: which data key seals, when a new generation takes its place, and how everything stays readable
 //! meanwhile. Works account by account, beside running replicas, and goes on where it was stopped.
 
+mod binding;
 mod bursts;
 mod generations;
 mod reported;
@@ -12,12 +13,13 @@ mod shredding;
 mod upkeep;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use uuid::Uuid;
 
+pub use binding::Binding;
 pub use generations::Resealing;
 pub(super) use reports::NO_VALUE;
 pub use reports::{Broken, KeyStatus, ProviderStatus, Verified};
@@ -64,6 +66,8 @@ pub struct KeyKeeper {
     id: Uuid,
     /// Data keys that no provider key of this process opens.
     unopenable: Arc<AtomicU64>,
+    /// New secrets are bound to counters.
+    binds: Arc<AtomicBool>,
 }
 
 impl KeyKeeper {
@@ -71,8 +75,9 @@ impl KeyKeeper {
     pub fn new(store: Store, vault: Vault, policy: KeyPolicy) -> Self {
         let bursts = store.has_one_writer().then(Bursts::default);
         let (renewing, broken) = (UnderWay::default(), ReportedSecrets::default());
-        let (vault, id, unopenable) = (Arc::new(vault), Uuid::new_v4(), Arc::default());
-        Self { store, vault, policy, bursts, renewing, broken, id, unopenable }
+        let (vault, id) = (Arc::new(vault), Uuid::new_v4());
+        let (unopenable, binds) = (Arc::default(), Arc::default());
+        Self { store, vault, policy, bursts, renewing, broken, id, unopenable, binds }
     }
 
     /// Compares the keys at hand with those that the database was sealed with; before, nothing is done with them.

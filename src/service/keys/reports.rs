@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::rewrapping::unavailable;
 use super::{KeyKeeper, generations, startup, wrapped};
-use crate::domain::{AccountId, CONNECTION};
+use crate::domain::{AccountId, CONNECTION, IntegrationId};
 use crate::error::{Error, Result};
-use crate::store::{KeyCount, Need, PlacedSecret, TenantStore};
-use crate::vault::{DataKey, Fault};
+use crate::store::{AccountState, KeyCount, Need, PlacedSecret, TenantStore};
+use crate::vault::{DataKey, Fault, Malformed, counter_of};
 
 /// Values that are in memory at once.
 const PAGE: u64 = 500;
@@ -35,6 +35,8 @@ pub struct KeyStatus {
     pub checks: Vec<(String, String)>,
     /// Accounts with values that are still to be sealed anew under their active data key.
     pub to_reseal: u64,
+    /// Whether new secrets are bound to counters.
+    pub binds_secrets: bool,
     /// When the rotation of all accounts was begun that has not ended yet.
     pub unfinished_rotation: Option<DateTime<Utc>>,
 }
@@ -93,6 +95,7 @@ impl KeyKeeper {
             to_reseal: system.count_accounts(&Need::Resealing).await?,
             counts: system.key_counts().await?,
             checks: recorded.into_iter().map(|check| (check.kek_ref, check.fingerprint)).collect(),
+            binds_secrets: system.key_signals().await?.binds_secrets,
             unfinished_rotation: system.unfinished_rotation().await?,
         })
     }
@@ -122,6 +125,7 @@ impl KeyKeeper {
 
     async fn look(&self, tenant: &TenantStore) -> Result<Verified> {
         let mut verified = Verified::default();
+        let state = tenant.state().await?;
         let mut keys: HashMap<u32, std::result::Result<Arc<DataKey>, Error>> = HashMap::new();
         let mut last: Option<PlacedSecret> = None;
         loop {
@@ -137,6 +141,10 @@ impl KeyKeeper {
                 let opened = match key {
                     Ok(key) => generations::open(tenant.account(), key, &secret).map(drop),
                     Err(error) => Err(error.clone()),
+                };
+                let opened = match opened {
+                    Ok(()) if !fits_record(&state, &secret) => check_record(tenant, &secret).await,
+                    opened => opened,
                 };
                 match opened {
                     Ok(()) => verified.opened += 1,
@@ -160,6 +168,27 @@ impl KeyKeeper {
             // Nothing is known of what it seals.
             Fault::Unavailable(_) | Fault::Denied(_) => unavailable(fault),
         })
+    }
+}
+
+/// Whether the value's counter is the one that its installation records.
+fn fits_record(state: &AccountState, secret: &PlacedSecret) -> bool {
+    let row = state.find(IntegrationId(secret.integration));
+    let recorded = row.and_then(|row| row.secret_counters.get(&secret.name).copied());
+    recorded == counter_of(&secret.sealed.bytes)
+}
+
+/// Compares value and record in one statement: the value may have been stored after the record was read.
+async fn check_record(tenant: &TenantStore, secret: &PlacedSecret) -> Result<()> {
+    let recorded = tenant.recorded_secrets(IntegrationId(secret.integration)).await?;
+    let latest = recorded.into_iter().find(|recorded| recorded.name.as_str() == secret.name);
+    let is_rolled_back = latest.is_some_and(|latest| {
+        let stored = latest.sealed.filter(|stored| stored.bytes == secret.sealed.bytes);
+        stored.is_some_and(|stored| counter_of(&stored.bytes) != latest.counter)
+    });
+    match is_rolled_back {
+        true => Err(Error::SecretUnreadable { name: secret.name.clone(), cause: Malformed::Counter.to_string() }),
+        false => Ok(()),
     }
 }
 

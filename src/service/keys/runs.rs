@@ -43,6 +43,8 @@ enum Step<'a> {
     Reseal,
     /// The provider key that is current.
     Rewrap(&'a str),
+    /// A counter for each value that has none.
+    Bind,
 }
 
 /// Told of a run's progress, and asked whether it is to go on.
@@ -123,6 +125,16 @@ impl KeyKeeper {
         Ok(tally)
     }
 
+    /// Binds every secret of all accounts to a counter.
+    ///
+    /// # Errors
+    /// [`Error::SecretsUnavailable`] when many accounts fail in a row; those of the database.
+    pub async fn bind_all(&self, pace: &impl Pace) -> Result<Tally> {
+        let mut tally = Tally::default();
+        self.each(&Need::Nothing, Step::Bind, pace, &mut tally).await?;
+        Ok(tally)
+    }
+
     /// Every account that ever changed anything, handed to `work` one after the other until that breaks off.
     ///
     /// # Errors
@@ -162,6 +174,10 @@ impl KeyKeeper {
             Step::Rewrap(current) => {
                 let keys = self.rewrap(account, current).await?;
                 Ok(Tally { keys, ..Tally::default() })
+            }
+            Step::Bind => {
+                let done = self.bind(account).await?;
+                Ok(Tally { resealed: done.bound, broken: done.broken, ..Tally::default() })
             }
         }
     }

@@ -46,7 +46,7 @@ impl KeyKeeper {
     }
 
     async fn follow_signals(&self, seen: Option<i64>) -> Result<KeySignals> {
-        let signals = self.store.system().key_signals().await?;
+        let signals = self.load_signals().await?;
         if seen.is_some_and(|seen| seen != signals.drops) {
             let accounts: HashSet<_> = self.vault.kept().into_iter().map(|(account, _)| account).collect();
             for account in accounts {

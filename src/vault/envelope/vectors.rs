@@ -1,4 +1,4 @@
-//! The vectors of `tests/vectors/format_v1.json`, which an independent implementation made.
+//! The vectors of `tests/vectors/format_v1.json` and `format_v2.json`, which an independent implementation made.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +12,8 @@ use crate::vault::local::check_context;
 use crate::vault::provider::CHECK_TEXT;
 use crate::vault::provider::KeyPlace;
 
-const VECTORS: &str = include_str!("../../../tests/vectors/format_v1.json");
+const FORMAT_1: &str = include_str!("../../../tests/vectors/format_v1.json");
+const FORMAT_2: &str = include_str!("../../../tests/vectors/format_v2.json");
 
 #[derive(Deserialize)]
 struct Secret {
@@ -24,6 +25,7 @@ struct Secret {
     integration: String,
     connection: String,
     name: String,
+    counter: Option<u64>,
     plaintext: String,
     times: usize,
     /// Of a long one there is the digest alone.
@@ -59,8 +61,8 @@ struct Refused {
     sealed: String,
 }
 
-fn cases<T: DeserializeOwned>(kind: &str) -> Vec<T> {
-    let vectors: Value = serde_json::from_str(VECTORS).expect("vectors");
+fn cases<T: DeserializeOwned>(vectors: &str, kind: &str) -> Vec<T> {
+    let vectors: Value = serde_json::from_str(vectors).expect("vectors");
     serde_json::from_value(vectors[kind].clone()).expect(kind)
 }
 
@@ -79,6 +81,7 @@ impl Secret {
             integration: IntegrationId(self.integration.parse().expect("uuid")),
             connection: &self.connection,
             name: &SecretName::parse(&self.name).expect("name"),
+            counter: self.counter,
         }
         .context()
     }
@@ -86,34 +89,34 @@ impl Secret {
 
 #[test]
 fn secrets_are_sealed_to_the_same_bytes_and_opened() {
-    for secret in cases::<Secret>("secrets") {
-        let (key, context) = (bytes(&secret.key), secret.context());
+    for secret in [FORMAT_1, FORMAT_2].into_iter().flat_map(|vectors| cases::<Secret>(vectors, "secrets")) {
+        let (key, counter, context) = (bytes(&secret.key), secret.counter, secret.context());
         let plain = secret.plaintext.repeat(secret.times).into_bytes();
-        let sealed = seal_with(secret.key_id, &key, &bytes(&secret.nonce), &context, &plain).expect("sealed");
+        let sealed = seal_with(secret.key_id, &key, counter, &bytes(&secret.nonce), &context, &plain).expect("sealed");
         let expected = secret.sealed.map(|text| sealed == hex(&text));
         let digest = secret.sealed_sha256.map(|text| Sha256::digest(&sealed).as_slice() == hex(&text));
         assert_eq!(expected.or(digest), Some(true), "{}", secret.comment);
-        assert_eq!(*open(secret.key_id, &key, &context, &sealed).expect("opens"), plain, "{}", secret.comment);
+        assert_eq!(*open(secret.key_id, &key, counter, &context, &sealed).expect("opens"), plain, "{}", secret.comment);
     }
 }
 
 #[test]
 fn data_keys_are_wrapped_to_the_same_bytes_and_opened() {
-    for wrapped in cases::<WrappedKey>("data_keys") {
+    for wrapped in cases::<WrappedKey>(FORMAT_1, "data_keys") {
         let account = AccountId::parse(&wrapped.account).expect("account");
         let context = KeyPlace { account: &account, key_id: wrapped.key_id }.context();
         let (id, key, nonce) = (wrapped.provider_key_id, bytes(&wrapped.provider_key), bytes(&wrapped.nonce));
-        let sealed = seal_with(id, &key, &nonce, &context, &hex(&wrapped.key)).expect("sealed");
+        let sealed = seal_with(id, &key, None, &nonce, &context, &hex(&wrapped.key)).expect("sealed");
         assert_eq!(sealed, hex(&wrapped.wrapped));
-        assert_eq!(*open(id, &key, &context, &sealed).expect("opens"), hex(&wrapped.key));
+        assert_eq!(*open(id, &key, None, &context, &sealed).expect("opens"), hex(&wrapped.key));
     }
 }
 
 #[test]
 fn key_checks_are_sealed_to_the_same_bytes_and_have_the_same_fingerprint() {
-    for check in cases::<Check>("checks") {
+    for check in cases::<Check>(FORMAT_1, "checks") {
         let (id, key) = (check.provider_key_id, bytes(&check.provider_key));
-        let sealed = seal_with(id, &key, &bytes(&check.nonce), &check_context(id), CHECK_TEXT).expect("sealed");
+        let sealed = seal_with(id, &key, None, &bytes(&check.nonce), &check_context(id), CHECK_TEXT).expect("sealed");
         assert_eq!(sealed, hex(&check.sealed));
         assert_eq!(fingerprint(&key), check.fingerprint);
     }
@@ -121,19 +124,23 @@ fn key_checks_are_sealed_to_the_same_bytes_and_have_the_same_fingerprint() {
 
 #[test]
 fn what_must_not_open_is_refused_for_the_right_reason() {
-    let whole: Secret = cases("secrets").remove(0);
-    for Refused { comment, reason, sealed } in cases("refusals") {
-        let refused = open(whole.key_id, &bytes(&whole.key), &whole.context(), &hex(&sealed)).expect_err(&comment);
-        let expected = match &*reason {
-            "truncated" => Malformed::Truncated,
-            "magic" => Malformed::Magic,
-            "version" => Malformed::Version,
-            "algorithm" => Malformed::Algorithm,
-            "flags" => Malformed::Flags,
-            "key_id" => Malformed::KeyId,
-            "refused" => Malformed::Refused,
-            other => panic!("unknown reason {other}"),
-        };
-        assert_eq!(refused, expected, "{comment}");
+    for vectors in [FORMAT_1, FORMAT_2] {
+        let whole: Secret = cases(vectors, "secrets").remove(0);
+        let (key, context) = (bytes(&whole.key), whole.context());
+        for Refused { comment, reason, sealed } in cases(vectors, "refusals") {
+            let refused = open(whole.key_id, &key, whole.counter, &context, &hex(&sealed)).expect_err(&comment);
+            let expected = match &*reason {
+                "truncated" => Malformed::Truncated,
+                "magic" => Malformed::Magic,
+                "version" => Malformed::Version,
+                "algorithm" => Malformed::Algorithm,
+                "flags" => Malformed::Flags,
+                "key_id" => Malformed::KeyId,
+                "counter" => Malformed::Counter,
+                "refused" => Malformed::Refused,
+                other => panic!("unknown reason {other}"),
+            };
+            assert_eq!(refused, expected, "{comment}");
+        }
     }
 }

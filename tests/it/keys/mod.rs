@@ -1,6 +1,7 @@
 //! Keeping keys, and forgetting accounts, from the command line: beside running servers, stopped, killed and run again.
 
 mod ageing;
+mod binding;
 mod exporting;
 mod moving;
 mod outage;

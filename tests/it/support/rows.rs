@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use entity::{account_key, account_revision, installation, installation_secret, integration};
 use patchbay::domain::{AccountId, ActorKind, Call, IntegrationId, SecretName};
-use patchbay::vault::{CacheSettings, DataKey, Keyring, LOCAL, Local, SecretPlace, Vault, WrappedKey};
+use patchbay::vault::{CacheSettings, DataKey, Keyring, LOCAL, Local, SecretPlace, Vault, WrappedKey, counter_of};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::Value;
 
@@ -111,6 +111,7 @@ pub fn open(key: &DataKey, row: &installation_secret::Model) -> Option<Value> {
         integration: IntegrationId(row.integration_id),
         connection: &row.connection,
         name: &SecretName::parse(&row.name).expect("name"),
+        counter: counter_of(&row.sealed),
     };
     let plain = key.open(&place, &row.sealed).ok()?;
     Some(serde_json::from_slice(plain.expose()).expect("JSON"))
