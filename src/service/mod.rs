@@ -27,7 +27,9 @@ pub use api_keys::{ApiKeyPage, ApiKeys, MadeKey, Pepper};
 pub use changes::{Changes, Subscription};
 pub use events::EventPage;
 pub use installation::{Outcome, Verdict};
-pub use keys::{Binding, Blocked, Broken, KeyKeeper, KeyPolicy, KeyStatus, Pace, ProviderStatus, Resealing, Tally, Verified};
+pub use keys::{
+    Binding, Blocked, Broken, KeyKeeper, KeyPolicy, KeyStatus, Pace, ProviderStatus, Resealing, Tally, Verified,
+};
 pub use listing::Listing;
 pub use reading::Opened;
 pub use repeats::Done;
@@ -104,7 +106,9 @@ impl Services {
     ) -> std::result::Result<Self, String> {
         keys.check().await?;
         if !keys.load_signals().await.map_err(startup::sentence)?.binds_secrets {
-            tracing::info!("secrets are not bound to counters: run `patchbay keys bind` once every server runs this release");
+            tracing::info!(
+                "secrets are not bound to counters: run `patchbay keys bind` once every server runs this release"
+            );
         }
         startup::load_catalog(&store).await?;
         let catalog = CatalogCache::load(&store).await.map_err(startup::sentence)?;

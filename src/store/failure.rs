@@ -176,7 +176,9 @@ mod tests {
 
     #[test]
     fn a_busy_sqlite_file_is_away_and_a_mistake_is_not() {
-        for away in ["5", "261", "517", "773", "8", "1032", "10", "1802", "14", "57P01", "57P03", "53300", "25006", "08006"] {
+        for away in
+            ["5", "261", "517", "773", "8", "1032", "10", "1802", "14", "57P01", "57P03", "53300", "25006", "08006"]
+        {
             assert!(means_away(away), "{away}");
         }
         // 22021 has the low byte of SQLITE_BUSY; 13 is a full disk, 1 a missing table.

@@ -41,7 +41,9 @@ impl Store {
                 Error::DatabaseUnavailable { .. } => Ok(false),
                 error => Err(error),
             },
-            Ok(Err(_)) => Err(Error::Internal { cause: "a check of the database panicked; its place is logged".into() }),
+            Ok(Err(_)) => {
+                Err(Error::Internal { cause: "a check of the database panicked; its place is logged".into() })
+            }
             Ok(Ok(Ok(()))) | Err(_) => Ok(true),
         }
     }

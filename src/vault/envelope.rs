@@ -240,7 +240,9 @@ impl<'a> Envelope<'a> {
             _ => return Err(Malformed::Magic),
         };
         let (counter, rest) = match has_counter {
-            true => rest.split_first_chunk::<COUNTER>().map(|(counter, rest)| (Some(counter), rest)).ok_or(truncated)?,
+            true => {
+                rest.split_first_chunk::<COUNTER>().map(|(counter, rest)| (Some(counter), rest)).ok_or(truncated)?
+            }
             false => (None, rest),
         };
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>().ok_or(truncated)?;

@@ -160,7 +160,10 @@ impl Provider for Local {
             // A key that neither ring has is no reason to keep the one in use.
             let known: Vec<_> = ring.ids().chain(fresh.ids()).map(kek_ref).collect();
             let checks = recorded.iter().filter(|check| check.provider == LOCAL && known.contains(&check.kek_ref));
-            checks.map(|check| verify(fresh, check)).collect::<Result<(), _>>().map_err(|fault| fault.cause().to_owned())
+            checks
+                .map(|check| verify(fresh, check))
+                .collect::<Result<(), _>>()
+                .map_err(|fault| fault.cause().to_owned())
         })
     }
 }

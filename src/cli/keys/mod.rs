@@ -203,9 +203,7 @@ pub(super) async fn run(config: Config, command: KeysCommand) -> Result<(), Stri
             };
             on_database(&config, rewrap).await
         }
-        KeysCommand::Bind { output } => {
-            on_database(&config, async |keys| runs::bind(keys, output.json).await).await
-        }
+        KeysCommand::Bind { output } => on_database(&config, async |keys| runs::bind(keys, output.json).await).await,
         KeysCommand::Verify { account, output } => {
             on_database(&config, async |keys| verify::run(keys, account, output.json).await).await
         }

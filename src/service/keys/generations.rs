@@ -106,7 +106,14 @@ impl KeyKeeper {
     }
 
     /// Logs a value that does not open, once per process: the hourly sweep meets it again and again.
-    pub(super) fn report_broken(&self, account: &AccountId, integration: Uuid, connection: &str, name: &str, cause: &str) {
+    pub(super) fn report_broken(
+        &self,
+        account: &AccountId,
+        integration: Uuid,
+        connection: &str,
+        name: &str,
+        cause: &str,
+    ) {
         if self.broken.insert((account.clone(), integration, connection.to_owned(), name.to_owned())) {
             tracing::error!(%account, %integration, name, cause, "a stored secret does not open");
         }
@@ -143,5 +150,11 @@ pub(super) fn open(account: &AccountId, key: &DataKey, secret: &PlacedSecret) ->
 /// Sealing a value again keeps its counter, so that the record stays right.
 fn place<'a>(account: &'a AccountId, secret: &'a PlacedSecret, name: &'a SecretName) -> SecretPlace<'a> {
     let integration = IntegrationId(secret.integration);
-    SecretPlace { account, integration, connection: &secret.connection, name, counter: counter_of(&secret.sealed.bytes) }
+    SecretPlace {
+        account,
+        integration,
+        connection: &secret.connection,
+        name,
+        counter: counter_of(&secret.sealed.bytes),
+    }
 }

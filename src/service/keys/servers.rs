@@ -41,7 +41,9 @@ impl KeyKeeper {
         match reloaded {
             Ok(Reloaded::Changed) => self.look_for_keys().await,
             Ok(Reloaded::Unchanged) => tracing::info!("the key ring file holds the keys in use"),
-            Ok(Reloaded::Nothing) => tracing::info!("there is no key ring file: keys.keyring is read at the start alone"),
+            Ok(Reloaded::Nothing) => {
+                tracing::info!("there is no key ring file: keys.keyring is read at the start alone")
+            }
             Err(cause) => tracing::error!(cause, "the key ring cannot be read again: the keys in use stay"),
         }
     }

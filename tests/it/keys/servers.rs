@@ -59,7 +59,8 @@ async fn rewrap_is_refused_while_a_server_lacks_the_key_and_forced_is_shown_by_p
     assert!(metrics.contains("patchbay_data_keys_unopenable 2"), "{metrics}");
     let refused = run(&world, &["keys", "retire", "local:1"]).await.refused();
     assert!(refused.contains("does not wrap new data keys with another key than local:1 yet"), "{refused}");
-    std::fs::copy(world.folder.path().join("keyring.json"), replica.folder.path().join("keyring.json")).expect("copied");
+    std::fs::copy(world.folder.path().join("keyring.json"), replica.folder.path().join("keyring.json"))
+        .expect("copied");
     replica.app.services().keys().reload_ring().await;
     assert_eq!(nobody.get("/readyz?strict=1").await.ok()["secrets"], "ok");
     assert!(nobody.get("/metrics").await.text().contains("patchbay_data_keys_unopenable 0"));
