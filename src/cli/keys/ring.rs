@@ -34,12 +34,20 @@ pub(super) fn add(config: &Config, ring: RingFile) -> Result<(), String> {
 
 pub(super) async fn promote(config: &Config, id: u32, force: &Force, ring: RingFile) -> Result<(), String> {
     let file = file(config, ring)?;
+    let promote = || Keyring::promote(&file, id).map_err(told);
     // Without a database there is no server.
-    if !force.force && config.embedded_database().is_none_or(|database| database.exists()) {
-        let key = format!("{LOCAL}:{id}");
-        on_database(config, async |keys| servers::require_known(keys, LOCAL, &key, force).await).await?;
+    match !force.force && config.embedded_database().is_none_or(|database| database.exists()) {
+        false => promote()?,
+        true => {
+            let key = format!("{LOCAL}:{id}");
+            on_database(config, async |keys| {
+                servers::require_known(keys, LOCAL, &key, force).await?;
+                promote()?;
+                keys.request_reload().await.map_err(sentence)
+            })
+            .await?;
+        }
     }
-    Keyring::promote(&file, id).map_err(told)?;
     print(&format!(
         "Key {id} is the primary key of {}. Bring the file to every server, send each SIGHUP, and then run `patchbay keys \
          rewrap`\n",
@@ -62,6 +70,7 @@ pub(super) async fn remove(
     }
     servers::require_unused(keys, &key, force).await?;
     Keyring::remove(&file, id).map_err(told)?;
+    keys.request_reload().await.map_err(sentence)?;
     print(&format!(
         "Key {id} is not in {} any more. Keep a copy of it as long as backups from before are to be readable\n",
         file.display()

@@ -15,14 +15,18 @@ pub(super) async fn require_known(
         return Ok(());
     }
     let blocked = keys.wait_until_known(provider, kek_ref).await.map_err(sentence)?;
-    refuse(blocked, &format!("not know {kek_ref}, and could not open data keys that it wraps"))
+    refuse_unknown(blocked, kek_ref)
 }
 
 /// Refuses while a running server does not know the provider key that wraps new data keys.
 pub(super) async fn require_current_known(keys: &KeyKeeper, force: &Force) -> Result<(), String> {
     // Without a usable key the command itself says why.
     let Ok((provider, kek_ref)) = keys.current_key().await else { return Ok(()) };
-    require_known(keys, provider, &kek_ref, force).await
+    if force.force {
+        return Ok(());
+    }
+    let blocked = keys.wait_until_current(provider, &kek_ref).await.map_err(sentence)?;
+    refuse_unknown(blocked, &kek_ref)
 }
 
 /// Refuses while a running server wraps new data keys with this provider key.
@@ -32,6 +36,10 @@ pub(super) async fn require_unused(keys: &KeyKeeper, kek_ref: &str, force: &Forc
     }
     let blocked = keys.wait_until_unused(kek_ref).await.map_err(sentence)?;
     refuse(blocked, &format!("not wrap new data keys with another key than {kek_ref} yet"))
+}
+
+fn refuse_unknown(blocked: Option<Blocked>, kek_ref: &str) -> Result<(), String> {
+    refuse(blocked, &format!("not know {kek_ref}, and could not open data keys that it wraps"))
 }
 
 fn refuse(blocked: Option<Blocked>, reason: &str) -> Result<(), String> {

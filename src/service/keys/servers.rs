@@ -138,36 +138,59 @@ impl KeyKeeper {
         self.vault.current_key_of(first).await.ok()
     }
 
-    /// Asks all servers to read their key ring again, and waits until each knows this provider key.
+    /// Asks all servers to read their key ring again.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn request_reload(&self) -> Result<()> {
+        self.store.system().request_reload().await
+    }
+
+    /// Waits until every running server knows this provider key.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn wait_until_known(&self, provider: &str, kek_ref: &str) -> Result<Option<Blocked>> {
-        self.wait_for_servers(|server| !covers(&server.provider_keys, provider, kek_ref)).await
+        self.wait_for_servers(|server| !covers(&server.provider_keys, provider, kek_ref), |_| false).await
     }
 
-    /// Asks all servers to read their key ring again, and waits until none wraps with this provider key.
+    /// As [`wait_until_known`](Self::wait_until_known), for the key that is current here; and waits for a while until servers
+    /// wrap with it, too, so that nothing is wrapped with another one behind the back of a rewrap.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn wait_until_current(&self, provider: &str, kek_ref: &str) -> Result<Option<Blocked>> {
+        let blocks = |server: &RunningServer| !covers(&server.provider_keys, provider, kek_ref);
+        self.wait_for_servers(blocks, |server| server.wrapping_key.as_ref().is_some_and(|key| key != kek_ref)).await
+    }
+
+    /// Waits until no running server wraps with this provider key.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn wait_until_unused(&self, kek_ref: &str) -> Result<Option<Blocked>> {
-        self.wait_for_servers(|server| server.wrapping_key.as_deref() == Some(kek_ref)).await
+        self.wait_for_servers(|server| server.wrapping_key.as_deref() == Some(kek_ref), |_| false).await
     }
 
-    async fn wait_for_servers(&self, blocks: impl Fn(&RunningServer) -> bool) -> Result<Option<Blocked>> {
-        let system = self.store.system();
+    /// Asks servers that block or lag to read their key ring again; those that still block after a while.
+    async fn wait_for_servers(
+        &self,
+        blocks: impl Fn(&RunningServer) -> bool,
+        lags: impl Fn(&RunningServer) -> bool,
+    ) -> Result<Option<Blocked>> {
         let begun = Instant::now();
         let mut is_requested = false;
         loop {
-            let servers = system.running_servers().await?.iter().filter(|server| blocks(server)).count();
-            if servers == 0 {
+            let running = self.store.system().running_servers().await?;
+            let servers = running.iter().filter(|server| blocks(server)).count();
+            if servers == 0 && !running.iter().any(&lags) {
                 return Ok(None);
             }
             if begun.elapsed() > RELOAD_WAIT {
-                return Ok(Some(Blocked { servers }));
+                return Ok((servers > 0).then_some(Blocked { servers }));
             }
             if !std::mem::replace(&mut is_requested, true) {
-                system.request_reload().await?;
+                self.request_reload().await?;
             }
             tokio::time::sleep(RELOAD_POLL).await;
         }

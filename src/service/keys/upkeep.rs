@@ -16,12 +16,16 @@ use crate::store::KeySignals;
 const SWEEP: Duration = Duration::from_secs(3_600);
 
 impl KeyKeeper {
-    /// Drops data keys from memory that another process retired or destroyed, seals anew what old generations sealed, lets
-    /// go of keys whose time is up, and announces the provider keys of this server. Never ends.
+    /// Drops data keys from memory that another process retired or destroyed, lets go of keys whose time is up, announces the
+    /// provider keys of this server, and seals again what old generations sealed. Never ends.
     pub async fn follow(&self, every: Duration) {
+        // A sweep may take long, and a server that does not announce itself counts as gone.
+        tokio::join!(self.keep_up(every), self.keep_sweeping(every));
+    }
+
+    async fn keep_up(&self, every: Duration) {
         let mut seen = None;
         let mut announcements = Announcements::default();
-        let mut swept: Option<Instant> = None;
         loop {
             self.vault.forget_expired();
             match self.follow_signals(seen).await {
@@ -31,6 +35,13 @@ impl KeyKeeper {
                 }
                 Err(error) => tracing::warn!(cause = error.cause(), "reading which data keys were retired"),
             }
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    async fn keep_sweeping(&self, every: Duration) {
+        let mut swept: Option<Instant> = None;
+        loop {
             if self.vault.is_usable() && swept.is_none_or(|last| last.elapsed() > SWEEP) {
                 swept = Some(Instant::now());
                 self.sweep().await;
