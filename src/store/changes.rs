@@ -139,7 +139,7 @@ fn values(known: i64, change: &Change) -> impl Iterator<Item = Value> {
 
 /// The counters as their column holds them.
 pub(super) fn counters(counters: &BTreeMap<String, u64>) -> serde_json::Value {
-    counters.iter().map(|(name, counter)| (name.clone(), (*counter).into())).collect()
+    counters.iter().map(|(name, counter)| (name.clone(), serde_json::Value::from(*counter))).collect()
 }
 
 impl Change {

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{KeyKeeper, generations, wrapped};
-use crate::domain::{AccountId, CONNECTION, Installation, SecretName};
+use super::{KeyKeeper, wrapped};
+use crate::domain::{AccountId, CONNECTION, Installation, Plain, Sealed};
 use crate::error::{Error, Result};
-use crate::store::{self, AccountKey, BoundSecrets, KeySignals, PlacedSecret, Resealed, TenantStore};
+use crate::store::{self, AccountKey, BoundSecrets, KeySignals, PlacedSecret, RecordedSecret, Resealed, TenantStore};
 use crate::vault::{DataKey, SecretPlace};
 
 /// How often an account is bound again that changed meanwhile.
@@ -94,25 +94,24 @@ impl KeyKeeper {
         let to = self.vault.data_key(account, &wrapped(active.clone())).await?;
         let mut counters: BTreeMap<_, _> = row.secret_counters.clone();
         let (mut values, mut broken, mut keys) = (Vec::new(), 0, HashMap::new());
-        for secret in tenant.recorded_secrets(row.integration_id).await? {
-            let (None, Some(sealed)) = (secret.counter, secret.sealed) else { continue };
-            let name = secret.name.as_str().to_owned();
-            let connection = CONNECTION.to_owned();
-            let before = PlacedSecret { integration, connection, name: name.clone(), sealed };
-            match self.open_unbound(tenant, &mut keys, &before).await {
-                Ok((name, plain)) => {
-                    let place = SecretPlace {
-                        account,
-                        integration: row.integration_id,
-                        connection: CONNECTION,
-                        name: &name,
-                        counter: Some(counter),
-                    };
-                    counters.insert(name.as_str().to_owned(), counter);
-                    values.push(Resealed { after: to.seal(&place, &plain)?, before });
+        for RecordedSecret { name, counter: recorded, sealed } in tenant.recorded_secrets(row.integration_id).await? {
+            let (None, Some(sealed)) = (recorded, sealed) else { continue };
+            let place = |counter| SecretPlace {
+                account,
+                integration: row.integration_id,
+                connection: CONNECTION,
+                name: &name,
+                counter,
+            };
+            match self.open_unbound(tenant, &mut keys, &place(None), &sealed).await {
+                Ok(plain) => {
+                    let after = to.seal(&place(Some(counter)), &plain)?;
+                    let (connection, name) = (CONNECTION.to_owned(), name.as_str().to_owned());
+                    counters.insert(name.clone(), counter);
+                    values.push(Resealed { before: PlacedSecret { integration, connection, name, sealed }, after });
                 }
-                Err(error @ Error::SecretUnreadable { .. }) => {
-                    self.report_broken(account, integration, CONNECTION, &name, error.cause().unwrap_or_default());
+                Err(Error::SecretUnreadable { name, cause }) => {
+                    self.report_broken(account, integration, CONNECTION, &name, &cause);
                     broken += 1;
                 }
                 Err(error) => return Err(error),
@@ -125,18 +124,19 @@ impl KeyKeeper {
         &self,
         tenant: &TenantStore,
         keys: &mut HashMap<u32, Arc<DataKey>>,
-        secret: &PlacedSecret,
-    ) -> Result<(SecretName, crate::domain::Plain)> {
-        let id = secret.sealed.key_id;
+        place: &SecretPlace<'_>,
+        sealed: &Sealed,
+    ) -> Result<Plain> {
+        let id = sealed.key_id;
         let key = match keys.get(&id) {
             Some(key) => key.clone(),
             None => {
-                let cause = || format!("secret {} needs data key {id}, which is gone", secret.name);
-                let gone = || Error::SecretUnreadable { name: secret.name.clone(), cause: cause() };
-                self.opening_key(tenant, id).await?.ok_or_else(gone)?
+                let cause = format!("the {place} needs data key {id}, which is gone");
+                let gone = Error::SecretUnreadable { name: place.name.as_str().to_owned(), cause };
+                self.opening_key(tenant, id).await?.ok_or(gone)?
             }
         };
         keys.insert(id, key.clone());
-        generations::open(tenant.account(), &key, secret)
+        key.open(place, &sealed.bytes)
     }
 }

@@ -74,7 +74,7 @@ async fn rotation_rewrap_and_uninstall_keep_the_counter() {
     run(&world, &["keys", "promote", "2"]).await.ok();
     run(&world, &["keys", "rewrap"]).await.ok();
     acme.post(&format!("{STRIPE}/uninstall"), &Value::Null).await.ok();
-    acme.post(&format!("{STRIPE}/install"), &json!({"params": {"n": 1}})).await.ok();
+    acme.post(&format!("{STRIPE}/install"), &json!({"params": {"note": "kept"}})).await.ok();
     assert_eq!(counters().await, before);
     assert_eq!(opened(&world, "acme").await["api_key"], "sk_CANARY_2");
     assert_eq!(run(&world, &["keys", "verify", "--json"]).await.done()["opened"], 1);
