@@ -95,8 +95,8 @@ impl TenantStore {
             }
             None => self.write_at_once(state.revision(), &change).await?,
         };
-        if let Some(log) = self.store.log.as_ref().filter(|_| written && is_erasure) {
-            log.request();
+        if written && is_erasure {
+            self.store.request_truncation();
         }
         match written {
             true => self.keep_state(&Arc::new(state.with(installation, seals))),

@@ -198,6 +198,13 @@ impl Store {
         self.write.mind_silence();
     }
 
+    /// Has the log of an SQLite file truncated soon: something was erased.
+    fn request_truncation(&self) {
+        if let Some(log) = &self.log {
+            log.request();
+        }
+    }
+
     /// Closes the pools; statements under way end first.
     pub async fn close(&self) {
         if let Some(log) = &self.log {

@@ -69,8 +69,12 @@ impl TenantStore {
     /// [`Error::NameTaken`], [`Error::TooManyEntries`], [`Error::NotFound`], [`Error::Installed`];
     /// [`Error::RequestRunning`] when there is a receipt already where the handle carries one; those of the database.
     pub async fn change_own(&self, change: OwnChange, event: Event) -> Result<bool> {
+        let is_erasure = matches!(change, OwnChange::Delete { .. });
         let changed = self.store.transaction(ChangeOwn { tenant: self.clone(), change, event }).await?;
         self.store.states.forget(self.account());
+        if is_erasure {
+            self.store.request_truncation();
+        }
         Ok(changed)
     }
 
