@@ -57,11 +57,11 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
             let driver = read.get_sqlite_connection_pool().clone();
             let lines = Lines::new(driver, most, observer.clone(), Watch::default());
             let read = Pool::new(Way::Sqlite(observed(read, observer.as_ref()), lines), Watch::default());
-            let writer = Some(Writer::start(write.clone()));
+            let file = OpenedFile::new(path.clone());
+            let writer = Some(Writer::start(write.clone(), file.clone()));
             let store = assembled(settings, read, write, Marks::of_sqlite(path));
             let log = Some(LogTruncation::start(path, store.marks.clone()));
-            let file = Some(OpenedFile::new(path.clone()));
-            Ok(Store { writer, _claim: Some(Arc::new(claim)), file, log, ..store })
+            Ok(Store { writer, _claim: Some(Arc::new(claim)), file: Some(file), log, ..store })
         }
         Target::Postgres { url, .. } => {
             let watch = Watch::of_server(url, settings.silence)?;

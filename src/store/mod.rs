@@ -237,6 +237,9 @@ impl Store {
     }
 
     async fn attempt<W: Work>(&self, work: &W, abandoned: &CancellationToken) -> std::result::Result<W::Value, Failed> {
+        if let Some(file) = &self.file {
+            file.check().map_err(Failed::Rule)?;
+        }
         let transaction = self.write.begin().await?;
         let outcome = tokio::select! {
             biased;

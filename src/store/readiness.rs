@@ -73,7 +73,7 @@ impl OpenedFile {
     }
 
     /// Whether the path still leads to the file that is open. What is written to a removed file is lost.
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         if file_id(&self.path) == self.id {
             return Ok(());
         }

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::changes::{Change, counters};
 use super::failure::Failed;
 use super::pool::{Pool, Transaction};
+use super::readiness::OpenedFile;
 use super::{TenantStore, events, scope};
 use crate::domain::{CONNECTION, Event};
 use crate::error::{Error, Result};
@@ -40,10 +41,10 @@ enum Content {
 }
 
 impl Writer {
-    /// A writer on this pool of one connection; it ends when the last handle is dropped.
-    pub(super) fn start(pool: Pool) -> Self {
+    /// A writer on this pool of one connection to this file; it ends when the last handle is dropped.
+    pub(super) fn start(pool: Pool, file: OpenedFile) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(write_all(pool, queue));
+        tokio::spawn(write_all(pool, file, queue));
         Self(jobs)
     }
 
@@ -64,13 +65,17 @@ impl Writer {
     }
 }
 
-async fn write_all(pool: Pool, mut queue: mpsc::Receiver<Job>) {
+async fn write_all(pool: Pool, file: OpenedFile, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::new();
     while queue.recv_many(&mut jobs, TOGETHER).await > 0 {
         // A request that is gone leaves no trace.
         jobs.retain(|job| !job.written.is_closed());
-        if !jobs.is_empty() {
-            write(&pool, std::mem::take(&mut jobs)).await;
+        if jobs.is_empty() {
+            continue;
+        }
+        match file.check() {
+            Ok(()) => write(&pool, std::mem::take(&mut jobs)).await,
+            Err(error) => refuse(std::mem::take(&mut jobs), &error),
         }
     }
 }

@@ -41,6 +41,7 @@ async fn files_in_an_open_folder_are_private_and_the_folder_is_reported() {
 #[tokio::test]
 async fn open_files_of_an_earlier_release_are_made_private() {
     let folder = tempfile::tempdir().expect("folder");
+    set_mode(folder.path(), 0o700);
     serve(folder.path()).stop();
     for name in ["patchbay.db", "patchbay.in-use", "patchbay.lock"] {
         set_mode(&folder.path().join(name), 0o644);
@@ -130,7 +131,8 @@ async fn an_empty_database_beside_its_key_ring_is_no_first_start() {
     let data = folder.path().display().to_string();
     serve(folder.path()).stop();
     std::fs::write(folder.path().join("patchbay.db"), "").expect("emptied");
-    for command in [&["--listen", "127.0.0.1:0"][..], &["migrate"], &["api-keys", "create", "--name", "x"]] {
+    let create = ["api-keys", "create", "--name", "x", "--scope", "catalog:read", "--account", "acme"];
+    for command in [&["--listen", "127.0.0.1:0"][..], &["migrate"], &create] {
         let refused = Process::run(&[command, &["--data-dir", &data]].concat());
         let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success() && complaint.contains("is empty, and a key ring"), "{command:?} {complaint}");
