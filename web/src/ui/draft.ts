@@ -37,7 +37,7 @@ export function inputOf(entry: EntryFragment, draft: Draft): { params?: Record<s
   let isChanged = false;
   for (const field of entry.fields) {
     const id = idOf(field);
-    const typed = draft.values[id] ?? '';
+    const typed = unlessBlank(draft.values[id] ?? '');
     if (field.secret) {
       const isKept = isStored(entry, field) && draft.fates[field.name] !== 'replace';
       const isGiven = typed !== '' && (typed !== false || field.required);
@@ -57,6 +57,9 @@ export function inputOf(entry: EntryFragment, draft: Draft): { params?: Record<s
   };
 }
 
+/** Blanks alone count as nothing: the server takes a required field with them as unset. */
+const unlessBlank = (typed: string | boolean) => (typeof typed === 'string' && typed.trim() === '' ? '' : typed);
+
 /** As the field's type has it, where the text is one; else the text itself, for the server to object to. */
 function valueOf(field: Field, typed: string | boolean): unknown {
   if (typeof typed === 'boolean') return typed;
@@ -71,6 +74,31 @@ export const textOf = (value: unknown) => (typeof value === 'string' ? value : J
 export function losesDigits(value: unknown): boolean {
   if (typeof value === 'number') return Number.isInteger(value) && !Number.isSafeInteger(value);
   return typeof value === 'object' && value !== null && Object.values(value).some(losesDigits);
+}
+
+/** The field of the form that a name without one was probably meant for. */
+export function meantBy(entry: EntryFragment, name: string, secret: boolean): Field | undefined {
+  const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, '');
+  const distances = entry.fields
+    .filter(field => field.secret === secret)
+    .map(field => ({ field, distance: distanceOf(plain(name), plain(field.name)) }))
+    .filter(({ field, distance }) => distance <= Math.min(2, Math.floor(field.name.length / 3)));
+  return distances.sort((a, b) => a.distance - b.distance)[0]?.field;
+}
+
+/** Levenshtein distance. Of a long name only the beginning is compared. */
+function distanceOf(a: string, b: string): number {
+  const [from, to] = [a.slice(0, 64), b.slice(0, 64)];
+  let row = Array.from({ length: to.length + 1 }, (_, at) => at);
+  for (let i = 0; i < from.length; i++) {
+    const next = [i + 1];
+    for (let j = 0; j < to.length; j++) {
+      const replaced = (row[j] ?? 0) + (from[i] === to[j] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[to.length] ?? 0;
 }
 
 export type Faults = { byField: Record<string, string>; others: string[] };

@@ -9,6 +9,8 @@ import { actionNames, actorNames } from './words';
 const PAGE = 10;
 const MOST = 200;
 
+const namesOf = (names: string[], omitted: number) => (omitted > 0 ? [...names, `and ${omitted} more`] : names).join(', ');
+
 export function EventList({ name, changes }: { name: string; changes: number }) {
   const [first, setFirst] = useState(PAGE);
   const { data, failure, isLoading, retry } = useAnswer(Events, { name, first }, changes);
@@ -22,12 +24,12 @@ export function EventList({ name, changes }: { name: string; changes: number }) 
         <>
           {events?.nodes.length === 0 && <p>Nothing has happened yet.</p>}
           <ol className="events" aria-busy={isLoading}>
-            {events?.nodes.map(({ id, action, at, fields, outcome, actor }) => (
+            {events?.nodes.map(({ id, action, at, fields, fieldsOmitted, outcome, actor }) => (
               <li key={id}>
                 <strong>{actionNames[action]}</strong>
                 {outcome === 'FAILED' && <span className="badge warning">Failed</span>} by {actor.label || actorNames[actor.kind]},{' '}
                 <time dateTime={at}>{new Date(at).toLocaleString()}</time>
-                {fields.length > 0 && <span className="names">{fields.join(', ')}</span>}
+                {fields.length + fieldsOmitted > 0 && <span className="names">{namesOf(fields, fieldsOmitted)}</span>}
               </li>
             ))}
           </ol>

@@ -2,7 +2,7 @@
 
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { asFailure, ask, Failure } from './api';
-import { type Draft, type Faults, faultsOf, firstDraft, idOf, inputOf, isStored, losesDigits, NO_FAULTS } from './draft';
+import { type Draft, type Faults, faultsOf, firstDraft, idOf, inputOf, isStored, losesDigits, meantBy, NO_FAULTS } from './draft';
 import { controlId, FieldRow } from './field';
 import { type EntryFragment, Install, Validate } from './operations';
 import { Trouble } from './parts';
@@ -92,6 +92,7 @@ export function EntryForm({ entry, onBegin, onStored }: Properties) {
           onFate={fate => setFate(field.name, idOf(field), controlId(field), fate)}
         />
       ))}
+      <OtherParams entry={entry} />
       <OtherSecrets entry={entry} draft={draft} onFates={fates => setDraft({ ...draft, fates })} />
       {entry.fields.length === 0 && <p>Nothing to fill in.</p>}
       {failure && <Trouble failure={failure} />}
@@ -107,6 +108,39 @@ export function EntryForm({ entry, onBegin, onStored }: Properties) {
       </div>
     </form>
   );
+}
+
+/** Most names of stored params that are shown. */
+const MAX_NAMES = 20;
+
+/** Params that were stored under names which the form does not have. */
+function OtherParams({ entry }: { entry: EntryFragment }) {
+  const others = Object.keys(entry.params).filter(name => !entry.fields.some(field => !field.secret && field.name === name));
+  if (others.length === 0) return null;
+  return (
+    <p className="help">
+      Other stored params:{' '}
+      {others.slice(0, MAX_NAMES).map((name, at) => (
+        <span key={name}>
+          {at > 0 && ', '}
+          <code>{name}</code>
+          <Meant entry={entry} name={name} />
+        </span>
+      ))}
+      {others.length > MAX_NAMES && ` and ${others.length - MAX_NAMES} more`}
+    </p>
+  );
+}
+
+/** The field that an unknown name is probably a misspelling of. */
+function Meant({ entry, name, secret = false }: { entry: EntryFragment; name: string; secret?: boolean }) {
+  const field = meantBy(entry, name, secret);
+  return field ? (
+    <>
+      {' '}
+      (did you mean <code>{field.name}</code>?)
+    </>
+  ) : null;
 }
 
 /** Secrets that were stored under names which the form does not have. */
@@ -127,6 +161,7 @@ function OtherSecrets({ entry, draft, onFates }: { entry: EntryFragment; draft: 
             }}
           />{' '}
           Remove <code>{name}</code>
+          <Meant entry={entry} name={name} secret />
         </label>
       ))}
     </fieldset>

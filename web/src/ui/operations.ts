@@ -17,7 +17,7 @@ export type FieldType = 'BOOLEAN' | 'ENUM' | 'INTEGER' | 'STRING';
 
 export type InstallIntegrationInput = { idempotencyKey?: string | null; integration: IntegrationRef; params?: Record<string, unknown> | null; secrets?: Record<string, unknown> | null };
 
-export type InstallationErrorCode = 'INTEGRATION_DEPRECATED' | 'INTEGRATION_NOT_FOUND' | 'PARAMS_INVALID' | 'SECRETS_INVALID';
+export type InstallationErrorCode = 'INTEGRATION_DEPRECATED' | 'INTEGRATION_NOT_FOUND' | 'PARAMS_INVALID' | 'PARAMS_QUOTA_REACHED' | 'SECRETS_INVALID';
 
 export type IntegrationOrder = 'CATEGORY' | 'DISPLAY_NAME' | 'INSTALLED_AT' | 'NAME' | 'RELEVANCE';
 
@@ -49,9 +49,9 @@ export const Entry: Operation<{ integration: EntryFragment | null }, { name: str
   text: "query Entry($name:String!){integration(by:{name:$name}){...Entry}}fragment Entry on Integration{...Card authKinds credentialsUrl docsUrl homepageUrl installedAt params secretNames fields{name part secret label help type enum default example required multiline appliesTo docsUrl}}fragment Card on Integration{name displayName description category tags status missingFields isCustom differsFromDefault state}",
 };
 
-export const Events: Operation<{ installationEvents: { nodes: Array<{ id: string; action: AuditAction; at: string; fields: Array<string>; outcome: AuditOutcome; actor: { kind: ActorKind; label: string } }>; pageInfo: { endCursor: string | null; hasNextPage: boolean } } }, { name: string; first?: number | null; after?: string | null }> = {
+export const Events: Operation<{ installationEvents: { nodes: Array<{ id: string; action: AuditAction; at: string; fields: Array<string>; fieldsOmitted: number; outcome: AuditOutcome; actor: { kind: ActorKind; label: string } }>; pageInfo: { endCursor: string | null; hasNextPage: boolean } } }, { name: string; first?: number | null; after?: string | null }> = {
   name: 'Events',
-  text: "query Events($name:String!$first:Int$after:String){installationEvents(filter:{integration:{name:$name}}first:$first after:$after){nodes{id action at fields outcome actor{kind label}}pageInfo{endCursor hasNextPage}}}",
+  text: "query Events($name:String!$first:Int$after:String){installationEvents(filter:{integration:{name:$name}}first:$first after:$after){nodes{id action at fields fieldsOmitted outcome actor{kind label}}pageInfo{endCursor hasNextPage}}}",
 };
 
 export const Validate: Operation<{ validateInstallation: { missingFields: Array<string>; userErrors: Array<ProblemFragment> } | null }, { input: ValidateInstallationInput }> = {
