@@ -69,6 +69,7 @@ impl App {
         let pepper = pepper::pepper(&config, &store, config.auth.api_key).await?;
         let api_keys = ApiKeys::start(&store, pepper, config.auth.api_key).await?;
         let services = Services::start(store.clone(), keys, api_keys, tokens, config.services).await?;
+        services.observe_audit(metrics.audit_observer());
         let server = Server::new(services.clone(), metrics, traces.clone());
         let router = server.router(&config, gate);
         store.mind_silence();

@@ -34,6 +34,11 @@ pub enum Error {
         /// A sentence for the client, free of anything it supplied.
         message: Cow<'static, str>,
     },
+    /// The request holds an integer that no 64 bits hold.
+    IntegerOutOfRange {
+        /// Where it stands, as a JSON pointer (RFC 6901) without control characters.
+        pointer: String,
+    },
     /// No such integration for this account.
     NotFound,
     /// The integration is not installed, and what is asked for is given of installed ones only.
@@ -50,6 +55,13 @@ pub enum Error {
     TooManyEntries {
         /// How many that is.
         most: u64,
+    },
+    /// The account's params would take more than they may.
+    ParamsQuotaReached {
+        /// The most they may take, in bytes of compact JSON.
+        limit: usize,
+        /// What they take, in bytes of compact JSON.
+        used: usize,
     },
     /// What was supplied as a catalog entry is none: one problem per mistake, never empty.
     DefinitionInvalid(Vec<DefinitionProblem>),
@@ -185,6 +197,10 @@ impl FieldProblem {
 /// Seconds a client should wait when the database or the identity provider is away, or the server is busy.
 pub const RETRY_AFTER_SECONDS: u64 = 1;
 
+/// What an integer of a request may be.
+pub const INTEGER_RANGE: &str =
+    "an integer goes from -9223372036854775808 to 18446744073709551615; send a larger one as a string";
+
 impl Error {
     /// A bad-input error with this sentence.
     pub fn bad_input(message: impl Into<Cow<'static, str>>) -> Self {
@@ -223,6 +239,9 @@ impl Error {
             Self::Forbidden(Denial::NoPepper) => "This server keeps no API keys: auth.pepper is not set".into(),
             Self::RateLimited { reached, .. } => format!("Too many requests: {}", reached.sentence()).into(),
             Self::BadInput { message } => message.clone(),
+            Self::IntegerOutOfRange { pointer } => {
+                format!("The integer at {pointer} is out of range: {INTEGER_RANGE}").into()
+            }
             Self::NotFound => "Integration not found".into(),
             Self::NotInstalled => "Integration is not installed".into(),
             Self::Deprecated => "Integration is deprecated: it cannot be installed anew".into(),
@@ -232,6 +251,10 @@ impl Error {
             Self::TooManyEntries { most } => {
                 format!("The account has {most} entries of its own, the most it may have: delete one first").into()
             }
+            Self::ParamsQuotaReached { limit, used } => format!(
+                "The account stores {used} bytes of params and may store {limit}: send smaller ones, or purge an integration"
+            )
+            .into(),
             Self::DefinitionInvalid(problems) => {
                 let sentences = problems.iter().map(|problem| format!("{} {}", problem.pointer, problem.message));
                 sentences.collect::<Vec<_>>().join("; ").trim_start().to_owned().into()

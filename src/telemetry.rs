@@ -32,6 +32,7 @@ pub use no_traces::{Trace, Traces};
 pub use traces::{Trace, Traces};
 
 use crate::config::{LogFormat, LogSection};
+use crate::service::AuditObserver;
 use crate::store::StatementObserver;
 use crate::vault::{Observed, VaultObserver};
 
@@ -75,6 +76,7 @@ pub struct Metrics {
     open_breakers: Family<KeyService, Gauge>,
     key_lookups: Family<Lookup, Counter>,
     unopenable_keys: Gauge,
+    reduced_events: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -141,6 +143,7 @@ impl Default for Metrics {
         let key_call_durations = Family::new_with_constructor(latencies as fn() -> Histogram);
         let open_breakers = Family::default();
         let key_lookups = Family::default();
+        let reduced_events = Counter::default();
         registry.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("http_requests", "Requests answered", requests.clone());
         registry.register_with_unit("http_request_duration", "Time to an answer", Unit::Seconds, durations.clone());
@@ -171,6 +174,11 @@ impl Default for Metrics {
             "Data keys that no provider key of this server opens",
             unopenable_keys.clone(),
         );
+        registry.register(
+            "audit_events_without_names",
+            "Audit events that lost their names to audit.max_bytes_per_day",
+            reduced_events.clone(),
+        );
         Self {
             registry,
             requests,
@@ -183,6 +191,7 @@ impl Default for Metrics {
             open_breakers,
             key_lookups,
             unopenable_keys,
+            reduced_events,
         }
     }
 }
@@ -215,6 +224,14 @@ impl Metrics {
             let outcome = if failed { Ended::failed } else { Ended::ok };
             metrics.statements.get_or_create(&Outcome { outcome }).inc();
             metrics.statement_seconds.inc_by(took.as_secs_f64());
+        })
+    }
+
+    /// Counts the events that lose their names.
+    pub fn audit_observer(&self) -> AuditObserver {
+        let reduced_events = self.reduced_events.clone();
+        Arc::new(move || {
+            reduced_events.inc();
         })
     }
 

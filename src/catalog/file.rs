@@ -216,10 +216,23 @@ impl EntryFile {
     /// All fields, in form order.
     fn form(&self) -> Vec<FormField> {
         let parts = [(Part::Params, &self.params), (Part::Secrets, &self.secrets)];
-        let fields = parts.into_iter().flat_map(|(part, fields)| fields.iter().map(move |field| field.of(part)));
+        let fields = parts
+            .into_iter()
+            .flat_map(|(part, fields)| fields.iter().map(move |field| field.of(part, self.header_of(&field.name))));
         let mut fields: Vec<_> = fields.collect();
         fields.sort_by_key(|field| field.order);
         fields
+    }
+
+    /// The request header that carries this field in any of the ways to authenticate.
+    fn header_of(&self, field: &str) -> Option<String> {
+        let mut placements = self.auth.iter().flat_map(|option| &option.placements);
+        placements.find_map(|placement| match placement.place.as_str() {
+            _ if placement.field.as_deref() != Some(field) => None,
+            "header" => placement.header_name.clone(),
+            "basic_user" | "basic_password" => Some("Authorization".to_owned()),
+            _ => None,
+        })
     }
 
     fn auth_kinds(&self) -> Vec<AuthKind> {
@@ -234,7 +247,7 @@ impl EntryFile {
 }
 
 impl Field {
-    fn of(&self, part: Part) -> FormField {
+    fn of(&self, part: Part, header: Option<String>) -> FormField {
         let field = self.clone();
         FormField {
             part,
@@ -252,6 +265,7 @@ impl Field {
             multiline: field.multiline,
             applies_to: field.applies_to.iter().filter_map(|kind| AuthKind::parse(kind)).collect(),
             docs_url: field.docs_anchor,
+            header,
         }
     }
 }

@@ -19,6 +19,7 @@ pub use batch::{Batch, BatchEntry, Finding, SourceFile};
 pub use builtin::{builtin, builtin_files, retired};
 pub use document::{MOST_BYTES, Syntax};
 pub use file::EntryFile;
+pub(crate) use schema::NOT_BLANK;
 pub use shape::ENTRY_SCHEMA;
 pub(crate) use shape::{choices, type_name};
 pub use written::write;

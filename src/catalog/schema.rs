@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 use super::file::{EntryFile, Field};
 use crate::domain::{FieldKind, Part};
 
+/// The pattern of a required text without one of its own.
+pub(crate) const NOT_BLANK: &str = r"\S";
+
 /// The schema of one part. Unknown keys are accepted: a provider may know more than the catalog does.
 pub(super) fn of(file: &EntryFile, part: Part) -> Value {
     let fields = file.fields(part);
@@ -31,7 +34,11 @@ fn property(field: &Field, part: Part) -> Value {
     set("description", field.help.clone().map(Value::from));
     set("type", (field.kind != FieldKind::Enum).then(|| field.kind.as_str().into()));
     set("format", field.format.clone().map(Value::from));
-    set("pattern", field.pattern.clone().map(Value::from));
+    // A blank text leaves a required field unset: an installation with one is as incomplete as without the field.
+    let is_required_text = field.required && field.kind == FieldKind::String;
+    set("minLength", is_required_text.then_some(1.into()));
+    let pattern = field.pattern.as_deref().or(is_required_text.then_some(NOT_BLANK));
+    set("pattern", pattern.map(Value::from));
     set("enum", (field.kind == FieldKind::Enum).then(|| field.choices.clone().into()));
     set("default", field.default.clone());
     set("examples", field.example.clone().map(|example| json!([example])));

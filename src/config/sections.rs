@@ -212,9 +212,11 @@ impl From<&Resolved> for Config {
                 kms: kms(resolved),
             },
             services: ServiceSettings {
+                audit_max_bytes_per_day: resolved.number("audit.max_bytes_per_day"),
                 read_back: resolved.switch("secrets.read_back"),
                 limits: InstallLimits {
                     params_max_bytes: size("limits.params_max_bytes"),
+                    params_max_bytes_per_account: size("limits.params_max_bytes_per_account"),
                     secrets_max_bytes: size("limits.secrets_max_bytes"),
                 },
                 max_subscriptions_per_account: size("graphql.max_subscriptions_per_account"),

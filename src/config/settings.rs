@@ -356,6 +356,13 @@ pub const SETTINGS: &[Setting] = &[
         "Let credentials with the scope secrets:read read stored secrets back. Each read is recorded in the audit log.",
     ),
     number("limits.params_max_bytes", 1, 1_048_576, "65536", "Largest params of one install."),
+    number(
+        "limits.params_max_bytes_per_account",
+        1,
+        1_073_741_824,
+        "1048576",
+        "Most params of all installations of one account together, those of uninstalled integrations included; more are answered 409.",
+    ),
     number("limits.secrets_max_bytes", 1, 1_048_576, "65536", "Largest secrets of one install."),
     setting(
         "limits.rate",
@@ -424,6 +431,13 @@ pub const SETTINGS: &[Setting] = &[
         36_500,
         "400",
         "How long the audit log is kept; what is older is deleted within the hour. 0 keeps it for ever.",
+    ),
+    number(
+        "audit.max_bytes_per_day",
+        0,
+        1_099_511_627_776,
+        "16777216",
+        "Most bytes of events per account and day that keep the names of what changed, on one replica; further events keep their number. 0 is no limit.",
     ),
     setting(
         "log.level",

@@ -138,6 +138,13 @@ pub struct Entry {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Entry {
+    /// The form's field of this name.
+    pub fn field(&self, part: Part, name: &str) -> Option<&FormField> {
+        self.fields.iter().find(|field| field.part == part && field.name == name)
+    }
+}
+
 /// The two halves of what an account supplies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {

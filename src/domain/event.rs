@@ -9,15 +9,18 @@ use uuid::{Builder, Uuid};
 
 use super::entry::{Entry, IntegrationId, Part};
 use super::installation::{Params, SecretChange};
+use super::names::{MAX_NAME_LEN, cut};
 use super::principal::{Actor, Call};
 use super::reference::Reference;
 use super::secret::SecretName;
 use super::words::words;
 
 /// Most names of one event.
-const NAMES: usize = 200;
-/// Longest name within params or secrets, in characters; what is longer is cut.
-const NAME_LENGTH: usize = 128;
+const MAX_NAMES: usize = 200;
+/// Most bytes of the names of one event.
+const MAX_NAMES_BYTES: usize = 4 * 1024;
+/// Bytes that an event takes beside its texts, about.
+const ROW_BYTES: usize = 200;
 /// Longest id and label of an actor, in characters; what is longer is cut.
 const ACTOR_LENGTH: usize = 200;
 /// Longest request id, in characters.
@@ -81,6 +84,19 @@ impl Event {
         Self { fields, ..self }
     }
 
+    /// The same event with the number of its names alone.
+    pub fn without_names(self) -> Self {
+        let omitted = self.fields.names.len() + self.fields.omitted;
+        Self { fields: FieldNames { names: Vec::new(), omitted }, ..self }
+    }
+
+    /// What the event takes in the log, in bytes, about.
+    pub fn size(&self) -> usize {
+        let integration = self.integration.as_ref().map_or(0, |subject| subject.name.len());
+        let actor = self.actor.id.len() + self.actor.label.len();
+        ROW_BYTES + actor + integration + self.request_id.len() + self.fields.size()
+    }
+
     /// The same event, ended this way.
     pub fn ended(self, outcome: Outcome) -> Self {
         Self { outcome, ..self }
@@ -90,12 +106,6 @@ impl Event {
     pub fn at(&self) -> DateTime<Utc> {
         self.id.at()
     }
-}
-
-/// The first so many characters. Control characters are left out: PostgreSQL cannot hold NUL, and a log is read on
-/// terminals.
-fn cut(text: &str, length: usize) -> String {
-    text.chars().filter(|c| !c.is_control()).take(length).collect()
 }
 
 /// A UUIDv7: the order of events and their moments are one and the same.
@@ -172,10 +182,13 @@ words! {
 }
 
 /// The names of what was changed or read, `secrets.api_key`, `params.region`, `api_key.8Fq2LmZx` or
-/// `data_key.2` style. At most 200, each of at most 128
+/// `data_key.2` style, and the number of those that were left out. At most 200 names and 4 KiB, each name of at most 128
 /// characters behind its part. Secrets come first, so that a flood of params never crowds them out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FieldNames(Vec<String>);
+pub struct FieldNames {
+    names: Vec<String>,
+    omitted: usize,
+}
 
 impl FieldNames {
     /// The secrets that are set, or removed from those that are kept; the params that are added, changed or removed.
@@ -193,33 +206,68 @@ impl FieldNames {
 
     /// This API key, by the id that it shows: `api_key.3fK9aB2x` style.
     pub fn of_api_key(public_id: &str) -> Self {
-        Self(vec![format!("api_key.{}", cut(public_id, NAME_LENGTH))])
+        Self::single(format!("api_key.{}", cut(public_id, MAX_NAME_LEN)))
     }
 
     /// This generation of the account's data key: `data_key.2` style.
     pub fn of_data_key(key_id: u32) -> Self {
-        Self(vec![format!("data_key.{key_id}")])
+        Self::single(format!("data_key.{key_id}"))
     }
 
     /// This provider key: `provider_key.local:2` style.
     pub fn of_provider_key(kek_ref: &str) -> Self {
-        Self(vec![format!("provider_key.{}", cut(kek_ref, NAME_LENGTH))])
+        Self::single(format!("provider_key.{}", cut(kek_ref, MAX_NAME_LEN)))
     }
 
-    /// As they were stored.
-    pub fn stored(names: Vec<String>) -> Self {
-        Self(names)
+    /// The names as [`to_stored`](Self::to_stored) has them.
+    pub fn stored(mut names: Vec<String>) -> Self {
+        let omitted = names.last().and_then(|last| last.strip_prefix('+')?.parse().ok());
+        if omitted.is_some() {
+            names.pop();
+        }
+        Self { names, omitted: omitted.unwrap_or(0) }
+    }
+
+    /// The names, and `+N` behind them when N were left out. No name begins with a plus: a version that does not know the
+    /// number shows it as the last name.
+    pub fn to_stored(&self) -> Vec<String> {
+        let omitted = (self.omitted > 0).then(|| format!("+{}", self.omitted));
+        self.names.iter().cloned().chain(omitted).collect()
     }
 
     /// The names.
     pub fn as_slice(&self) -> &[String] {
-        &self.0
+        &self.names
+    }
+
+    /// How many names were left out.
+    pub fn omitted(&self) -> usize {
+        self.omitted
+    }
+
+    fn single(name: String) -> Self {
+        Self { names: vec![name], omitted: 0 }
+    }
+
+    fn size(&self) -> usize {
+        self.names.iter().map(String::len).sum()
     }
 
     fn of<'a>(secrets: BTreeSet<&'a str>, params: impl IntoIterator<Item = &'a str>) -> Self {
         let secrets = secrets.into_iter().map(|name| (Part::Secrets, name));
-        let names = secrets.chain(params.into_iter().map(|name| (Part::Params, name)));
-        Self(names.take(NAMES).map(|(part, name)| format!("{}.{}", part.as_str(), cut(name, NAME_LENGTH))).collect())
+        let mut names = secrets.chain(params.into_iter().map(|name| (Part::Params, name)));
+        let mut fields = Self::default();
+        let mut bytes = 0;
+        for (part, name) in names.by_ref() {
+            let name = format!("{}.{}", part.as_str(), cut(name, MAX_NAME_LEN));
+            bytes += name.len();
+            if fields.names.len() == MAX_NAMES || bytes > MAX_NAMES_BYTES {
+                fields.omitted = 1 + names.count();
+                break;
+            }
+            fields.names.push(name);
+        }
+        fields
     }
 }
 
@@ -228,10 +276,16 @@ fn changed_params(before: &Params, after: &Params) -> BTreeSet<String> {
     if before == after {
         return BTreeSet::new();
     }
-    let (before, after) = (before.to_map(), after.to_map());
-    let removed = before.keys().filter(|name| !after.contains_key(*name));
-    let set = after.iter().filter(|(name, value)| before.get(*name) != Some(*value)).map(|(name, _)| name);
-    removed.chain(set).cloned().collect()
+    let (before, mut after) = (before.members(), after.members());
+    let mut changed = BTreeSet::new();
+    for (name, value) in before {
+        if after.remove(&name) != Some(value) {
+            changed.insert(name);
+        }
+    }
+    // What is left was added.
+    changed.extend(after.into_keys());
+    changed
 }
 
 /// Which events are wanted. An empty filter matches all.
@@ -283,8 +337,29 @@ mod tests {
     fn names_are_bounded_in_number_and_length() {
         let many: Map<_, _> = (0..9_000).map(|n| (format!("{n:0>6}{}", "é".repeat(300)), Value::Null)).collect();
         let names = FieldNames::changed(&[], &[change("z", Some(()))], &Params::default(), &Params::from(&many));
-        assert_eq!((names.as_slice().len(), &*names.as_slice()[0]), (NAMES, "secrets.z"));
-        assert!(names.as_slice()[1..].iter().all(|name| name.chars().count() == "params.".len() + NAME_LENGTH));
+        assert_eq!((names.as_slice().len() + names.omitted(), &*names.as_slice()[0]), (9_001, "secrets.z"));
+        assert!(names.as_slice()[1..].iter().all(|name| name.chars().count() == "params.".len() + MAX_NAME_LEN));
+        assert!((MAX_NAMES_BYTES - 300..=MAX_NAMES_BYTES).contains(&names.size()), "{}", names.size());
+        let short: Map<_, _> = (0..9_000).map(|n| (n.to_string(), Value::Null)).collect();
+        let names = FieldNames::changed::<()>(&[], &[], &Params::default(), &Params::from(&short));
+        assert_eq!((names.as_slice().len(), names.omitted()), (MAX_NAMES, 9_000 - MAX_NAMES));
+    }
+
+    #[test]
+    fn omitted_names_survive_storage() {
+        let all: Map<_, _> = (0..500).map(|n| (format!("+{n}"), Value::Null)).collect();
+        let names = FieldNames::changed::<()>(&[], &[], &Params::default(), &Params::from(&all));
+        assert_eq!(names.to_stored().last().map(String::as_str), Some("+300"));
+        assert_eq!(FieldNames::stored(names.to_stored()), names);
+        let few = FieldNames::of_data_key(2);
+        assert_eq!((few.to_stored(), few.omitted()), (vec!["data_key.2".to_owned()], 0));
+        assert_eq!(FieldNames::stored(few.to_stored()), few);
+        let call =
+            Call { principal: Principal::trusted(ActorKind::System, String::new()).into(), request_id: "r".into() };
+        let event = Event::new(&call, Action::Updated).naming(names);
+        let reduced = event.clone().without_names();
+        assert_eq!((reduced.fields.as_slice().len(), reduced.fields.omitted()), (0, 500));
+        assert!(event.size() > reduced.size() + 1_000);
     }
 
     #[test]

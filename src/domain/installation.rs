@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::entry::{IntegrationId, Part};
+use super::entry::{Entry, IntegrationId, Part};
 use super::limits::{JSON_DEPTH, SECRETS_PER_INSTALLATION};
+use super::names::reported_names;
 use super::secret::SecretName;
 use crate::error::{Error, FieldProblem, Result};
 
@@ -42,6 +44,12 @@ impl Params {
     /// The text, `{}` when there are none.
     pub fn as_json(&self) -> &str {
         &self.0
+    }
+
+    /// The members of the object, each value as its text: equal values have equal texts.
+    pub(super) fn members(&self) -> BTreeMap<String, &str> {
+        let members: BTreeMap<String, &RawValue> = serde_json::from_str(&self.0).unwrap_or_default();
+        members.into_iter().map(|(name, value)| (name, value.get())).collect()
     }
 
     /// The object.
@@ -135,9 +143,18 @@ impl Supplied {
         self.params.as_ref()
     }
 
-    /// The params alone.
-    pub fn into_params(self) -> Option<Map<String, Value>> {
-        self.params
+    /// The supplied names that the entry's form lacks, as [`reported_names`] bounds them. A removal of a secret supplies
+    /// nothing.
+    pub fn unknown_fields(&self, entry: &Entry) -> Vec<String> {
+        let params = self.params.iter().flatten().map(|(name, _)| (Part::Params, name));
+        let secrets = self.secrets.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| (Part::Secrets, name));
+        let unknown = params.chain(secrets).filter(|(part, name)| entry.field(*part, name).is_none());
+        reported_names(unknown.map(|(part, name)| format!("{}.{name}", part.as_str())))
+    }
+
+    /// The params alone, as they are stored.
+    pub fn into_params(self) -> Option<Params> {
+        self.params.as_ref().map(Params::from)
     }
 
     /// The secrets by name; empty when none were supplied.

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Map;
 
 use super::entry::{Entry, Part};
+use super::field::FormField;
 use super::installation::{Installation, Params};
 
 /// Belongs to the pair of account and integration.
@@ -50,11 +51,12 @@ impl Integration {
         self.installation.as_ref().map_or(&[], |i| &i.secret_names)
     }
 
-    /// Required fields that were not supplied yet: params, then secrets, in the form's order.
+    /// Required fields that were not supplied yet, or as blanks alone: params, then secrets, in the form's order.
     pub fn missing_fields(&self) -> Vec<String> {
         let required = |part: Part| self.entry.fields.iter().filter(move |field| field.required && field.part == part);
         let params = if required(Part::Params).next().is_some() { self.params().to_map() } else { Map::new() };
-        let params = required(Part::Params).filter(|field| !params.contains_key(&field.name));
+        let is_unset = |field: &&FormField| params.get(&field.name).is_none_or(|value| field.is_unset_by(value));
+        let params = required(Part::Params).filter(is_unset);
         let secrets = required(Part::Secrets).filter(|field| !self.secret_names().contains(&field.name));
         params.chain(secrets).map(|field| format!("{}.{}", field.part.as_str(), field.name)).collect()
     }

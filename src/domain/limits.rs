@@ -16,6 +16,9 @@ pub const PAGE_DEFAULT: usize = 50;
 pub struct InstallLimits {
     /// Largest `params` of one call, in bytes of compact JSON.
     pub params_max_bytes: usize,
+    /// Most `params` of all installations of an account together, in bytes of compact JSON; those of an uninstalled
+    /// integration count, as they are kept.
+    pub params_max_bytes_per_account: usize,
     /// Largest `secrets` of one call, in bytes of compact JSON.
     pub secrets_max_bytes: usize,
 }

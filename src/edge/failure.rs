@@ -46,7 +46,10 @@ impl Failure {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Inside(error) => match error {
-                Error::AccountRequired | Error::AccountInvalid | Error::BadInput { .. } => StatusCode::BAD_REQUEST,
+                Error::AccountRequired
+                | Error::AccountInvalid
+                | Error::BadInput { .. }
+                | Error::IntegerOutOfRange { .. } => StatusCode::BAD_REQUEST,
                 Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
                 Error::Forbidden(_) => StatusCode::FORBIDDEN,
                 Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -56,6 +59,7 @@ impl Failure {
                 | Error::Installed
                 | Error::NameTaken
                 | Error::TooManyEntries { .. }
+                | Error::ParamsQuotaReached { .. }
                 | Error::RequestRunning
                 | Error::ApiKeyShownBefore { .. } => StatusCode::CONFLICT,
                 Error::NotFound | Error::ApiKeyNotFound => StatusCode::NOT_FOUND,
@@ -91,7 +95,7 @@ impl Failure {
                 Error::IdentityUnavailable => "identity_unavailable",
                 Error::Forbidden(_) => "forbidden",
                 Error::RateLimited { .. } => "rate_limited",
-                Error::BadInput { .. } => "bad_user_input",
+                Error::BadInput { .. } | Error::IntegerOutOfRange { .. } => "bad_user_input",
                 Error::NotFound => "integration_not_found",
                 Error::NotInstalled => "integration_not_installed",
                 Error::Deprecated => "integration_deprecated",
@@ -99,6 +103,7 @@ impl Failure {
                 Error::Installed => "integration_installed",
                 Error::NameTaken => "name_taken",
                 Error::TooManyEntries { .. } => "too_many_entries",
+                Error::ParamsQuotaReached { .. } => "params_quota_reached",
                 Error::DefinitionInvalid(_) => "definition_invalid",
                 Error::RequestRunning => "idempotency_key_in_use",
                 Error::KeyReused => "idempotency_key_reused",

@@ -6,7 +6,7 @@ use async_graphql::parser::types::{ExecutableDocument, OperationDefinition};
 use async_graphql::parser::{Error as ParseError, parse_query};
 use async_graphql::{Pos, ServerError};
 
-use super::brackets::bracket_depth;
+use super::brackets::{bracket_depth, find_large_integer};
 
 /// Deepest nesting of brackets of any kind that is parsed at all: the parser recurses.
 const BRACKETS_MAX: usize = 200;
@@ -43,6 +43,8 @@ pub(super) enum Refusal {
     Operation(String),
     /// A value is missing or wrong; in the library's words, which may quote it.
     Value(ServerError),
+    /// An integer that no 64 bits hold.
+    Integer(Pos),
 }
 
 /// Parses a document of a size and nesting that can be parsed.
@@ -52,6 +54,9 @@ pub(super) fn parse(text: &str, limits: &DocumentLimits) -> Result<ExecutableDoc
     }
     if bracket_depth(text) > BRACKETS_MAX {
         return Err(Refusal::TooComplex(format!("The document is nested more than {BRACKETS_MAX} levels deep")));
+    }
+    if let Some(at) = find_large_integer(text) {
+        return Err(Refusal::Integer(at));
     }
     parse_query(text).map_err(|error| syntax(&error))
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::document::Refusal;
 use super::wording::Vocabulary;
 use crate::edge::{Failure, RequestId};
-use crate::error::Error;
+use crate::error::{Error, INTEGER_RANGE};
 
 /// An error on its way out of a resolver.
 ///
@@ -52,6 +52,7 @@ fn code(error: &Error) -> &'static str {
         Error::Unauthenticated(_) => "UNAUTHENTICATED",
         Error::Forbidden(_) => "FORBIDDEN",
         Error::BadInput { .. }
+        | Error::IntegerOutOfRange { .. }
         | Error::NotFound
         | Error::NotInstalled
         | Error::Deprecated
@@ -59,6 +60,7 @@ fn code(error: &Error) -> &'static str {
         | Error::Installed
         | Error::NameTaken
         | Error::TooManyEntries { .. }
+        | Error::ParamsQuotaReached { .. }
         | Error::DefinitionInvalid(_)
         | Error::Invalid(_)
         | Error::ApiKeyNotFound
@@ -116,6 +118,7 @@ pub(super) fn refused(refusal: Refusal, request_id: &RequestId, vocabulary: &Voc
         Refusal::Invalid(message) => (VALIDATION_FAILED, message, None),
         Refusal::Operation(message) => (VALIDATION_FAILED, message, None),
         Refusal::Value(error) => (BAD_USER_INPUT, vocabulary.reword(&error.message), error.locations.first().copied()),
+        Refusal::Integer(at) => (BAD_USER_INPUT, format!("An integer is out of range: {INTEGER_RANGE}"), Some(at)),
         Refusal::Syntax(Some(at)) => {
             ("GRAPHQL_PARSE_FAILED", format!("Syntax error at line {} column {}", at.line, at.column), Some(at))
         }

@@ -130,21 +130,27 @@ async fn install(ctx: &Context<'_>, input: InstallIntegrationInput) -> Result<In
     let supplied = Supplied::new(input.params.map(|p| p.0.into_owned()), input.secrets.map(|s| s.0.into_owned()))?;
     let key = parse_idempotency_key(input.idempotency_key.as_deref())?;
     let outcome = tenant.install(&input.integration.into(), supplied, key).await;
-    let (integration, changed, replayed, user_errors) = payload(outcome)?;
-    Ok(InstallIntegrationPayload { integration, changed, replayed, user_errors })
+    let (outcome, replayed, user_errors) = parts(outcome, installation_errors)?;
+    let (integration, changed, unknown_fields) = match outcome {
+        Some(Outcome { integration, changed, unknown_fields }) => (Some(integration), changed, unknown_fields),
+        None => (None, false, Vec::new()),
+    };
+    let integration = integration.map(Integration);
+    Ok(InstallIntegrationPayload { integration, changed, replayed, unknown_fields, user_errors })
 }
 
 async fn validate(ctx: &Context<'_>, input: ValidateInstallationInput) -> Result<ValidateInstallationPayload> {
     let tenant = caller(ctx).tenant(Operation::Validate)?;
     let supplied = Supplied::new(input.params.map(|p| p.0.into_owned()), input.secrets.map(|s| s.0.into_owned()))?;
     Ok(match tenant.validate(&input.integration.into(), &supplied).await {
-        Ok(Verdict { problems, missing_fields }) => {
+        Ok(Verdict { problems, missing_fields, unknown_fields }) => {
             let user_errors: Vec<_> = problems.into_iter().map(Into::into).collect();
-            ValidateInstallationPayload { valid: user_errors.is_empty(), missing_fields, user_errors }
+            ValidateInstallationPayload { valid: user_errors.is_empty(), missing_fields, unknown_fields, user_errors }
         }
         Err(Error::NotFound) => ValidateInstallationPayload {
             valid: false,
             missing_fields: Vec::new(),
+            unknown_fields: Vec::new(),
             user_errors: vec![InstallationError::not_found()],
         },
         Err(error) => return Err(error.into()),
@@ -266,14 +272,20 @@ pub(super) fn check_input(field: &str, input: Value, at: Pos) -> std::result::Re
 fn payload(
     outcome: crate::error::Result<Done<Outcome>>,
 ) -> Result<(Option<Integration>, bool, bool, Vec<InstallationError>)> {
-    let (outcome, replayed, user_errors) = parts(outcome, |error| match error {
+    let (outcome, replayed, user_errors) = parts(outcome, installation_errors)?;
+    let changed = outcome.as_ref().is_some_and(|outcome| outcome.changed);
+    Ok((outcome.map(|outcome| Integration(outcome.integration)), changed, replayed, user_errors))
+}
+
+/// The problems of an installation that a person can fix; else the error itself.
+fn installation_errors(error: Error) -> crate::error::Result<Vec<InstallationError>> {
+    match error {
         Error::NotFound => Ok(vec![InstallationError::not_found()]),
         Error::Deprecated => Ok(vec![InstallationError::deprecated()]),
         Error::Invalid(problems) => Ok(problems.into_iter().map(Into::into).collect()),
+        Error::ParamsQuotaReached { .. } => Ok(vec![InstallationError::quota_reached(&error)]),
         error => Err(error),
-    })?;
-    let changed = outcome.as_ref().is_some_and(|outcome| outcome.changed);
-    Ok((outcome.map(|outcome| Integration(outcome.integration)), changed, replayed, user_errors))
+    }
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{RestState, json, query, respond};
 use crate::domain::limits::PAGE_DEFAULT;
-use crate::domain::{Accounts, ApiKey, ApiKeyWish, Cursor, Operation, Scope, WishedAccounts};
+use crate::domain::{Accounts, ApiKey, ApiKeyWish, Cursor, Operation, Scope, WishedAccounts, reported_names};
 use crate::edge::{Failure, Visitor, idempotency_key, is_json, mark_replay, read_body};
 use crate::error::Result;
 use crate::service::{ApiKeyPage, MadeKey};
@@ -52,7 +53,7 @@ pub(super) async fn list(State(state): State<RestState>, visitor: Visitor, heade
 #[utoipa::path(post, path = "/api-keys", tag = "api keys", operation_id = "createApiKey",
     request_body = NewApiKeyBody,
     responses(
-        (status = 201, description = "The key, with what is known of it", body = MadeApiKeyBody,
+        (status = 201, description = "The key, with what is known of it", body = CreatedApiKey,
          headers(("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "A missing or malformed account, or a malformed body"),
         (status = 403, description = "The credentials lack a scope or an account of the key, or would be outlived by it"),
@@ -67,9 +68,11 @@ pub(super) async fn create(State(state): State<RestState>, visitor: Visitor, hea
     if !is_json(&headers) {
         return Err(Failure::MediaType);
     }
-    let wish = json::body::<NewApiKeyBody>(&bytes)?.wish()?;
-    let made = tenant.create_api_key(wish, idempotency_key(&headers)?).await?;
-    let mut response = respond::json(json::text(&MadeApiKeyBody::of(&made))?);
+    let mut body = json::body::<NewApiKeyBody>(&bytes)?;
+    let ignored_fields = reported_names(std::mem::take(&mut body.others).keys());
+    let made = tenant.create_api_key(body.wish()?, idempotency_key(&headers)?).await?;
+    let created = CreatedApiKey { made: MadeApiKeyBody::of(&made), ignored_fields };
+    let mut response = respond::json(json::text(&created)?);
     *response.status_mut() = StatusCode::CREATED;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
@@ -193,6 +196,16 @@ pub struct MadeApiKeyBody<'a> {
     key: &'a str,
 }
 
+/// Result of a creation.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CreatedApiKey<'a> {
+    #[serde(flatten)]
+    made: MadeApiKeyBody<'a>,
+    /// Members of the body that the operation does not read; each at most 136 characters.
+    #[schema(example = json!([]), max_items = 100)]
+    ignored_fields: Vec<String>,
+}
+
 /// A key that is revoked.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RevokedApiKey<'a> {
@@ -200,7 +213,7 @@ pub(super) struct RevokedApiKey<'a> {
     api_key: ApiKeyBody<'a>,
 }
 
-/// What a new key is to be. Unknown fields are ignored.
+/// What a new key is to be. Unknown fields are ignored, and reported in `ignored_fields`.
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"name": "worker", "scopes": ["installations:read"], "expires_at": "2099-01-31T00:00:00Z"}))]
 pub(super) struct NewApiKeyBody {
@@ -219,6 +232,10 @@ pub(super) struct NewApiKeyBody {
     /// When it is to end by itself; absent: never.
     #[schema(required = false)]
     expires_at: Option<DateTime<Utc>>,
+    /// Members of other names.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: Map<String, Value>,
 }
 
 impl NewApiKeyBody {

@@ -162,7 +162,7 @@ pub(super) struct Integration<'a> {
     /// JSON Schema 2020-12 of `secrets`.
     #[schema(value_type = BTreeMap<String, Value>, example = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
-        "properties": {"api_key": {"type": "string", "title": "API key", "writeOnly": true}},
+        "properties": {"api_key": {"type": "string", "title": "API key", "minLength": 1, "pattern": "\\S", "writeOnly": true}},
         "required": ["api_key"], "additionalProperties": true
     }))]
     secrets_schema: &'a Value,
@@ -282,7 +282,30 @@ pub(super) struct StatusCounts {
     installed: usize,
 }
 
-/// What came of an install or uninstall.
+/// Result of an install.
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes the answer in the document; it is written by `fragments`")]
+pub(super) struct InstallResult<'a> {
+    /// The integration after the install.
+    integration: Integration<'a>,
+    /// Whether anything was changed.
+    changed: bool,
+    #[serde(flatten)]
+    names: ReportedNames<'a>,
+}
+
+/// Names that a request supplied and that may be misspelt: each at most 136 characters, at most 100 of a kind.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+pub(super) struct ReportedNames<'a> {
+    /// Supplied params and secrets that the entry's form lacks, `secrets.apikey` style. They are stored.
+    #[schema(example = json!(["secrets.apikey"]), max_items = 100)]
+    pub(super) unknown_fields: &'a [String],
+    /// Members of the body that the operation does not read.
+    #[schema(example = json!(["secret"]), max_items = 100)]
+    pub(super) ignored_fields: &'a [String],
+}
+
+/// What came of an uninstall or purge.
 #[derive(Serialize, ToSchema)]
 #[allow(dead_code, reason = "describes the answer in the document; it is written by `fragments`")]
 pub(super) struct Changed<'a> {
@@ -335,9 +358,15 @@ pub(super) struct Verdict {
     /// Required fields that would still be missing.
     #[schema(example = json!(["secrets.api_key"]))]
     missing_fields: Vec<String>,
+    /// Supplied params and secrets that the entry's form lacks, `secrets.apikey` style. An install stores them.
+    #[schema(example = json!(["secrets.apikey"]), max_items = 100)]
+    unknown_fields: Vec<String>,
+    /// Members of the body that the operation does not read.
+    #[schema(example = json!(["secret"]), max_items = 100)]
+    ignored_fields: Vec<String>,
 }
 
-/// What an install may supply. Server-set and unknown fields are ignored.
+/// What an install may supply. Server-set and unknown fields are ignored, and reported in `ignored_fields`.
 #[derive(ToSchema)]
 #[schema(example = json!({
     "params": {"api_version": "2025-09-30.clover"},
@@ -367,7 +396,8 @@ pub(super) struct ReadBody {
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "integration": {"id": "c5c44806-6981-5408-a812-edbd36c0eef2", "name": "stripe"},
-    "secrets": {"api_key": "sk_test_example_0000"}
+    "secrets": {"api_key": "sk_test_example_0000"},
+    "ignored_fields": []
 }))]
 #[allow(dead_code, reason = "describes the answer in the document; it is written by `secrets`")]
 pub(super) struct Secrets {
@@ -376,6 +406,9 @@ pub(super) struct Secrets {
     /// By name, each as it was supplied.
     #[schema(value_type = BTreeMap<String, Value>)]
     secrets: Value,
+    /// Members of the body that the operation does not read; each at most 136 characters.
+    #[schema(max_items = 100)]
+    ignored_fields: Vec<String>,
 }
 
 /// Which integration.
@@ -450,9 +483,10 @@ impl<'a> Summary<'a> {
 }
 
 impl Verdict {
-    pub(super) fn of(verdict: service::Verdict) -> Self {
-        let errors: Vec<_> = verdict.problems.iter().map(field_error).collect();
-        Self { valid: errors.is_empty(), errors, missing_fields: verdict.missing_fields }
+    pub(super) fn of(verdict: service::Verdict, ignored_fields: Vec<String>) -> Self {
+        let service::Verdict { problems, missing_fields, unknown_fields } = verdict;
+        let errors: Vec<_> = problems.iter().map(field_error).collect();
+        Self { valid: errors.is_empty(), errors, missing_fields, unknown_fields, ignored_fields }
     }
 }
 

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::respond;
 use crate::edge::{Failure, RequestId};
-use crate::error::{DefinitionProblem, Error, FieldProblem, InputProblem};
+use crate::error::{DefinitionProblem, Error, FieldProblem, INTEGER_RANGE, InputProblem};
 
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-error-code");
 const PROBLEM: &str = "application/problem+json";
@@ -73,6 +73,9 @@ impl Problem {
             instance: request_id.to_owned(),
             code: failure.code(),
             errors: match failure {
+                Failure::Inside(Error::IntegerOutOfRange { pointer }) => {
+                    vec![FieldError { pointer: pointer.clone(), detail: INTEGER_RANGE.to_owned() }]
+                }
                 Failure::Inside(Error::Invalid(problems)) => problems.iter().map(field_error).collect(),
                 Failure::Inside(Error::DefinitionInvalid(problems)) => problems.iter().map(FieldError::at).collect(),
                 Failure::Inside(Error::ApiKeyInvalid(problems)) => problems.iter().map(FieldError::of).collect(),

@@ -119,9 +119,12 @@ pub struct Event<'a> {
     /// The integration's name at that time.
     #[schema(example = "stripe")]
     integration_name: Option<&'a str>,
-    /// The names that were changed or read, at most 200; never a value.
+    /// The names that were changed or read, at most 200 and 4 KiB; never a value.
     #[schema(example = json!(["secrets.api_key", "params.api_version"]))]
     fields: &'a [String],
+    /// How many further names were changed or read.
+    #[schema(value_type = u64, example = 0)]
+    fields_omitted: usize,
     /// `succeeded` or `failed`.
     #[schema(example = "succeeded")]
     outcome: &'a str,
@@ -152,6 +155,7 @@ impl<'a> From<&'a domain::Event> for Event<'a> {
             integration_id: subject.map(|subject| subject.id.0),
             integration_name: subject.map(|subject| subject.name.as_str()),
             fields: event.fields.as_slice(),
+            fields_omitted: event.fields.omitted(),
             outcome: event.outcome.as_str(),
             request_id: &event.request_id,
         }

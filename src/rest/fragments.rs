@@ -189,6 +189,23 @@ impl Rendered {
         Ok(out)
     }
 
+    /// The answer to an install: [`body::InstallResult`].
+    ///
+    /// # Errors
+    /// Those of [`Self::write`].
+    pub(super) fn installed(
+        &self,
+        integration: &Integration,
+        changed: bool,
+        names: &body::ReportedNames<'_>,
+    ) -> Result<Vec<u8>> {
+        let mut out = self.changed(integration, changed)?;
+        out.pop();
+        write_fields(&mut out, names)?;
+        out.push(b'}');
+        Ok(out)
+    }
+
     /// Appends an integration.
     ///
     /// # Errors

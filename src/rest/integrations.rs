@@ -87,15 +87,16 @@ pub(super) async fn show(State(state): State<RestState>, visitor: Visitor, heade
 /// Stores what is supplied and marks the integration as installed. `params` replaces the stored params whole; `secrets`
 /// is merged by name, a name with `null` is removed. Without a body it installs what was kept from an earlier
 /// installation, or nothing. Values are checked against the entry's schemas; fields still missing are reported in
-/// `missing_fields`. Safe to repeat.
+/// `missing_fields`. Names that the entry's form lacks are stored, too, and reported in `unknown_fields`; members of the body
+/// other than `params` and `secrets` in `ignored_fields`. Safe to repeat.
 #[utoipa::path(post, path = "/integrations/{id}/install", tag = "integrations", operation_id = "installIntegration",
     params(("id" = String, Path, description = "UUID, in any case, or name", example = "stripe")),
     request_body(content = Option<body::InstallBody>, description = "Empty or `null`: nothing is supplied"),
     responses(
-        (status = 200, description = "Installed", body = body::Changed),
+        (status = 200, description = "Installed", body = body::InstallResult),
         (status = 400, description = "A missing or malformed account, or a malformed body"),
         (status = 404, description = "No such integration for this account"),
-        (status = 409, description = "The integration is deprecated, and not installed"),
+        (status = 409, description = "The integration is deprecated and not installed, or the account's params are over their limit"),
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not JSON"),
         (status = 422, description = "A value breaks the entry's schema; nothing was stored"),
@@ -109,14 +110,20 @@ pub(super) async fn install(
 ) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::Install)?;
     let bytes = read_optional_json(&headers, body, state.edge.max_body_bytes).await?;
-    let done = tenant.install(&path.0, json::supplied(&bytes)?, idempotency_key(&headers)?).await?;
-    changed(&state, &tenant, &done)
+    let json::Read { content, ignored_fields } = json::supplied(&bytes)?;
+    let done = tenant.install(&path.0, content, idempotency_key(&headers)?).await?;
+    let rendered = state.fragments.of(tenant.shared_catalog())?;
+    let Outcome { integration, changed, unknown_fields } = &done.what;
+    let names = body::ReportedNames { unknown_fields, ignored_fields: &ignored_fields };
+    let mut response = respond::json(rendered.installed(integration, *changed, &names)?);
+    mark_replay(&mut response, done.is_replay);
+    Ok(response)
 }
 
 /// Validate an installation
 ///
-/// Says what an install with this body would come to: the values it would refuse, and the required fields that would still
-/// be missing. Stores nothing.
+/// Says what an install with this body would come to: the values it would refuse, the required fields that would still be
+/// missing, and the names that the entry's form lacks. Stores nothing.
 #[utoipa::path(post, path = "/integrations/{id}/validate", tag = "integrations", operation_id = "validateInstallation",
     params(("id" = String, Path, description = "UUID, in any case, or name", example = "stripe")),
     request_body(content = Option<body::InstallBody>, description = "Empty or `null`: nothing is supplied"),
@@ -136,8 +143,9 @@ pub(super) async fn validate(
 ) -> Answer {
     let tenant = state.edge.enter(&visitor, Operation::Validate)?;
     let bytes = read_optional_json(&headers, body, state.edge.max_body_bytes).await?;
-    let verdict = tenant.validate(&path.0, &json::supplied(&bytes)?).await?;
-    Ok(respond::json(json::text(&body::Verdict::of(verdict))?))
+    let json::Read { content, ignored_fields } = json::supplied(&bytes)?;
+    let verdict = tenant.validate(&path.0, &content).await?;
+    Ok(respond::json(json::text(&body::Verdict::of(verdict, ignored_fields))?))
 }
 
 /// Uninstall an integration

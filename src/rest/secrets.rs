@@ -39,14 +39,16 @@ pub(super) async fn read(
 ) -> std::result::Result<Response, Failure> {
     let tenant = state.edge.enter(&visitor, Operation::ReadSecrets)?;
     let bytes = read_optional_json(&headers, body, state.edge.max_body_bytes).await?;
-    let opened = tenant.read_secrets(&path.0, json::names(&bytes)?.as_deref()).await?;
-    let mut response = ([(header::CONTENT_TYPE, "application/json")], written(&opened)?).into_response();
+    let wanted = json::names(&bytes)?;
+    let opened = tenant.read_secrets(&path.0, wanted.content.as_deref()).await?;
+    let json = written(&opened, &wanted.ignored_fields)?;
+    let mut response = ([(header::CONTENT_TYPE, "application/json")], json).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
 /// Values are JSON texts already; taken as they are, they pass through no further copy.
-fn written(opened: &Opened) -> Result<Vec<u8>> {
+fn written(opened: &Opened, ignored_fields: &[String]) -> Result<Vec<u8>> {
     let internal = |e: serde_json::Error| Error::Internal { cause: e.to_string() };
     let integration = body::Named { id: opened.entry.id.0, name: opened.entry.name.clone() };
     let mut json = br#"{"integration":"#.to_vec();
@@ -60,6 +62,8 @@ fn written(opened: &Opened) -> Result<Vec<u8>> {
         json.push(b':');
         json.extend_from_slice(plain.expose());
     }
-    json.extend_from_slice(b"}}");
+    json.extend_from_slice(br#"},"ignored_fields":"#);
+    serde_json::to_writer(&mut json, ignored_fields).map_err(internal)?;
+    json.push(b'}');
     Ok(json)
 }

@@ -7,14 +7,13 @@ use serde_json::{Map, Value};
 
 use super::repeats::{Asked, Content, Done, written};
 use super::snapshot::Listed;
-use super::validation::Forms;
 use super::{TenantServices, View};
 use crate::domain::entry::{Entry, Part};
 use crate::domain::installation::merge_names;
 use crate::domain::limits::SECRETS_PER_INSTALLATION;
 use crate::domain::{
     Action, CONNECTION, Event, FieldNames, IdempotencyKey, Installation, Integration, IntegrationId, Operation, Params,
-    Plain, Reference, Sealed, SecretChange, SecretName, Supplied,
+    Plain, Problems, Reference, Sealed, SecretChange, SecretName, Supplied,
 };
 use crate::error::{Error, FieldProblem, Result};
 use crate::store::{self, AccountState, Change, Receipt};
@@ -29,6 +28,8 @@ pub struct Outcome {
     pub integration: Integration,
     /// Whether anything was changed.
     pub changed: bool,
+    /// The names that an install supplied and the entry's form lacks; see [`Supplied::unknown_fields`].
+    pub unknown_fields: Vec<String>,
 }
 
 /// What would come of an install.
@@ -37,12 +38,14 @@ pub struct Verdict {
     pub problems: Vec<FieldProblem>,
     /// Required fields that would still be missing, `secrets.api_key` style.
     pub missing_fields: Vec<String>,
+    /// The supplied names that the entry's form lacks; see [`Supplied::unknown_fields`].
+    pub unknown_fields: Vec<String>,
 }
 
 /// What is to become of an installation.
 enum Wish {
     /// Installed, with these params if any, and these secrets merged into those that are kept.
-    Install { params: Option<Map<String, Value>>, secrets: Vec<SecretChange<Plain>> },
+    Install { params: Option<Params>, secrets: Vec<SecretChange<Plain>> },
     /// Not installed; everything else is kept.
     Uninstall,
     /// Not installed, and nothing kept.
@@ -66,8 +69,8 @@ impl TenantServices {
     /// nothing behind.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Invalid`] with one problem per field; [`Error::SecretsUnavailable`] when a
-    /// secret was supplied and cannot be sealed; [`Error::Overloaded`] when other replicas keep changing the account;
+    /// [`Error::NotFound`]; [`Error::Invalid`] with one problem per field; [`Error::ParamsQuotaReached`];
+    /// [`Error::SecretsUnavailable`] when a secret was supplied and cannot be sealed; [`Error::Overloaded`] when other replicas keep changing the account;
     /// with a key [`Error::RequestRunning`] and [`Error::KeyReused`]; those of the database.
     pub async fn install(
         &self,
@@ -79,12 +82,16 @@ impl TenantServices {
         let has_secrets = supplied.secrets().values().any(|value| !value.is_null());
         let asked = self.asked(key, Operation::Install, Content { all: &all, has_secrets }).await?;
         if let Some(earlier) = asked.earlier() {
-            return self.outcome_of(earlier).await;
+            let mut done = self.outcome_of(earlier).await?;
+            done.what.unknown_fields = supplied.unknown_fields(&done.what.integration.entry);
+            return Ok(done);
         }
         let listed = self.find_listed(reference).await?;
         let secrets = self.check(&listed, &supplied)?;
+        let unknown_fields = supplied.unknown_fields(&listed.entry);
         let wish = Wish::Install { params: supplied.into_params(), secrets };
-        self.change(&listed.entry, wish, &asked).await.map(Done::now)
+        let outcome = self.change(&listed.entry, wish, &asked).await?;
+        Ok(Done::now(Outcome { unknown_fields, ..outcome }))
     }
 
     /// What an install with these values would come to. Stores nothing, and needs no key.
@@ -94,7 +101,7 @@ impl TenantServices {
     pub async fn validate(&self, reference: &Reference, supplied: &Supplied) -> Result<Verdict> {
         let View { catalog, state } = self.view().await?;
         let listed = catalog.find_listed(reference).ok_or(Error::NotFound)?;
-        let problems = match self.check(listed, supplied) {
+        let mut problems = match self.check(listed, supplied) {
             Ok(_) => Vec::new(),
             Err(Error::Invalid(problems)) => problems,
             Err(error) => return Err(error),
@@ -104,13 +111,25 @@ impl TenantServices {
             |stored| Installation::clone(stored),
         );
         if let Some(params) = supplied.params() {
-            after.params = params.into();
+            let params = params.into();
+            // An install looks at the quota last.
+            if problems.is_empty()
+                && let Err(error) = self.check_quota(&state, &after, &params)
+            {
+                let message = error.public_message().into_owned();
+                problems.push(FieldProblem { part: Part::Params, name: None, message });
+            }
+            after.params = params;
         }
         after.secret_names.retain(|name| !supplied.secrets().get(name).is_some_and(Value::is_null));
-        let given = supplied.secrets().iter().filter(|(_, value)| !value.is_null());
+        let is_unset = |name: &str, value: &Value| {
+            value.is_null() || listed.entry.field(Part::Secrets, name).is_some_and(|field| field.is_unset_by(value))
+        };
+        let given = supplied.secrets().iter().filter(|(name, value)| !is_unset(name, value));
         after.secret_names.extend(given.map(|(name, _)| name.clone()));
         let integration = Integration { entry: listed.entry.clone(), installation: Some(Arc::new(after)) };
-        Ok(Verdict { problems, missing_fields: integration.missing_fields() })
+        let unknown_fields = supplied.unknown_fields(&listed.entry);
+        Ok(Verdict { problems, missing_fields: integration.missing_fields(), unknown_fields })
     }
 
     /// Uninstalls; params and secrets are kept as they are.
@@ -149,7 +168,7 @@ impl TenantServices {
     /// What came of a request that was made before: the integration as it stands now.
     async fn outcome_of(&self, earlier: &Receipt) -> Result<Done<Outcome>> {
         let integration = self.integration(&Reference::Id(IntegrationId(earlier.subject))).await?;
-        Ok(Done::before(Outcome { integration, changed: earlier.changed }))
+        Ok(Done::before(Outcome { integration, changed: earlier.changed, unknown_fields: Vec::new() }))
     }
 
     /// The entry that a change is about. Of the shared catalog, it is known at once; what else the account sees must be
@@ -168,6 +187,7 @@ impl TenantServices {
         let outcome = |installation, changed| Outcome {
             integration: Integration { entry: entry.clone(), installation },
             changed,
+            unknown_fields: Vec::new(),
         };
         // Before it is the account's turn: while a key service is slow, changes that need no key go on.
         let key = match wish.sealed() {
@@ -186,15 +206,16 @@ impl TenantServices {
             // An entry of the account's own may have been changed or deleted since it was found.
             let entry = &own.map_or_else(|| Ok(entry.clone()), |view| view.find(&Reference::Id(entry.id)))?;
             match self.work_out(&state, entry, &wish, key.as_ref()).await {
-                Ok(Some(change)) => {
+                Ok(Some(mut change)) => {
                     let installation = change.installation.clone();
+                    change.event = self.admit_event(change.event);
                     if tenant.write(&state, change).await? {
                         self.inner().changes.notify(self.account());
                         return Ok(outcome(Some(installation), true));
                     }
                     state = self.tenant.state().await?;
                 }
-                verdict @ (Ok(None) | Err(Error::Invalid(_))) => {
+                verdict @ (Ok(None) | Err(Error::Invalid(_) | Error::ParamsQuotaReached { .. })) => {
                     // It must hold now, not a moment ago.
                     let now = self.tenant.state().await?;
                     if now.revision() == state.revision() {
@@ -242,7 +263,8 @@ impl TenantServices {
             Wish::Install { params, secrets } => {
                 View::check_offered(entry, is_installed)?;
                 after.installed_at.get_or_insert(at);
-                let params = params.as_ref().map_or_else(|| after.params.clone(), Params::from);
+                let params = params.clone().unwrap_or_else(|| after.params.clone());
+                self.check_quota(state, &after, &params)?;
                 fields = FieldNames::changed(&after.secret_names, secrets, &after.params, &params);
                 after.secret_names = merge_names(&after.secret_names, secrets)?;
                 after.bind_secrets(secrets, self.inner().keys.binds_secrets());
@@ -255,17 +277,31 @@ impl TenantServices {
         Ok(Some(Change { installation: Arc::new(after), secrets, event }))
     }
 
+    /// Checks that the account's params, with these in the place of the installation's own, stay within their limit. Params
+    /// that get no larger are always taken.
+    fn check_quota(&self, state: &AccountState, before: &Installation, params: &Params) -> Result<()> {
+        let limit = self.inner().limits.params_max_bytes_per_account;
+        let size = |params: &Params| if *params == Params::default() { 0 } else { params.as_json().len() };
+        let others = state.installations().iter().filter(|row| row.integration_id != before.integration_id);
+        let others = others.map(|row| size(&row.params)).sum::<usize>();
+        let (before, after) = (size(&before.params), size(params));
+        match after > before && others + after > limit {
+            true => Err(Error::ParamsQuotaReached { limit, used: others + before }),
+            false => Ok(()),
+        }
+    }
+
     /// The secrets with well-formed names, or every problem of params and secrets.
     fn check(&self, listed: &Listed, supplied: &Supplied) -> Result<Vec<SecretChange<Plain>>> {
         let limits = &self.inner().limits;
-        let forms = listed.forms();
-        let mut problems = Vec::new();
-        let mut secrets = Vec::with_capacity(supplied.secrets().len());
+        let mut problems = Problems::default();
+        let mut secrets = Vec::new();
         // A part that is refused as a whole is one problem: telling of each field in it would make an answer without bound.
         if let Some(params) = supplied.params() {
             match too_large(Part::Params, params, limits.params_max_bytes) {
                 Some(problem) => problems.push(problem),
-                None => problems.extend(forms.check_params(params)),
+                None => problems
+                    .extend(params.iter().filter_map(|(name, value)| check_value(listed, Part::Params, name, value))),
             }
         }
         let refused = too_large(Part::Secrets, supplied.secrets(), limits.secrets_max_bytes);
@@ -273,13 +309,16 @@ impl TenantServices {
             problems.push(problem);
         } else {
             for (text, value) in supplied.secrets() {
-                match check_secret(forms, text, value) {
+                match check_secret(listed, text, value) {
                     Ok(name) => secrets.push(SecretChange { name, value: plain(value) }),
                     Err(problem) => problems.push(problem),
                 }
             }
         }
-        if problems.is_empty() { Ok(secrets) } else { Err(Error::Invalid(problems)) }
+        match problems.listed().last().map(|last| last.part) {
+            None => Ok(secrets),
+            Some(part) => Err(Error::Invalid(problems.into_vec(|message| FieldProblem { part, name: None, message }))),
+        }
     }
 
     /// Seals every value with this key, or with the active one if that is another by now; without values no key is needed.
@@ -334,13 +373,20 @@ fn plain(value: &Value) -> Option<Plain> {
     (!value.is_null()).then(|| Plain::new(value.to_string().into_bytes()))
 }
 
+/// The problem of a value that breaks the entry's rules.
+fn check_value(listed: &Listed, part: Part, name: &str, value: &Value) -> Option<FieldProblem> {
+    let of_field = || listed.entry.field(part, name)?.broken_rule(value);
+    let message = listed.forms().broken_rule(part, name, value).or_else(of_field)?;
+    Some(FieldProblem { part, name: Some(name.to_owned()), message })
+}
+
 /// The name, when it is one and its value keeps the entry's rules. A removal has no value to check.
-fn check_secret(forms: &Forms, text: &str, value: &Value) -> std::result::Result<SecretName, FieldProblem> {
+fn check_secret(listed: &Listed, text: &str, value: &Value) -> std::result::Result<SecretName, FieldProblem> {
     let Some(name) = SecretName::parse(text) else {
         let message = "is not a valid name: use 1 to 128 of A-Z a-z 0-9 _ . -".to_owned();
         return Err(FieldProblem { part: Part::Secrets, name: Some(text.to_owned()), message });
     };
-    match (!value.is_null()).then(|| forms.check_secret(text, value)).flatten() {
+    match (!value.is_null()).then(|| check_value(listed, Part::Secrets, text, value)).flatten() {
         Some(problem) => Err(problem),
         None => Ok(name),
     }

@@ -1,6 +1,7 @@
 //! What can be done, once, for both transports. Knows no status code, header or GraphQL type.
 
 mod api_keys;
+mod audit_budget;
 mod catalog;
 mod changes;
 mod cursor;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use chrono::Utc;
 
 pub use api_keys::{ApiKeyPage, ApiKeys, MadeKey, Pepper};
+pub use audit_budget::AuditObserver;
 pub use changes::{Changes, Subscription};
 pub use events::EventPage;
 pub use installation::{Outcome, Verdict};
@@ -37,10 +39,11 @@ pub use snapshot::Snapshot;
 pub use startup::compare_keys;
 
 use crate::domain::limits::InstallLimits;
-use crate::domain::{AccountId, Call, Principal, api_key};
+use crate::domain::{AccountId, Call, Event, Principal, api_key};
 use crate::error::Result;
 use crate::store::{Store, TenantStore};
 use crate::tokens::Tokens;
+use audit_budget::AuditBudget;
 use catalog::View;
 use own_entries::OwnCatalogs;
 use repeats::Name;
@@ -65,6 +68,7 @@ struct Inner {
     /// Requests with a key.
     running: UnderWay<Name>,
     limits: InstallLimits,
+    audit_budget: AuditBudget,
     read_back: bool,
     api_keys: ApiKeys,
 }
@@ -74,6 +78,8 @@ struct Inner {
 pub struct ServiceSettings {
     /// Sizes of an install.
     pub limits: InstallLimits,
+    /// Most bytes of events of one account and day that keep their names, on one replica; 0 is no limit.
+    pub audit_max_bytes_per_day: u64,
     /// Whether stored secrets may be read back at all.
     pub read_back: bool,
     /// Most open subscriptions of one account.
@@ -113,7 +119,7 @@ impl Services {
         startup::load_catalog(&store).await?;
         let catalog = CatalogCache::load(&store).await.map_err(startup::sentence)?;
         let changes = Changes::new(settings.max_subscriptions_per_account, settings.subscription_poll);
-        let ServiceSettings { limits, read_back, .. } = settings;
+        let ServiceSettings { limits, audit_max_bytes_per_day, read_back, .. } = settings;
         let inner = Inner {
             store,
             keys,
@@ -124,6 +130,7 @@ impl Services {
             turns: Turns::default(),
             running: UnderWay::default(),
             limits,
+            audit_budget: AuditBudget::new(audit_max_bytes_per_day),
             read_back,
             api_keys,
         };
@@ -159,6 +166,11 @@ impl Services {
     pub async fn check_standing(&self, principal: &Principal) -> Result<()> {
         principal.check_time(Utc::now())?;
         self.api_keys().check_standing(principal).await
+    }
+
+    /// Calls the observer for each event that loses its names to `audit.max_bytes_per_day`.
+    pub fn observe_audit(&self, observer: AuditObserver) {
+        self.inner.audit_budget.observe(observer);
     }
 
     /// The API keys.
@@ -234,6 +246,11 @@ impl TenantServices {
     /// On whose behalf they act.
     pub fn call(&self) -> &Call {
         &self.call
+    }
+
+    /// The event as it is to be written: without names when the account's log is over its daily size.
+    fn admit_event(&self, event: Event) -> Event {
+        self.inner().audit_budget.admit(self.account(), event)
     }
 
     fn inner(&self) -> &Inner {

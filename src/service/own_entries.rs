@@ -165,6 +165,7 @@ impl TenantServices {
 
     async fn change_own(&self, change: OwnChange, id: IntegrationId, event: Event, asked: &Asked) -> Result<()> {
         let on_record = asked.on_record(id.0, true, None);
+        let event = self.admit_event(event);
         match on_record.as_ref().unwrap_or(&self.tenant).change_own(change, event).await? {
             true => Ok(()),
             false => asked.record_unchanged(id.0).await,

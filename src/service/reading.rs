@@ -48,7 +48,7 @@ impl TenantServices {
         let event = Event::new(self.call(), Action::SecretsRead).of(&entry).naming(FieldNames::of_secrets(&names));
         let outcome = if opened.is_ok() { Outcome::Succeeded } else { Outcome::Failed };
         // What cannot be put on record is not handed out.
-        self.tenant.record(event.ended(outcome)).await?;
+        self.tenant.record(self.admit_event(event.ended(outcome))).await?;
         Ok(Opened { secrets: opened?, entry })
     }
 

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{PatternOptions, Validator};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::catalog::{choices, type_name};
+use crate::catalog::{NOT_BLANK, choices, type_name};
 use crate::domain::entry::{Entry, Part};
-use crate::error::FieldProblem;
 
 /// The fields of an entry, each with its compiled rules.
 ///
@@ -24,18 +23,24 @@ impl Forms {
         Self { params: compile(entry, &entry.params_schema), secrets: compile(entry, &entry.secrets_schema) }
     }
 
-    pub(super) fn check_params(&self, params: &Map<String, Value>) -> Vec<FieldProblem> {
-        params.iter().filter_map(|(name, value)| check(&self.params, Part::Params, name, value)).collect()
-    }
-
-    pub(super) fn check_secret(&self, name: &str, value: &Value) -> Option<FieldProblem> {
-        check(&self.secrets, Part::Secrets, name, value)
+    /// The rule that the value of a field breaks, in words; `None` for a field that the entry does not know.
+    pub(super) fn broken_rule(&self, part: Part, name: &str, value: &Value) -> Option<String> {
+        let fields = match part {
+            Part::Params => &self.params,
+            Part::Secrets => &self.secrets,
+        };
+        let mut errors = fields.get(name)?.iter_errors(value);
+        errors.find(|error| !is_of_completeness(error.kind())).map(|error| rule(error.kind()))
     }
 }
 
-fn check(fields: &BTreeMap<String, Validator>, part: Part, name: &str, value: &Value) -> Option<FieldProblem> {
-    let error = fields.get(name)?.iter_errors(value).next()?;
-    Some(FieldProblem { part, name: Some(name.to_owned()), message: rule(error.kind()) })
+/// Whether a blank text breaks the rule: it is reported as missing, as an absent field is.
+fn is_of_completeness(kind: &ValidationErrorKind) -> bool {
+    match kind {
+        ValidationErrorKind::MinLength { .. } => true,
+        ValidationErrorKind::Pattern { pattern } => pattern == NOT_BLANK,
+        _ => false,
+    }
 }
 
 fn compile(entry: &Entry, schema: &Value) -> BTreeMap<String, Validator> {

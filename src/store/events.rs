@@ -113,7 +113,7 @@ pub(super) fn row(event: &Event) -> ActiveModel {
         action: Set(event.action.as_str().to_owned()),
         integration_id: Set(event.integration.as_ref().map(|subject| subject.id.0)),
         integration_name: Set(event.integration.as_ref().map_or_else(String::new, |subject| subject.name.clone())),
-        fields: Set(event.fields.as_slice().into()),
+        fields: Set(event.fields.to_stored().into()),
         outcome: Set(event.outcome.as_str().to_owned()),
         request_id: Set(event.request_id.clone()),
         ..Default::default()
@@ -132,7 +132,7 @@ pub(super) fn values(event: &Event) -> [Value; 11] {
         event.action.as_str().into(),
         subject.map(|subject| subject.id.0).into(),
         subject.map_or("", |subject| subject.name.as_str()).into(),
-        serde_json::Value::from(event.fields.as_slice()).into(),
+        serde_json::Value::from(event.fields.to_stored()).into(),
         event.outcome.as_str().into(),
         event.request_id.as_str().into(),
     ]

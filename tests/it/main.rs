@@ -43,5 +43,6 @@ mod tampering;
 mod tenancy;
 mod traces;
 mod upgrade;
+mod values;
 mod vectors;
 mod watching;

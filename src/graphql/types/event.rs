@@ -154,9 +154,14 @@ impl<'a> AuditEvent<'a> {
         self.0.integration.as_ref().map(|subject| subject.name.as_str())
     }
 
-    /// The names that were changed or read, `secrets.api_key` or `params.region` style; at most 200.
+    /// The names that were changed or read, `secrets.api_key` or `params.region` style; at most 200 and 4 KiB.
     async fn fields(&self) -> &'a [String] {
         self.0.fields.as_slice()
+    }
+
+    /// How many further names were changed or read.
+    async fn fields_omitted(&self) -> usize {
+        self.0.fields.omitted()
     }
 
     /// How it ended.

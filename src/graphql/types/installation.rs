@@ -61,6 +61,8 @@ pub(in crate::graphql) struct InstallIntegrationPayload {
     pub(in crate::graphql) changed: bool,
     /// Whether the request was done before, under the same `idempotencyKey`: then this is what came of it, as it stands now.
     pub(in crate::graphql) replayed: bool,
+    /// Supplied params and secrets that the entry's form lacks, `secrets.apikey` style; at most 100. They are stored.
+    pub(in crate::graphql) unknown_fields: Vec<String>,
     /// What a person can fix; nothing was stored when there is any.
     pub(in crate::graphql) user_errors: Vec<InstallationError>,
 }
@@ -72,6 +74,8 @@ pub(in crate::graphql) struct ValidateInstallationPayload {
     pub(in crate::graphql) valid: bool,
     /// Required fields that would still be missing, `secrets.api_key` style.
     pub(in crate::graphql) missing_fields: Vec<String>,
+    /// Supplied params and secrets that the entry's form lacks, `secrets.apikey` style; at most 100. An install stores them.
+    pub(in crate::graphql) unknown_fields: Vec<String>,
     /// What would be refused.
     pub(in crate::graphql) user_errors: Vec<InstallationError>,
 }
@@ -126,6 +130,8 @@ pub(in crate::graphql) enum InstallationErrorCode {
     SecretsInvalid,
     /// The integration is deprecated: it cannot be installed anew.
     IntegrationDeprecated,
+    /// The params of all installations of the account would take more than they may.
+    ParamsQuotaReached,
 }
 
 impl InstallationError {
@@ -136,6 +142,16 @@ impl InstallationError {
             field: Some(vec!["input".into(), "integration".into()]),
             pointer: Some("/integration".into()),
             code: InstallationErrorCode::IntegrationNotFound,
+        }
+    }
+
+    /// The account's params are over their limit.
+    pub(in crate::graphql) fn quota_reached(error: &Error) -> Self {
+        Self {
+            message: error.public_message().into_owned(),
+            field: Some(vec!["input".into(), "params".into()]),
+            pointer: Some("/params".into()),
+            code: InstallationErrorCode::ParamsQuotaReached,
         }
     }
 

@@ -3,6 +3,7 @@
 mod changes;
 mod keeping;
 mod reading;
+mod size;
 
 use chrono::{DateTime, Utc};
 use entity::audit_event::{ActiveModel, Entity};

@@ -30,7 +30,7 @@ fn ids(events: &Value) -> String {
 async fn over_graphql(client: &Client, filter: Value, first: Option<u32>, after: Option<&str>) -> Value {
     let document = "query($filter: AuditEventFilter, $first: Int, $after: String) {
         installationEvents(filter: $filter, first: $first, after: $after) {
-            nodes { id at actor { kind id label } action integrationId integrationName fields outcome requestId }
+            nodes { id at actor { kind id label } action integrationId integrationName fields fieldsOmitted outcome requestId }
             edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }";
     let variables = json!({"filter": filter, "first": first, "after": after});
     client.graphql(document, variables).await.data()["installationEvents"].take()
@@ -45,7 +45,7 @@ fn of_rest(node: &Value) -> Value {
         .find_map(|part| Some(format!("{part}.{}", action.strip_prefix(part)?.strip_prefix('_')?)));
     json!({
         "id": node["id"], "at": node["at"], "action": action, "integration_id": node["integrationId"],
-        "integration_name": node["integrationName"], "fields": node["fields"], "outcome": lower(&node["outcome"]),
+        "integration_name": node["integrationName"], "fields": node["fields"], "fields_omitted": node["fieldsOmitted"], "outcome": lower(&node["outcome"]),
         "request_id": node["requestId"],
         "actor": {"kind": lower(&node["actor"]["kind"]), "id": node["actor"]["id"], "label": node["actor"]["label"]},
     })

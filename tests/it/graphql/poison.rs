@@ -134,7 +134,9 @@ async fn numbers_out_of_range_are_refused() {
                 "mutation {{ installIntegration(input: {{integration: {{name: \"stripe\"}}, params: {{n: {number}}}}}) {{ changed }} }}"
             ),
         ] {
-            assert_eq!(poison(&acme, &query).await.graphql_code(), "GRAPHQL_PARSE_FAILED", "{number:.20}");
+            // An integer is refused for its range, with its position; a float that no double holds does not parse.
+            let code = if number == long { "BAD_USER_INPUT" } else { "GRAPHQL_PARSE_FAILED" };
+            assert_eq!(poison(&acme, &query).await.graphql_code(), code, "{number:.20}");
         }
         let body = format!(
             "{{\"query\": \"query($v: Int) {{ integrations(first: $v) {{ totalCount }} }}\", \"variables\": {{\"v\": {number}}}}}"
@@ -169,11 +171,9 @@ async fn nul_is_refused_in_params_and_kept_in_secrets() {
         assert_field_failed(&answer, "installIntegration", "BAD_USER_INPUT");
         super::assert_quotes_nothing(&answer);
     }
-    let kept = acme
-        .graphql(INSTALL, input("secrets", json!({"api_key": "sk_CANARY\0", "deep": [{"a\0": "\0"}]})))
-        .await
-        .data();
-    assert_eq!(kept["installIntegration"]["integration"]["secretNames"], json!(["api_key", "deep"]));
+    let kept =
+        acme.graphql(INSTALL, input("secrets", json!({"other": "sk_CANARY\0", "deep": [{"a\0": "\0"}]}))).await.data();
+    assert_eq!(kept["installIntegration"]["integration"]["secretNames"], json!(["deep", "other"]));
     let named = acme.graphql(INSTALL, input("secrets", json!({"a\0": 1}))).await.data();
     assert_eq!(named["installIntegration"]["userErrors"][0]["code"], "SECRETS_INVALID");
 }

@@ -44,6 +44,13 @@ pub(super) async fn rest(world: &World, account: &str, question: &Question) -> R
             // A page was not asked for, so there is no next one; GraphQL says so in so many words.
             json["next_cursor"] = Value::Null;
         }
+        if matches!(question, Question::Install(..)) {
+            // GraphQL refuses what its schema does not have.
+            let ignored = json.as_object_mut().and_then(|answer| answer.remove("ignored_fields"));
+            assert_eq!(ignored, Some(json!([])));
+        } else if matches!(question, Question::Uninstall(..)) {
+            json["unknown_fields"] = json!([]);
+        }
         return json;
     }
     let problem = answer.json();
@@ -134,9 +141,10 @@ fn list_document(fields: &str) -> String {
 }
 
 fn mutation(field: &str, input: &str) -> String {
+    let names = if field == "installIntegration" { "unknownFields" } else { "" };
     format!(
         "mutation($input: {input}!) {{ answer: {field}(input: $input) {{
-            changed integration {{ {FIELDS} }} userErrors {{ message field code }} }} }}"
+            changed {names} integration {{ {FIELDS} }} userErrors {{ message field code }} }} }}"
     )
 }
 
@@ -169,7 +177,10 @@ fn of_graphql(question: &Question, answer: &Answer) -> Reply {
         Question::Install(..) | Question::Uninstall(..) => {
             let errors = answer["userErrors"].as_array().expect("userErrors");
             match errors.first() {
-                None => json!({"integration": snake(answer["integration"].clone()), "changed": answer["changed"]}),
+                None => json!({
+                    "integration": snake(answer["integration"].clone()), "changed": answer["changed"],
+                    "unknown_fields": answer.get("unknownFields").unwrap_or(&json!([])),
+                }),
                 Some(error) if error["code"] == "INTEGRATION_NOT_FOUND" => {
                     refused("integration_not_found", error["message"].as_str().expect("message"))
                 }
@@ -273,7 +284,8 @@ async fn ask_service(world: &World, account: &str, question: &Question) -> Resul
 }
 
 fn of_outcome(Done { what: outcome, .. }: Done<Outcome>) -> Reply {
-    json!({"integration": of_domain(&outcome.integration), "changed": outcome.changed})
+    let Outcome { integration, changed, unknown_fields } = &outcome;
+    json!({"integration": of_domain(integration), "changed": changed, "unknown_fields": unknown_fields})
 }
 
 fn of_domain(integration: &Integration) -> Value {

@@ -18,7 +18,8 @@ async fn install_answers_the_integration_as_it_is_shown_from_then_on() {
     let acme = world.account("acme");
     let body = json!({"params": {"api_version": "2026-09-30.endive"}, "secrets": {"api_key": "sk_test_CANARY_1"}});
     let answer = install(&acme, &body).await;
-    assert_eq!(answer.as_object().expect("an object").keys().collect::<Vec<_>>(), ["changed", "integration"]);
+    let keys = ["changed", "ignored_fields", "integration", "unknown_fields"];
+    assert_eq!(answer.as_object().expect("an object").keys().collect::<Vec<_>>(), keys);
     assert_eq!(answer["integration"], acme.get(STRIPE).await.ok());
     assert_eq!(answer["integration"]["status"], "installed");
     assert_eq!(answer["integration"]["missing_fields"], json!([]));
