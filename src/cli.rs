@@ -290,7 +290,7 @@ async fn migrate(config: Config) -> Result<(), String> {
 }
 
 fn openapi() -> Result<String, String> {
-    rest::document().to_pretty_json().map(|json| json + "\n").map_err(|e| e.to_string())
+    serde_json::to_string_pretty(&rest::document()).map(|json| json + "\n").map_err(|e| e.to_string())
 }
 
 /// On behalf of whoever sits at the command line.

@@ -39,6 +39,13 @@ pub enum Error {
         /// Where it stands, as a JSON pointer (RFC 6901) without control characters.
         pointer: String,
     },
+    /// The query string has a parameter that the operation does not take.
+    UnknownParameter {
+        /// Its name; `None` when the name is too long or holds characters that no parameter has.
+        name: Option<String>,
+        /// The parameters that the operation takes.
+        known: Vec<String>,
+    },
     /// No such integration for this account.
     NotFound,
     /// The integration is not installed, and what is asked for is given of installed ones only.
@@ -241,6 +248,10 @@ impl Error {
             Self::BadInput { message } => message.clone(),
             Self::IntegerOutOfRange { pointer } => {
                 format!("The integer at {pointer} is out of range: {INTEGER_RANGE}").into()
+            }
+            Self::UnknownParameter { name, known } => {
+                let name = name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default();
+                format!("Unknown query parameter{name}: the operation takes {}", known.join(", ")).into()
             }
             Self::NotFound => "Integration not found".into(),
             Self::NotInstalled => "Integration is not installed".into(),

@@ -49,7 +49,8 @@ impl Failure {
                 Error::AccountRequired
                 | Error::AccountInvalid
                 | Error::BadInput { .. }
-                | Error::IntegerOutOfRange { .. } => StatusCode::BAD_REQUEST,
+                | Error::IntegerOutOfRange { .. }
+                | Error::UnknownParameter { .. } => StatusCode::BAD_REQUEST,
                 Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
                 Error::Forbidden(_) => StatusCode::FORBIDDEN,
                 Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -96,6 +97,7 @@ impl Failure {
                 Error::Forbidden(_) => "forbidden",
                 Error::RateLimited { .. } => "rate_limited",
                 Error::BadInput { .. } | Error::IntegerOutOfRange { .. } => "bad_user_input",
+                Error::UnknownParameter { .. } => "unknown_parameter",
                 Error::NotFound => "integration_not_found",
                 Error::NotInstalled => "integration_not_installed",
                 Error::Deprecated => "integration_deprecated",

@@ -53,6 +53,7 @@ fn code(error: &Error) -> &'static str {
         Error::Forbidden(_) => "FORBIDDEN",
         Error::BadInput { .. }
         | Error::IntegerOutOfRange { .. }
+        | Error::UnknownParameter { .. }
         | Error::NotFound
         | Error::NotInstalled
         | Error::Deprecated

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{RestState, json, query, respond};
+use super::{RestState, json, query, request_schemas, respond};
 use crate::domain::limits::PAGE_DEFAULT;
 use crate::domain::{Accounts, ApiKey, ApiKeyWish, Cursor, Operation, Scope, WishedAccounts, reported_names};
 use crate::edge::{Failure, Visitor, idempotency_key, is_json, mark_replay, read_body};
@@ -117,14 +117,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// Paging of the list. Unknown parameters are ignored.
+/// Paging of the list.
 #[derive(Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ApiKeysQuery {
     /// Page size; 50 when not given.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
     limit: Option<String>,
     /// Continues after the page that had this as `next_cursor`.
+    #[param(schema_with = request_schemas::cursor)]
     cursor: Option<String>,
 }
 
@@ -221,10 +223,10 @@ pub(super) struct NewApiKeyBody {
     #[schema(min_length = 1, max_length = 100)]
     name: String,
     /// What it may do.
-    #[schema(min_items = 1)]
+    #[schema(schema_with = request_schemas::scopes)]
     scopes: Vec<String>,
     /// The accounts it is to be good for; absent: the account of the request.
-    #[schema(required = false, min_items = 1, max_items = 100)]
+    #[schema(required = false, schema_with = request_schemas::accounts)]
     accounts: Option<Vec<String>>,
     /// Instead of `accounts`: good for all there are and will be.
     #[serde(default)]

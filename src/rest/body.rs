@@ -315,7 +315,7 @@ pub(super) struct Changed<'a> {
     changed: bool,
 }
 
-/// A catalog entry in the vocabulary of the catalog files; the published JSON Schema has every key.
+/// A catalog entry in the vocabulary of the catalog files. `request_schemas` adds the published JSON Schema.
 #[derive(ToSchema)]
 #[schema(example = json!({
     "name": "acme_billing", "display_name": "Acme Billing", "description": "Our own invoices.", "category": "accounting",
@@ -323,30 +323,7 @@ pub(super) struct Changed<'a> {
         {"in": "header", "header_name": "Authorization", "prefix": "Bearer ", "field": "api_key"}]}],
     "secrets": [{"name": "api_key", "label": "API key", "type": "string", "required": true}]
 }))]
-#[allow(dead_code, reason = "describes the request in the document; it is read by `json::object`")]
-pub(super) struct Definition {
-    /// snake_case, never used before.
-    #[schema(pattern = "^[a-z][a-z0-9_]{0,62}$")]
-    name: String,
-    /// As people know it.
-    display_name: String,
-    /// One sentence of at most 160 characters.
-    description: String,
-    /// One of the 24 categories.
-    category: String,
-    /// One or more ways to authenticate.
-    #[schema(value_type = Vec<BTreeMap<String, Value>>)]
-    auth: Value,
-    /// Plain fields.
-    #[schema(value_type = Option<Vec<BTreeMap<String, Value>>>, required = false)]
-    params: Value,
-    /// Sealed fields.
-    #[schema(value_type = Option<Vec<BTreeMap<String, Value>>>, required = false)]
-    secrets: Value,
-    /// How a call is made.
-    #[schema(value_type = Option<BTreeMap<String, Value>>, required = false)]
-    http: Value,
-}
+pub(super) struct Definition {}
 
 /// What an install would come to.
 #[derive(Serialize, ToSchema)]

@@ -101,6 +101,7 @@ pub(super) async fn deprecate(
 
 /// How a deletion is meant.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DeleteQuery {
     /// `true` also deletes an integration that is installed, with all that was stored for it.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{RestState, query, respond};
+use super::{RestState, query, request_schemas, respond};
 use crate::domain::event::Outcome;
 use crate::domain::limits::PAGE_DEFAULT;
 use crate::domain::{self, Action, Cursor, EventFilter, Operation, Reference};
@@ -48,17 +48,20 @@ pub(super) async fn list(
     Ok(response)
 }
 
-/// Filters and paging of the audit log. Unknown parameters are ignored.
+/// Filters and paging of the audit log.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct EventQuery {
     /// Only this action, such as `installation.installed`.
+    #[param(schema_with = request_schemas::action)]
     action: Option<String>,
     /// Only of this integration, by UUID or by the name it had at the time.
     integration: Option<String>,
     /// Only of actors of this kind, such as `api_key`, or with this id.
     actor: Option<String>,
-    /// Only what ended so: `succeeded` or `failed`.
+    /// Only events with this outcome.
+    #[param(schema_with = request_schemas::outcome)]
     outcome: Option<String>,
     /// Not before this moment (RFC 3339).
     #[param(value_type = Option<DateTime<Utc>>)]
@@ -70,6 +73,7 @@ pub(super) struct EventQuery {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
     limit: Option<String>,
     /// Continues after the page that had this as `next_cursor`.
+    #[param(schema_with = request_schemas::cursor)]
     cursor: Option<String>,
 }
 

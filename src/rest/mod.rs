@@ -13,6 +13,7 @@ mod integrations;
 mod json;
 mod openapi;
 mod query;
+mod request_schemas;
 mod respond;
 mod secrets;
 mod stubs;
@@ -48,7 +49,7 @@ pub fn router(edge: EdgeState) -> Router {
     let admits = from_fn_with_state(edge.clone(), admit);
     let state = RestState { edge, fragments: Arc::default() };
     let (router, api) = documented().split_for_parts();
-    let document = openapi::Document::new(openapi::finish(api));
+    let document = openapi::Document::new(&openapi::finish(api));
     router
         .route_layer(admits)
         .route(&format!("{PREFIX}/openapi.json"), axum::routing::get(move |request: Request| document.serve(request)))

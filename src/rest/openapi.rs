@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
+use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::header::HeaderBuilder;
@@ -15,7 +16,7 @@ use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Response as DescribedResponse, 
 
 use super::error::Problem;
 use super::query::Include;
-use super::{body, respond};
+use super::{body, request_schemas, respond};
 use crate::domain::entry::Part;
 use crate::domain::limits::{Reached, Window};
 use crate::domain::{IdempotencyKey, Operation, Scope};
@@ -74,12 +75,12 @@ pub(super) fn header() -> utoipa::openapi::OpenApi {
 }
 
 /// The whole document.
-pub fn document() -> utoipa::openapi::OpenApi {
+pub fn document() -> Value {
     finish(super::documented().into_openapi())
 }
 
 /// Adds what every operation has in common.
-pub(super) fn finish(mut api: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+pub(super) fn finish(mut api: utoipa::openapi::OpenApi) -> Value {
     let key = ApiKeyValue::with_description("X-Account-ID", "The account whose data is meant, for instance `acme`.");
     let components = api.components.get_or_insert_default();
     components.add_security_scheme(ACCOUNT, SecurityScheme::ApiKey(ApiKey::Header(key)));
@@ -99,7 +100,9 @@ pub(super) fn finish(mut api: utoipa::openapi::OpenApi) -> utoipa::openapi::Open
             finish_operation(operation);
         }
     }
-    api
+    let mut document = serde_json::to_value(api).unwrap_or_default();
+    request_schemas::complete(&mut document);
+    document
 }
 
 fn finish_operation(operation: &mut Described) {
@@ -282,8 +285,8 @@ fn shared_header(name: &str) -> RefOr<utoipa::openapi::header::Header> {
 pub(super) struct Document(Arc<[u8]>);
 
 impl Document {
-    pub(super) fn new(api: utoipa::openapi::OpenApi) -> Self {
-        Self(api.to_json().unwrap_or_default().into_bytes().into())
+    pub(super) fn new(document: &Value) -> Self {
+        Self(document.to_string().into_bytes().into())
     }
 
     pub(super) async fn serve(self, request: Request) -> Response {

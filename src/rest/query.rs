@@ -6,17 +6,18 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
-use super::PREFIX;
 use super::fragments::Detail;
+use super::{PREFIX, request_schemas};
 use crate::domain::integration::Status;
 use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::domain::{AuthKind, CatalogOrder, CatalogQuery, Cursor, Page};
 use crate::error::{Error, Result};
 
-/// Filters and paging of a list. Unknown parameters are ignored.
+/// Filters and paging of a list.
 ///
 /// The reference at `/docs` fills its form with the examples: together they must ask for something that is there.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// Only this category. One that does not exist matches nothing.
@@ -40,6 +41,7 @@ pub(super) struct ListQuery {
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
     limit: Option<String>,
     /// Continues after the page that had this as `next_cursor`. Without `limit` the page size is 50.
+    #[param(schema_with = request_schemas::cursor)]
     cursor: Option<String>,
     /// `schemas` adds `params_schema`, `secrets_schema` and `fields` to each integration.
     #[param(value_type = Option<Include>)]
@@ -62,13 +64,28 @@ pub(super) struct Wanted {
     pub(super) detail: Detail,
 }
 
-/// The parameters of a request.
+/// Longest name of an unknown parameter that an error repeats, in bytes.
+const MAX_SHOWN_NAME_LEN: usize = 64;
+
+/// Reads the query string. `T` denies unknown fields.
 ///
 /// # Errors
-/// [`Error::BadInput`] when one stands twice.
-pub(super) fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T> {
-    serde_urlencoded::from_str(uri.query().unwrap_or_default())
-        .map_err(|_| Error::bad_input("A query parameter is malformed or stands twice"))
+/// [`Error::UnknownParameter`]; [`Error::BadInput`] when a parameter is malformed or stands twice.
+pub(super) fn read<T: DeserializeOwned + IntoParams>(uri: &Uri) -> Result<T> {
+    let query = uri.query().unwrap_or_default();
+    serde_urlencoded::from_str(query).map_err(|_| {
+        let known: Vec<_> = T::into_params(|| None).into_iter().map(|parameter| parameter.name).collect();
+        let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+        match names.find(|name| !known.iter().any(|known| known == name)) {
+            Some(name) => Error::UnknownParameter { name: is_showable(&name).then(|| name.into_owned()), known },
+            None => Error::bad_input("A query parameter is malformed or stands twice"),
+        }
+    })
+}
+
+fn is_showable(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']');
+    !name.is_empty() && name.len() <= MAX_SHOWN_NAME_LEN && name.bytes().all(is_plain)
 }
 
 /// The size of a page, if it is given.

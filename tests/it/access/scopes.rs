@@ -15,7 +15,7 @@ fn published() -> Vec<(String, String)> {
 }
 
 fn rest() -> Vec<(String, String)> {
-    let document = serde_json::to_value(patchbay::rest::document()).expect("document");
+    let document = patchbay::rest::document();
     let items = document["paths"].as_object().expect("paths").values();
     let operations = items.flat_map(|item| item.as_object().expect("item").values());
     let text = |operation: &Value, key: &str| operation[key].as_str().map(str::to_owned);

@@ -212,7 +212,7 @@ async fn a_malformed_question_is_told_what_it_may_be() {
         assert_eq!(refused.graphql_code(), "BAD_USER_INPUT", "{arguments}");
     }
     // Nothing that is asked here is too much to ask.
-    acme.get(&format!("{EVENTS}?actor={}&integration={0}&more=1", "x".repeat(5_000))).await.ok();
+    acme.get(&format!("{EVENTS}?actor={}&integration={0}", "x".repeat(5_000))).await.ok();
     for edge in ["0000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z"] {
         acme.get(&format!("{EVENTS}?since={edge}&until={edge}")).await.ok();
     }
