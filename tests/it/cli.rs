@@ -56,6 +56,7 @@ fn help_of_every_command_is_as_agreed() {
         "keys status",
         "keys rotate",
         "keys rewrap",
+        "keys bind",
         "keys verify",
         "keys retire",
         "keys add",
