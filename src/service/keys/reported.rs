@@ -27,3 +27,19 @@ impl ReportedSecrets {
         reported.insert(place)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_secret_is_reported_once_per_process() {
+        let reported = ReportedSecrets::default();
+        let place = |name: &str| {
+            let account = AccountId::parse("acme").expect("account");
+            (account, Uuid::nil(), "default".to_owned(), name.to_owned())
+        };
+        assert!(reported.insert(place("a")) && reported.insert(place("b")));
+        assert!(!reported.insert(place("a")) && !reported.clone().insert(place("b")));
+    }
+}
