@@ -22,6 +22,7 @@ fn admission(criterion: &mut Criterion) {
             scopes: vec!["installations:read".into()],
             accounts: WishedAccounts::Only(vec!["acme".into()]),
             expires_at: None,
+            rate: None,
         };
         let made = runtime.block_on(services.api_keys().create(&operator, None, wish)).expect("made");
         let key = made.secret.expose();

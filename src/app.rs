@@ -4,6 +4,7 @@ mod keys;
 mod pepper;
 
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,9 +18,10 @@ pub(crate) use keys::{keyring_file, vault_at_hand};
 pub(crate) use pepper::pepper_at_hand;
 
 use crate::config::Config;
+use crate::domain::{ActorKind, ApiKey, Call};
 use crate::error::Error;
 use crate::server::{self, Server};
-use crate::service::{ApiKeys, KeyKeeper, MadeKey, Services};
+use crate::service::{ApiKeyPolicy, ApiKeys, KeyKeeper, MadeKey, Pepper, Services};
 use crate::store::{StatementObserver, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::vault::Provider;
@@ -67,7 +69,8 @@ impl App {
         let store = open(&config, Some(both(metrics.statement_observer(), witness))).await?;
         let keys = KeyKeeper::new(store.clone(), vault, config.keys.policy);
         let pepper = pepper::pepper(&config, &store, config.auth.api_key).await?;
-        let api_keys = ApiKeys::start(&store, pepper, config.auth.api_key).await?;
+        let policy = api_key_policy(&config);
+        let api_keys = ApiKeys::start(&store, pepper, policy, metrics.api_key_observer()).await?;
         let services = Services::start(store.clone(), keys, api_keys, tokens, config.services).await?;
         services.observe_audit(metrics.audit_observer());
         let server = Server::new(services.clone(), metrics, traces.clone());
@@ -115,12 +118,22 @@ impl App {
         self.services.api_keys().create_first().await.map_err(database_sentence)
     }
 
+    /// Withdraws the key of a first start, so that the next start makes another.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn withdraw_first_key(&self, key: &ApiKey) -> Result<(), String> {
+        let system = Call::trusted(ActorKind::System, "");
+        self.services.api_keys().withdraw(&system, key, true).await.map_err(database_sentence)
+    }
+
     /// Serves until `stop` resolves, then drains: requests under way have until the deadline.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let tasks = [
             self.follow_catalog(),
             self.erase_old_events(),
             self.erase_old_receipts(),
+            self.tidy_api_keys(),
             self.follow_identity_providers(),
             self.follow_keys(),
             self.follow_key_services(),
@@ -198,6 +211,21 @@ impl App {
         })
     }
 
+    /// Deletes API keys that ended long ago, now and once an hour.
+    fn tidy_api_keys(&self) -> JoinHandle<()> {
+        let (services, retention) = (self.services.clone(), self.config.auth.ended_key_retention);
+        tokio::spawn(async move {
+            loop {
+                match services.api_keys().tidy(retention.map(|retention| Utc::now() - retention)).await {
+                    Ok(0) => {}
+                    Ok(deleted) => tracing::info!(deleted, "deleted API keys that ended long ago"),
+                    Err(error) => tracing::warn!(cause = error.cause(), "deleting API keys that ended long ago"),
+                }
+                tokio::time::sleep(TIDIED_EVERY).await;
+            }
+        })
+    }
+
     /// Deletes what is on record of requests with an idempotency key when it is a day old, now and once an hour.
     fn erase_old_receipts(&self) -> JoinHandle<()> {
         let services = self.services.clone();
@@ -212,18 +240,19 @@ impl App {
     }
 }
 
-/// The database and its API keys alone, for the command line; `to_make` when some are to be made.
+/// The database and its API keys alone, for the command line; `to_make` when some are to be made. Makes no database.
 ///
 /// # Errors
 /// A sentence for the operator.
 pub async fn open_api_keys(config: &Config, to_make: bool) -> Result<(Store, ApiKeys), String> {
-    if config.embedded_database().is_some_and(|path| !path.exists()) {
-        // The very first run of all: a server that finds a database later would make no key ring.
-        keys::keyring(config)?;
-    }
-    let store = open(config, None).await?;
-    let pepper = if to_make { pepper::pepper(config, &store, true).await? } else { None };
-    let keys = ApiKeys::start(&store, pepper, false).await?;
+    let store = open_existing(config).await?;
+    let pepper = match to_make {
+        true => pepper::pepper(config, &store, true).await?,
+        // To sign a revocation; without one the key is revoked all the same.
+        false => recorded_pepper(config, &store).await?,
+    };
+    let policy = ApiKeyPolicy { is_on: false, ..api_key_policy(config) };
+    let keys = ApiKeys::start(&store, pepper, policy, Arc::new(|| {})).await?;
     Ok((store, keys))
 }
 
@@ -236,6 +265,19 @@ pub async fn open_keys(config: &Config) -> Result<(Store, KeyKeeper), String> {
     let keys =
         KeyKeeper::new(store.clone(), keys::vault(config, Vec::new(), Arc::new(|_| {})).await?, config.keys.policy);
     Ok((store, keys))
+}
+
+/// Makes the database or brings its schema up to date, and with a new embedded database its key ring: a server that finds
+/// a database later makes none.
+///
+/// # Errors
+/// A sentence for the operator.
+pub async fn migrate(config: &Config) -> Result<(), String> {
+    if config.embedded_database().is_some_and(|path| !path.exists()) {
+        keys::keyring(config)?;
+    }
+    open(config, None).await?.close().await;
+    Ok(())
 }
 
 /// Opens the database and brings its schema up to date.
@@ -267,6 +309,22 @@ pub async fn open_existing(config: &Config) -> Result<Store, String> {
     let refused = |error: Error| format!("the database cannot be used: {}", error.cause().unwrap_or_default());
     store.check().await.map_err(refused)?;
     Ok(store)
+}
+
+/// The pepper that the keys were made with, if it is there.
+async fn recorded_pepper(config: &Config, store: &Store) -> Result<Option<Pepper>, String> {
+    let recorded = store.api_keys().recorded_pepper().await.map_err(database_sentence)?;
+    Ok(pepper_at_hand(config).unwrap_or_default().filter(|pepper| Some(pepper.fingerprint()) == recorded))
+}
+
+fn api_key_policy(config: &Config) -> ApiKeyPolicy {
+    let per_minute = config.requests.map(|limits| limits.per_window[0]);
+    ApiKeyPolicy {
+        is_on: config.auth.api_key,
+        adopts_unsigned: config.auth.adopts_unsigned_keys,
+        max_token_key_life: config.auth.max_token_key_life,
+        default_rate: per_minute.and_then(NonZeroU32::new),
+    }
 }
 
 /// Makes the folder that a file is to lie in, for its owner alone: params are stored in the open. One that is there

@@ -20,13 +20,14 @@ use clap_complete::Shell;
 use crate::app::{self, App};
 use crate::config::{self, AuthSection, Config, Resolved, ServerSection, Sources};
 use crate::domain::{AccountId, ActorKind, Call};
+use crate::service::MadeKey;
 use crate::{graphql, rest, telemetry};
 use account::AccountCommand;
 use api_keys::ApiKeysCommand;
 use backup::{Backup, Restore};
 use catalog::CatalogCommand;
 use keys::KeysCommand;
-use print::print;
+use print::{print, print_once};
 use signals::{Hangups, Signals};
 
 /// The configuration file that is read when it is there.
@@ -185,8 +186,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => block_on(serve(configure(&cli.settings)?))?,
         Command::Migrate => block_on(migrate(configure(&cli.settings)?))?,
-        Command::Schema => print(&graphql::sdl()),
-        Command::Openapi => print(&openapi()?),
+        Command::Schema => print(&graphql::sdl())?,
+        Command::Openapi => print(&openapi()?)?,
         Command::Keys(KeysCommand::Generate { out }) => keys::generate(out)?,
         Command::Keys(command) => {
             let config = configure(&cli.settings)?;
@@ -215,11 +216,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
             block_on(backup::restore(config, command))?;
         }
         Command::Catalog(command) => catalog::run(command, || configure(&cli.settings))?,
-        Command::Config(ConfigCommand::Show) => print(&resolve(&cli.settings)?.show()),
-        Command::Config(ConfigCommand::Default) => print(&config::default_file()),
+        Command::Config(ConfigCommand::Show) => print(&resolve(&cli.settings)?.show())?,
+        Command::Config(ConfigCommand::Default) => print(&config::default_file())?,
         Command::Healthcheck => block_on(health::check(configure(&cli.settings)?.server.listen))?,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "patchbay", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "patchbay", &mut script);
+            print(&String::from_utf8_lossy(&script))?;
         }
     }
     Ok(())
@@ -243,14 +246,23 @@ async fn serve(config: Config) -> Result<(), String> {
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     // Before anybody is told that the server is there: a signal that arrives then must drain, not kill.
     let signals = Signals::listen()?;
-    print(&welcome(&format!("http://{address}"), &pages, &auth));
+    if let Err(cause) = print(&welcome(&format!("http://{address}"), &pages, &auth)) {
+        tracing::warn!(cause, "the welcome is not shown");
+    }
     if let Some(made) = app.first_key().await? {
-        print(&api_keys::first(&made));
+        show_first_key(&app, &made).await?;
     }
     tracing::info!(%address, "ready");
     tokio::spawn(hangups.follow(app.services().keys().clone()));
     app.run(listener, signals.first()).await;
     Ok(())
+}
+
+/// Prints the key of a first start; one that cannot be printed is withdrawn, so that the next start makes another.
+async fn show_first_key(app: &App, made: &MadeKey) -> Result<(), String> {
+    let Err(cause) = print_once(&api_keys::first(made)) else { return Ok(()) };
+    app.withdraw_first_key(&made.key).await?;
+    Err(format!("{cause}: the API key of the first start was not shown, and is withdrawn. Start again"))
 }
 
 /// The pages that are served, name and path.
@@ -283,10 +295,8 @@ fn try_it(auth: &AuthSection) -> &'static str {
 
 async fn migrate(config: Config) -> Result<(), String> {
     telemetry::init(&config.log);
-    let store = app::open(&config, None).await?;
-    store.close().await;
-    print("The schema is up to date\n");
-    Ok(())
+    app::migrate(&config).await?;
+    print("The schema is up to date\n")
 }
 
 fn openapi() -> Result<String, String> {

@@ -152,6 +152,10 @@ pub enum Denial {
     KeyAccounts,
     /// A key is wanted that would outlive the key that asks for it.
     KeyExpiry,
+    /// A key is wanted with more requests per minute than this.
+    KeyRate(u32),
+    /// The key to revoke has this scope, which the credential lacks.
+    RevokedKeyScope(Scope),
     /// The server has no pepper to keep keys with.
     NoPepper,
 }
@@ -243,6 +247,13 @@ impl Error {
             }
             Self::Forbidden(Denial::KeyAccounts) => "The credentials do not cover all accounts of the key".into(),
             Self::Forbidden(Denial::KeyExpiry) => "A key cannot outlive the key that makes it".into(),
+            Self::Forbidden(Denial::KeyRate(most)) => format!(
+                "The credentials may give a key at most {most} requests a minute: a higher rate is the operator's to give"
+            )
+            .into(),
+            Self::Forbidden(Denial::RevokedKeyScope(scope)) => {
+                format!("The credentials lack the scope {scope}, so they cannot revoke a key that has it").into()
+            }
             Self::Forbidden(Denial::NoPepper) => "This server keeps no API keys: auth.pepper is not set".into(),
             Self::RateLimited { reached, .. } => format!("Too many requests: {}", reached.sentence()).into(),
             Self::BadInput { message } => message.clone(),

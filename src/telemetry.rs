@@ -32,7 +32,7 @@ pub use no_traces::{Trace, Traces};
 pub use traces::{Trace, Traces};
 
 use crate::config::{LogFormat, LogSection};
-use crate::service::AuditObserver;
+use crate::service::{AuditObserver, RightsObserver};
 use crate::store::StatementObserver;
 use crate::vault::{Observed, VaultObserver};
 
@@ -77,6 +77,7 @@ pub struct Metrics {
     key_lookups: Family<Lookup, Counter>,
     unopenable_keys: Gauge,
     reduced_events: Counter,
+    unauthentic_keys: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -144,6 +145,7 @@ impl Default for Metrics {
         let open_breakers = Family::default();
         let key_lookups = Family::default();
         let reduced_events = Counter::default();
+        let unauthentic_keys = Counter::default();
         registry.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("http_requests", "Requests answered", requests.clone());
         registry.register_with_unit("http_request_duration", "Time to an answer", Unit::Seconds, durations.clone());
@@ -179,6 +181,11 @@ impl Default for Metrics {
             "Audit events that lost their names to audit.max_bytes_per_day",
             reduced_events.clone(),
         );
+        registry.register(
+            "api_keys_not_authentic",
+            "Look-ups of an API key whose row was changed in the database",
+            unauthentic_keys.clone(),
+        );
         Self {
             registry,
             requests,
@@ -192,6 +199,7 @@ impl Default for Metrics {
             key_lookups,
             unopenable_keys,
             reduced_events,
+            unauthentic_keys,
         }
     }
 }
@@ -232,6 +240,14 @@ impl Metrics {
         let reduced_events = self.reduced_events.clone();
         Arc::new(move || {
             reduced_events.inc();
+        })
+    }
+
+    /// Counts look-ups of API keys whose rows are not authentic.
+    pub fn api_key_observer(self: &Arc<Self>) -> RightsObserver {
+        let metrics = self.clone();
+        Arc::new(move || {
+            metrics.unauthentic_keys.inc();
         })
     }
 

@@ -34,6 +34,11 @@ pub struct Model {
     pub revoked_at: Option<DateTimeUtc>,
     /// By whom.
     pub revoked_by: Option<String>,
+    /// Format version and HMAC-SHA-256 over the rights, under a key derived from the pepper; null in a row of an older
+    /// version, empty in a row that was revoked without the pepper.
+    pub rights_mac: Option<Vec<u8>>,
+    /// Requests per minute; null for the default.
+    pub rate_per_minute: Option<i32>,
 }
 
 /// No relations.

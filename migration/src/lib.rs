@@ -16,6 +16,7 @@ mod m20261124_000006_api_keys;
 mod m20261124_000007_generations;
 mod m20261128_000008_own_entries;
 mod m20261128_000009_idempotency_keys;
+mod m20261130_000010_api_key_rights;
 mod m20261130_000011_servers_and_counters;
 
 /// All steps, oldest first.
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000007_generations::Migration),
             Box::new(m20261128_000008_own_entries::Migration),
             Box::new(m20261128_000009_idempotency_keys::Migration),
+            Box::new(m20261130_000010_api_key_rights::Migration),
             Box::new(m20261130_000011_servers_and_counters::Migration),
         ]
     }

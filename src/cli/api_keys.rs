@@ -3,10 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 
-use super::print::{print, print_json, sentence, short, tell};
+use super::print::{json, print, print_json, print_once, sentence, short, tell};
 use super::{account, operator};
 use crate::app;
 use crate::config::Config;
+use crate::domain::new_api_key::MAX_RATE;
+use crate::domain::text::printable;
 use crate::domain::{AccountId, Accounts, ApiKey, ApiKeyWish, Scope, WishedAccounts};
 use crate::rest::{ApiKeyBody, MadeApiKeyBody};
 use crate::service::{ApiKeys, MadeKey};
@@ -20,6 +22,7 @@ pub(super) enum ApiKeysCommand {
 Examples:
   patchbay api-keys create --name worker --scope installations:read --account acme
   patchbay api-keys create --name ops --scope admin --all-accounts --expires 90d
+  patchbay api-keys create --name backend --scope installations:read --all-accounts --rate 6000
   KEY=$(patchbay api-keys create --name ci --scope catalog:read --account acme --expires 2027-01-31T00:00:00Z)")]
     Create(Create),
     /// List the keys, newest first; never what proves them
@@ -59,6 +62,9 @@ pub(super) struct Create {
     /// When it is to end by itself: in so many days (90d) or hours (12h), or a moment (2027-01-31T00:00:00Z)
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     expires: Option<DateTime<Utc>>,
+    /// Requests a minute that it may make, instead of the limits of the configuration
+    #[arg(long, value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_RATE)))]
+    rate: Option<u32>,
     /// Print key and description as one JSON object
     #[arg(long)]
     json: bool,
@@ -81,9 +87,10 @@ fn moment(text: &str) -> Result<DateTime<Utc>, String> {
 /// What a first start says of the key that it made.
 pub(super) fn first(made: &MadeKey) -> String {
     format!(
-        "\nThe API key of the first start, with every right for all accounts. It is shown this once:\n  {}\n\
-         Send it as `Authorization: Bearer KEY`, with the account in X-Account-ID; make others with `patchbay api-keys \
-         create`, and then end it with `patchbay api-keys revoke {}`.\n",
+        "\nThe API key of the first start, with every right for all accounts. It is shown this once, and valid for 24 \
+         hours:\n  {}\nSend it as `Authorization: Bearer KEY`, with the account in X-Account-ID. A lasting one: `patchbay \
+         api-keys create --name operator --scope admin --all-accounts`; then end this one with `patchbay api-keys revoke \
+         {}`.\n",
         made.secret.expose(),
         made.key.public_id
     )
@@ -102,24 +109,43 @@ pub(super) async fn run(config: Config, command: ApiKeysCommand) -> Result<(), S
 
 async fn create(keys: &ApiKeys, wanted: Create) -> Result<(), String> {
     let accounts = if wanted.all_accounts { WishedAccounts::All } else { WishedAccounts::Only(wanted.accounts) };
-    let wish = ApiKeyWish { name: wanted.name, scopes: wanted.scopes, accounts, expires_at: wanted.expires };
+    let wish = ApiKeyWish {
+        name: wanted.name,
+        scopes: wanted.scopes,
+        accounts,
+        expires_at: wanted.expires,
+        rate: wanted.rate,
+    };
     let made = keys.create(&operator(), None, wish).await.map_err(sentence)?;
-    if wanted.json {
-        return print_json(&MadeApiKeyBody::of(&made));
+    let shown = if wanted.json { json(&MadeApiKeyBody::of(&made))? } else { format!("{}\n", made.secret.expose()) };
+    if let Err(cause) = print_once(&shown) {
+        keys.withdraw(&operator(), &made.key, false).await.map_err(sentence)?;
+        return Err(format!("{cause}: API key {} was not shown, and is revoked", made.key.public_id));
     }
-    let MadeKey { key, secret } = &made;
-    print(&format!("{}\n", secret.expose()));
-    tell(&format!(
-        "Made API key {} ({}): {}, for {}, {}.\nIt is shown this once. Send it as `Authorization: Bearer KEY`; end it with \
-         `patchbay api-keys revoke {}`.",
-        key.public_id,
-        key.name,
+    if !wanted.json {
+        tell(&description(&made.key));
+    }
+    if made.key.accounts == Accounts::All && made.key.rate.is_none() {
+        tell(SHARED_LIMIT);
+    }
+    Ok(())
+}
+
+/// What an operator is told who makes a key for all accounts without a rate.
+const SHARED_LIMIT: &str = "Note: the key has the default limits, however many accounts it acts for \
+    (limits.requests_per_minute and the others). --rate gives it a limit of its own.";
+
+fn description(key: &ApiKey) -> String {
+    format!(
+        "Made API key {id} ({}): {}, for {}, {}{}.\nIt is shown this once. Send it as `Authorization: Bearer KEY`; end it \
+         with `patchbay api-keys revoke {id}`.",
+        printable(&key.name),
         scopes_of(key),
         accounts_of(key),
         key.expires_at.map_or("without an end".into(), |at| format!("until {}", short(at))),
-        key.public_id,
-    ));
-    Ok(())
+        key.rate.map_or_else(String::new, |rate| format!(", at most {rate} requests a minute")),
+        id = key.public_id,
+    )
 }
 
 async fn list(keys: &ApiKeys, account: Option<&AccountId>, json: bool) -> Result<(), String> {
@@ -132,17 +158,16 @@ async fn list(keys: &ApiKeys, account: Option<&AccountId>, json: bool) -> Result
     };
     let mut table = row("ID", "STATE", "LAST USED", "ACCOUNTS", "NAME", "SCOPES");
     for key in &keys {
+        let name = printable(&key.name);
         let used = key.last_used_at.map_or("never".into(), short);
-        table.push_str(&row(&key.public_id, &state_of(key), &used, &accounts_of(key), &key.name, &scopes_of(key)));
+        table.push_str(&row(&key.public_id, &state_of(key), &used, &accounts_of(key), &name, &scopes_of(key)));
     }
-    print(&table);
-    Ok(())
+    print(&table)
 }
 
 async fn revoke(keys: &ApiKeys, id: &str) -> Result<(), String> {
     let key = keys.revoke(&operator(), None, id).await.map_err(sentence)?;
-    print(&format!("API key {} ({}) is {}\n", key.public_id, key.name, state_of(&key)));
-    Ok(())
+    print(&format!("API key {} ({}) is {}\n", key.public_id, printable(&key.name), state_of(&key)))
 }
 
 fn state_of(key: &ApiKey) -> String {

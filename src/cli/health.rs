@@ -18,8 +18,7 @@ pub(super) async fn check(listen: SocketAddr) -> Result<(), String> {
     let answer = answer.map_err(|e| format!("{address}: {e}. Is the server running there?"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     if head.split(' ').nth(1) == Some("200") {
-        print(&format!("ready: {body}\n"));
-        Ok(())
+        print(&format!("ready: {body}\n"))
     } else {
         Err(format!("{address} is not ready: {body}"))
     }

@@ -1,6 +1,6 @@
 //! Writing for people, and for programs that asked for JSON.
 
-use std::io::{Write, stderr, stdout};
+use std::io::{ErrorKind, Write, stderr, stdout};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -8,15 +8,48 @@ use serde::Serialize;
 use crate::error::Error;
 
 /// Writes to standard output. A reader that went away (`patchbay schema | head`) is no error.
-pub(super) fn print(text: &str) {
+///
+/// # Errors
+/// A sentence for the operator, as on a full disk.
+pub(super) fn print(text: &str) -> Result<(), String> {
+    match write(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(refusal(&error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes what is shown once to standard output. A reader that went away is an error, too.
+///
+/// # Errors
+/// A sentence for the operator.
+pub(super) fn print_once(text: &str) -> Result<(), String> {
+    write(text).map_err(|error| refusal(&error))
+}
+
+fn write(text: &str) -> std::io::Result<()> {
     let mut out = stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+fn refusal(error: &std::io::Error) -> String {
+    format!("cannot write to standard output: {error}")
 }
 
 /// Writes one JSON document to standard output.
+///
+/// # Errors
+/// Those of [`print`].
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), String> {
-    print(&(serde_json::to_string_pretty(value).map_err(|e| e.to_string())? + "\n"));
-    Ok(())
+    print(&json(value)?)
+}
+
+/// One JSON document, with a newline.
+///
+/// # Errors
+/// A sentence for the operator when the value cannot be written as JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<String, String> {
+    Ok(serde_json::to_string_pretty(value).map_err(|e| e.to_string())? + "\n")
 }
 
 /// Writes to standard error what is for a person, not for the next program.

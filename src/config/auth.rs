@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
@@ -27,6 +28,12 @@ pub struct AuthSection {
     pub jwt: bool,
     /// What API keys are digested with; empty when not given.
     pub pepper: String,
+    /// Whether API keys that an older version made are signed.
+    pub adopts_unsigned_keys: bool,
+    /// Longest life of an API key that is made with a token.
+    pub max_token_key_life: Option<TimeDelta>,
+    /// How long API keys are kept that ended.
+    pub ended_key_retention: Option<TimeDelta>,
     gateway_token: String,
     gateway_networks: Arc<[IpNet]>,
     gateway_scopes: Scopes,
@@ -44,6 +51,9 @@ impl AuthSection {
             api_key: is_on("api_key") || is_on("auto") && !is_private,
             jwt: is_on("jwt"),
             pepper: resolved.text("auth.pepper").to_owned(),
+            adopts_unsigned_keys: resolved.switch("auth.adopt_unsigned_keys"),
+            max_token_key_life: days(resolved, "auth.max_key_days"),
+            ended_key_retention: days(resolved, "auth.ended_key_retention_days"),
             gateway_token: resolved.text("auth.gateway_token").to_owned(),
             gateway_networks: items(resolved.text("auth.gateway_networks")).filter_map(network).collect(),
             gateway_scopes: items(resolved.text("auth.gateway_scopes")).filter_map(Scope::parse).collect(),
@@ -95,6 +105,12 @@ impl AuthSection {
         let principal = Principal { scopes: self.gateway_scopes, ..Principal::trusted(ActorKind::Gateway, "") };
         Ok(Gateway { token, networks: self.gateway_networks.clone(), principal: Arc::new(principal) })
     }
+}
+
+/// So many days; `None` for 0.
+fn days(resolved: &Resolved, key: &str) -> Option<TimeDelta> {
+    let days = i64::try_from(resolved.number(key)).ok().filter(|days| *days > 0);
+    days.and_then(TimeDelta::try_days)
 }
 
 #[cfg(test)]

@@ -174,6 +174,26 @@ pub const SETTINGS: &[Setting] = &[
             "What API keys are digested with, the same on every replica; at least 32 characters. Empty with the embedded database: pepper in server.data_dir.",
         ),
     ),
+    setting(
+        "auth.adopt_unsigned_keys",
+        Kind::Switch,
+        "true",
+        "Sign API keys that a version before signed rows made, within 24 hours of the first start that can. Set it to false once the upgrade is done: who can write to the database can begin these 24 hours again.",
+    ),
+    number(
+        "auth.max_key_days",
+        0,
+        36_500,
+        "365",
+        "Longest life of an API key that is made with a token (mode jwt); without an end of its own it ends then. 0 sets no limit.",
+    ),
+    number(
+        "auth.ended_key_retention_days",
+        0,
+        36_500,
+        "90",
+        "How long API keys that were revoked or expired are kept; older ones are deleted within the hour, but the newest key. 0 keeps them for ever.",
+    ),
     named(
         "PATCHBAY_DATABASE_URL",
         setting(

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use uuid::{Builder, Uuid};
 
 use super::entry::{Entry, IntegrationId, Part};
-use super::installation::{Params, SecretChange};
+use super::installation::{Installation, Params, SecretChange};
 use super::names::{MAX_NAME_LEN, cut};
 use super::principal::{Actor, Call};
 use super::reference::Reference;
@@ -181,7 +181,7 @@ words! {
     }
 }
 
-/// The names of what was changed or read, `secrets.api_key`, `params.region`, `api_key.8Fq2LmZx` or
+/// The names of what was changed or read, `secrets.api_key`, `params.region`, `definition.http`, `api_key.8Fq2LmZx` or
 /// `data_key.2` style, and the number of those that were left out. At most 200 names and 4 KiB, each name of at most 128
 /// characters behind its part. Secrets come first, so that a flood of params never crowds them out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -197,6 +197,19 @@ impl FieldNames {
         let secrets = secrets.iter().filter(|secret| secret.value.is_some() || is_kept(&secret.name));
         let secrets = BTreeSet::from_iter(secrets.map(|secret| secret.name.as_str()));
         Self::of(secrets, changed_params(before, after).iter().map(String::as_str))
+    }
+
+    /// Everything that an installation kept: its secrets and its params.
+    pub fn erased(kept: &Installation) -> Self {
+        let secrets = kept.secret_names.iter().map(String::as_str).collect();
+        Self::of(secrets, kept.params.to_map().keys().map(String::as_str))
+    }
+
+    /// These top-level keys of an entry's definition: `definition.http` style.
+    pub fn of_definition(keys: &[String]) -> Self {
+        // A definition has few top-level keys: its schema lists them.
+        let names = keys.iter().map(|key| format!("definition.{}", cut(key, MAX_NAME_LEN))).collect();
+        Self { names, omitted: 0 }
     }
 
     /// These secrets.

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod api_key;
+pub mod definition;
 pub mod entry;
 pub mod event;
 pub mod field;
@@ -11,6 +12,7 @@ pub mod integration;
 pub mod limits;
 pub mod listing;
 pub mod names;
+pub mod new_api_key;
 pub mod operation;
 pub mod pointer;
 pub mod principal;
@@ -22,7 +24,7 @@ pub mod text;
 mod words;
 
 pub use account::AccountId;
-pub use api_key::{ApiKey, ApiKeyRef, ApiKeySecret, ApiKeyWish, NewApiKey, PublicId, WishedAccounts};
+pub use api_key::{ApiKey, ApiKeyRef, ApiKeySecret, PublicId};
 pub use entry::{AuthKind, Entry, EntryState, IntegrationId, Part};
 pub use event::{Action, Event, EventFilter, EventId, FieldNames};
 pub use field::{FieldKind, FormField};
@@ -31,6 +33,7 @@ pub use installation::{CONNECTION, Installation, Params, SecretChange, Supplied}
 pub use integration::{Integration, Status};
 pub use listing::{CatalogOrder, CatalogQuery, Cursor, Page, Slice};
 pub use names::reported_names;
+pub use new_api_key::{ApiKeyWish, NewApiKey, WishedAccounts};
 pub use operation::Operation;
 pub use principal::{Accounts, Actor, ActorKind, Call, Principal};
 pub use problems::Problems;

@@ -1,5 +1,6 @@
 //! Who asks: on whose word, for which accounts, and what they may do.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -84,13 +85,15 @@ pub struct Principal {
     pub scopes: Scopes,
     /// When the credential ends by itself, if it does.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Requests per minute that the credential may make; `None` for the default limits.
+    pub rate: Option<NonZeroU32>,
 }
 
 impl Principal {
     /// Someone who needs no credential, with every right for all accounts.
     pub fn trusted(kind: ActorKind, label: impl Into<String>) -> Self {
         let actor = Actor { kind, id: String::new(), label: label.into() };
-        Self { actor, accounts: Accounts::All, scopes: Scopes::ADMIN, expires_at: None }
+        Self { actor, accounts: Accounts::All, scopes: Scopes::ADMIN, expires_at: None, rate: None }
     }
 
     /// Whether its time is not up yet.

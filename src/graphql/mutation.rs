@@ -75,7 +75,8 @@ impl Mutation {
     }
 
     /// Replaces the definition of an entry of the account's own, and offers it again if it was deprecated. Stored params
-    /// and secrets are left as they are. Safe to repeat. Needs the scope `catalog:write`.
+    /// and secrets are left as they are. While any are stored, what requests are made of (`http`, `auth`, defaults)
+    /// changes with `installations:write` alone. Safe to repeat. Needs the scope `catalog:write`.
     async fn update_integration(
         &self,
         ctx: &Context<'_>,
@@ -95,7 +96,8 @@ impl Mutation {
     }
 
     /// Deletes an entry of the account's own; its name is never used again. One that is installed is deleted with `force`
-    /// alone, together with its stored params and secrets. Needs the scope `catalog:write`.
+    /// alone, together with its stored params and secrets. With `force`, and where anything is stored, `secrets:purge` is
+    /// needed, too. Needs the scope `catalog:write`.
     async fn delete_integration(
         &self,
         ctx: &Context<'_>,
@@ -115,7 +117,8 @@ impl Mutation {
     }
 
     /// Revokes an API key: it opens nothing any more from now on, through any replica within a second, and what is open
-    /// is closed. One that is revoked already stays as it is. Safe to repeat. Needs the scope `keys:write`.
+    /// is closed. One that is revoked already stays as it is. Safe to repeat. The credentials must have every scope of the
+    /// key. Needs the scope `keys:write`.
     async fn revoke_api_key(
         &self,
         ctx: &Context<'_>,

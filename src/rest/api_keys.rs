@@ -1,5 +1,7 @@
 //! API keys: listing, making and revoking them.
 
+use std::num::NonZeroU32;
+
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
@@ -49,14 +51,15 @@ pub(super) async fn list(State(state): State<RestState>, visitor: Visitor, heade
 /// Make an API key
 ///
 /// The answer holds the key, this once: only a digest of it is kept. It may have no scope and no account that the
-/// credentials lack, and a key cannot make one that outlives it.
+/// credentials lack, and a key cannot make one that outlives it. A key made with a token ends within
+/// `auth.max_key_days` (default 365): without `expires_at` then, and a later one is refused.
 #[utoipa::path(post, path = "/api-keys", tag = "api keys", operation_id = "createApiKey",
     request_body = NewApiKeyBody,
     responses(
         (status = 201, description = "The key, with what is known of it", body = CreatedApiKey,
          headers(("Cache-Control" = String, description = "`no-store`"))),
         (status = 400, description = "A missing or malformed account, or a malformed body"),
-        (status = 403, description = "The credentials lack a scope or an account of the key, or would be outlived by it"),
+        (status = 403, description = "The credentials lack a scope or an account of the key, would be outlived by it, or may not give its rate"),
         (status = 409, description = "The request made a key before, under the same `Idempotency-Key`; a key is shown once"),
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not JSON"),
@@ -81,7 +84,7 @@ pub(super) async fn create(State(state): State<RestState>, visitor: Visitor, hea
 /// Revoke an API key
 ///
 /// It opens nothing any more from now on, through any replica within a second; what is open is closed. A key that is
-/// revoked already stays as it is. Safe to repeat.
+/// revoked already stays as it is. The credentials must have every scope of the key. Safe to repeat.
 #[utoipa::path(post, path = "/api-keys/{id}/revoke", tag = "api keys", operation_id = "revokeApiKey",
     params(("id" = String, Path, description = "UUID, in any case, or public id", example = "8Fq2LmZx")),
     responses(
@@ -173,6 +176,9 @@ pub struct ApiKeyBody<'a> {
     /// By whom.
     #[schema(required = true)]
     revoked_by: Option<&'a str>,
+    /// The key's own limit in requests per minute; null for the default limits of a credential.
+    #[schema(required = true, minimum = 1, maximum = 1_000_000)]
+    rate_per_minute: Option<u32>,
 }
 
 /// A page of API keys.
@@ -231,9 +237,13 @@ pub(super) struct NewApiKeyBody {
     /// Instead of `accounts`: good for all there are and will be.
     #[serde(default)]
     all_accounts: bool,
-    /// When it is to end by itself; absent: never.
+    /// When it is to end by itself; absent: never, or after `auth.max_key_days` when made with a token.
     #[schema(required = false)]
     expires_at: Option<DateTime<Utc>>,
+    /// The key's own limit in requests per minute; absent: the default limits of a credential. Only `admin` for all
+    /// accounts may give more than the default.
+    #[schema(required = false, minimum = 1, maximum = 1_000_000)]
+    rate_per_minute: Option<u32>,
     /// Members of other names.
     #[serde(flatten)]
     #[schema(ignore)]
@@ -243,7 +253,13 @@ pub(super) struct NewApiKeyBody {
 impl NewApiKeyBody {
     fn wish(self) -> Result<ApiKeyWish> {
         let accounts = WishedAccounts::of(self.accounts, self.all_accounts)?;
-        Ok(ApiKeyWish { name: self.name, scopes: self.scopes, accounts, expires_at: self.expires_at })
+        Ok(ApiKeyWish {
+            name: self.name,
+            scopes: self.scopes,
+            accounts,
+            expires_at: self.expires_at,
+            rate: self.rate_per_minute,
+        })
     }
 }
 
@@ -267,6 +283,7 @@ impl<'a> ApiKeyBody<'a> {
             last_used_at: key.last_used_at,
             revoked_at: key.revoked_at,
             revoked_by: key.revoked_by.as_deref(),
+            rate_per_minute: key.rate.map(NonZeroU32::get),
         }
     }
 }

@@ -48,7 +48,8 @@ pub(super) async fn create(State(state): State<RestState>, visitor: Visitor, hea
 /// Update an integration
 ///
 /// Replaces the definition of an entry of the account's own, and offers it again if it was deprecated. The name stays. What
-/// installations stored is left as it is: `missing_fields` shows what a new field asks for.
+/// installations stored is left as it is: `missing_fields` shows what a new field asks for. While anything is stored, what
+/// requests are made of (`http`, `auth`, defaults) changes with the scope `installations:write` alone.
 #[utoipa::path(put, path = "/integrations/{id}", tag = "catalog", operation_id = "updateIntegration",
     params(("id" = String, Path, description = "UUID, in any case, or name", example = "acme_billing")),
     request_body(content = body::Definition),
@@ -112,7 +113,8 @@ pub(super) struct DeleteQuery {
 /// Delete an integration
 ///
 /// Deletes an entry of the account's own; its name is never used again. One that is installed is deleted with `force=true`
-/// alone, together with its stored params and secrets.
+/// alone, together with its stored params and secrets. With `force=true`, and where anything is stored, the scope
+/// `secrets:purge` is needed, too.
 #[utoipa::path(delete, path = "/integrations/{id}", tag = "catalog", operation_id = "deleteIntegration",
     params(("id" = String, Path, description = "UUID, in any case, or name", example = "acme_billing"), DeleteQuery),
     responses(

@@ -220,7 +220,7 @@ impl Rendered {
 
 impl Fragment {
     fn new(entry: &Arc<Entry>) -> Result<Self> {
-        let never_installed = Integration { entry: entry.clone(), installation: None };
+        let never_installed = Integration::new(entry.clone(), None);
         let json = serde_json::to_vec(&body::Integration::of(&never_installed)).map_err(unrenderable)?;
         let mut from = 0;
         // In a text of JSON every quote is escaped: the first of these can only be the field's name.
@@ -324,7 +324,7 @@ mod tests {
         for entry in entries() {
             let fragment = Fragment::new(&entry).expect("rendered");
             for installation in installations(&entry) {
-                let integration = Integration { entry: entry.clone(), installation };
+                let integration = Integration::new(entry.clone(), installation);
                 let whole = serde_json::to_string(&body::Integration::of(&integration)).expect("JSON");
                 let mut out = Vec::new();
                 fragment.write(&mut out, &integration, Detail::Schemas).expect("written");

@@ -5,9 +5,9 @@ use utoipa::openapi::Type;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType};
 
 use crate::catalog::ENTRY_SCHEMA;
-use crate::domain::api_key::ACCOUNTS_MAX;
 use crate::domain::event::Outcome;
 use crate::domain::limits::SECRETS_PER_INSTALLATION;
+use crate::domain::new_api_key::ACCOUNTS_MAX;
 use crate::domain::{Action, Scope};
 
 /// Prefix of a reference to a component of the document.

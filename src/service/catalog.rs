@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Listing, Snapshot, TenantServices};
-use crate::domain::{CatalogQuery, Integration, Reference};
+use crate::domain::{CatalogQuery, Integration, Reference, Scope};
 use crate::error::{Error, Result};
 use crate::store::AccountState;
 
@@ -46,11 +46,19 @@ impl TenantServices {
         Ok(self.listing(self.view_of(state).await?, query))
     }
 
-    /// One integration.
+    /// One integration, as far as the credential may see it.
     ///
     /// # Errors
     /// [`Error::NotFound`], and those of the database.
     pub async fn integration(&self, reference: &Reference) -> Result<Integration> {
+        self.stored_integration(reference).await.map(|found| self.shown(found))
+    }
+
+    /// One integration with all that is stored, whatever the credential may see.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and those of the database.
+    pub(super) async fn stored_integration(&self, reference: &Reference) -> Result<Integration> {
         self.view().await?.integration(reference).ok_or(Error::NotFound)
     }
 
@@ -62,6 +70,23 @@ impl TenantServices {
         let view = self.view().await?;
         let found = references.iter().filter_map(|reference| Some((reference.clone(), view.integration(reference)?)));
         Ok(found.collect())
+    }
+
+    /// What the credential may see of it. Without `installations:read` no params and no names of secrets; with
+    /// `catalog:write` alone the entry as if it was never installed.
+    pub(super) fn shown(&self, integration: Integration) -> Integration {
+        let has_any = |scopes: &[Scope]| scopes.iter().any(|scope| self.has_scope(*scope));
+        if has_any(&[Scope::InstallationsRead]) {
+            integration
+        } else if has_any(&[Scope::InstallationsWrite, Scope::SecretsPurge]) {
+            Integration { hides_values: true, ..integration }
+        } else {
+            Integration::new(integration.entry, None)
+        }
+    }
+
+    pub(super) fn has_scope(&self, scope: Scope) -> bool {
+        self.call.principal.scopes.allow(scope)
     }
 
     pub(super) async fn view(&self) -> Result<View> {
@@ -85,6 +110,6 @@ impl View {
     fn integration(&self, reference: &Reference) -> Option<Integration> {
         let entry = self.catalog.find(reference)?;
         let installation = self.state.find(entry.id).cloned();
-        Some(Integration { entry, installation })
+        Some(Integration::new(entry, installation))
     }
 }

@@ -146,7 +146,7 @@ impl Subscription {
         self.position = installations.last().map_or(revision, |last| last.revision.max(revision));
         let integrations = installations.into_iter().filter_map(|installation| {
             let entry = catalog.find(&Reference::Id(installation.integration_id))?;
-            Some(Integration { entry, installation: Some(installation) })
+            Some(Integration::new(entry, Some(installation)))
         });
         Ok(integrations.collect())
     }

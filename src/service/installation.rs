@@ -127,7 +127,7 @@ impl TenantServices {
         };
         let given = supplied.secrets().iter().filter(|(name, value)| !is_unset(name, value));
         after.secret_names.extend(given.map(|(name, _)| name.clone()));
-        let integration = Integration { entry: listed.entry.clone(), installation: Some(Arc::new(after)) };
+        let integration = Integration::new(listed.entry.clone(), Some(Arc::new(after)));
         let unknown_fields = supplied.unknown_fields(&listed.entry);
         Ok(Verdict { problems, missing_fields: integration.missing_fields(), unknown_fields })
     }
@@ -185,7 +185,7 @@ impl TenantServices {
     /// Works the change out from what the account has, and writes it if it still has that; else once more.
     async fn change(&self, entry: &Arc<Entry>, wish: Wish, asked: &Asked) -> Result<Outcome> {
         let outcome = |installation, changed| Outcome {
-            integration: Integration { entry: entry.clone(), installation },
+            integration: self.shown(Integration::new(entry.clone(), installation)),
             changed,
             unknown_fields: Vec::new(),
         };

@@ -268,7 +268,7 @@ impl Listing {
     fn integration(&self, place: usize) -> Integration {
         let entry = self.snapshot.listed()[place].entry.clone();
         let installation = self.state.find(entry.id).cloned();
-        Integration { entry, installation }
+        Integration::new(entry, installation)
     }
 
     /// What this list's cursors hold.

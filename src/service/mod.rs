@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 
-pub use api_keys::{ApiKeyPage, ApiKeys, MadeKey, Pepper};
+pub use api_keys::{ApiKeyPage, ApiKeyPolicy, ApiKeys, MadeKey, Pepper, RightsObserver};
 pub use audit_budget::AuditObserver;
 pub use changes::{Changes, Subscription};
 pub use events::EventPage;

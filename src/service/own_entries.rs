@@ -16,6 +16,7 @@ use crate::catalog::{self, Set};
 use crate::domain::limits::{OWN_DEFINITION_BYTES, OWN_ENTRIES};
 use crate::domain::{
     AccountId, Action, Entry, EntryState, Event, IdempotencyKey, Integration, IntegrationId, Operation, Reference,
+    Scope,
 };
 use crate::error::{DefinitionProblem, Error, Result};
 use crate::store::{AccountState, CatalogRow, OwnChange, Receipt, TenantStore};
@@ -89,10 +90,11 @@ impl TenantServices {
     }
 
     /// Replaces the definition of an entry of the account's own, and offers it again if it was deprecated. Stored params
-    /// and secrets are left as they are.
+    /// and secrets are left as they are. While something is stored, what its requests are made of (hosts, base URL,
+    /// placements, defaults) changes with the scope `installations:write` alone.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::NotOwn`]; [`Error::DefinitionInvalid`]; with a key [`Error::RequestRunning`] and
+    /// [`Error::Forbidden`];     /// [`Error::NotFound`]; [`Error::NotOwn`]; [`Error::DefinitionInvalid`]; with a key [`Error::RequestRunning`] and
     /// [`Error::KeyReused`]; those of the database.
     pub async fn update_entry(
         &self,
@@ -108,7 +110,9 @@ impl TenantServices {
         let (entry, definition) = (self.own_entry(reference).await?, Value::Object(definition));
         self.check_definition(&definition, Some(&entry.name))?;
         let event = self.event_of(Action::IntegrationUpdated, &entry);
-        self.change_own(OwnChange::Replace { id: entry.id, definition }, entry.id, event, &asked).await?;
+        let may_change_requests = self.has_scope(Scope::InstallationsWrite);
+        let change = OwnChange::Replace { id: entry.id, definition, may_change_requests };
+        self.change_own(change, entry.id, event, &asked).await?;
         self.integration(&Reference::Id(entry.id)).await.map(Done::now)
     }
 
@@ -133,10 +137,10 @@ impl TenantServices {
     }
 
     /// Deletes an entry of the account's own; its name is not used again. With `force` also while it is installed, and
-    /// with all that was stored for it.
+    /// with all that was stored for it. With `force`, and where anything is stored, it needs the scope `secrets:purge`.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::NotOwn`]; [`Error::Installed`]; with a key [`Error::RequestRunning`] and
+    /// [`Error::Forbidden`];     /// [`Error::NotFound`]; [`Error::NotOwn`]; [`Error::Installed`]; with a key [`Error::RequestRunning`] and
     /// [`Error::KeyReused`]; those of the database.
     pub async fn delete_entry(
         &self,
@@ -150,7 +154,8 @@ impl TenantServices {
         }
         let entry = self.own_entry(reference).await?;
         let event = self.event_of(Action::IntegrationDeleted, &entry);
-        self.change_own(OwnChange::Delete { id: entry.id, force }, entry.id, event, &asked).await?;
+        let change = OwnChange::Delete { id: entry.id, force, may_purge: self.has_scope(Scope::SecretsPurge) };
+        self.change_own(change, entry.id, event, &asked).await?;
         Ok(Done::now(entry.id))
     }
 

@@ -54,7 +54,7 @@ impl TenantServices {
 
     /// The entry, when it is installed and all these names are on record.
     async fn check_names(&self, reference: &Reference, wanted: Option<&[String]>) -> Result<Arc<Entry>> {
-        let Integration { entry, installation } = self.integration(reference).await?;
+        let Integration { entry, installation, .. } = self.stored_integration(reference).await?;
         let installation = installation.filter(|row| row.installed_at.is_some()).ok_or(Error::NotInstalled)?;
         let absent = wanted.into_iter().flatten().filter(|name| !installation.secret_names.contains(name));
         let problems: Vec<_> = absent.map(|name| not_stored(name)).collect();

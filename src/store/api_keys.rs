@@ -2,6 +2,7 @@
 //!
 //! A key belongs to no account: it may be for several, or for all. Who may see which is the services' to say.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use ::entity::{api_key, key_check};
@@ -26,7 +27,7 @@ pub(super) const PEPPER: &str = "pepper";
 /// The keys of all accounts. Cheap to clone.
 #[derive(Clone)]
 pub struct ApiKeyStore {
-    store: Store,
+    pub(super) store: Store,
 }
 
 /// A key as it is stored.
@@ -36,6 +37,10 @@ pub struct StoredKey {
     pub key: ApiKey,
     /// HMAC-SHA-256 of its text under the pepper.
     pub digest: [u8; 32],
+    /// Its scopes as they are stored, with those that only a newer version knows.
+    pub scope_words: Vec<String>,
+    /// What authenticates its rights; `None` in a row of an older version.
+    pub rights_mac: Option<Vec<u8>>,
 }
 
 /// Which keys are listed.
@@ -47,6 +52,17 @@ pub enum KeysOf<'a> {
     OnlyOrSeveral(&'a AccountId),
     /// Every one.
     Anyone,
+}
+
+/// The end of a key.
+#[derive(Clone)]
+pub struct Revocation {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By whom.
+    pub by: String,
+    /// The code over the rights of the revoked key; empty where none can be computed.
+    pub rights_mac: Vec<u8>,
 }
 
 /// When a key may be added.
@@ -113,20 +129,20 @@ impl ApiKeyStore {
         log.store.clone().transaction(Add { key, fingerprint, room, log, event, asker }).await
     }
 
-    /// Ends a key, with the receipt that the asker carries; false for one that is revoked already, which stays as it is.
+    /// Revokes a key, with the new code over its rights and the receipt that the asker carries; false for one that is
+    /// revoked already, which stays as it is.
     ///
     /// # Errors
     /// [`Error::RequestRunning`] when there is a receipt already; those of the database.
     pub async fn revoke(
         &self,
         key: &ApiKey,
-        at: DateTime<Utc>,
-        by: String,
+        revocation: Revocation,
         event: Event,
         asker: Option<TenantStore>,
     ) -> Result<bool> {
         let log = self.log_of(key);
-        log.store.clone().transaction(Revoke { id: key.id, at, by, log, event, asker }).await
+        log.store.clone().transaction(Revoke { id: key.id, revocation, log, event, asker }).await
     }
 
     /// Where the events of a key belong: with its account, or with the operator when it has several or all.
@@ -214,8 +230,7 @@ impl Work for Add {
 
 struct Revoke {
     id: Uuid,
-    at: DateTime<Utc>,
-    by: String,
+    revocation: Revocation,
     log: TenantStore,
     event: Event,
     asker: Option<TenantStore>,
@@ -227,9 +242,11 @@ impl Work for Revoke {
 
     async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<bool>, Failed> {
         use api_key::{ActiveModel, Column, Entity};
+        let Revocation { at, by, rights_mac } = self.revocation.clone();
         let row = ActiveModel {
-            revoked_at: Set(Some(self.at)),
-            revoked_by: Set(Some(self.by.clone())),
+            revoked_at: Set(Some(at)),
+            revoked_by: Set(Some(by)),
+            rights_mac: Set(Some(rights_mac)),
             ..Default::default()
         };
         let of_this = Entity::update_many().filter(Column::Id.eq(self.id)).filter(Column::RevokedAt.is_null());
@@ -333,7 +350,7 @@ fn only_account(key: &ApiKey) -> &str {
     key.accounts.single().map_or("", AccountId::as_str)
 }
 
-fn write(StoredKey { key, digest }: &StoredKey) -> api_key::ActiveModel {
+fn write(StoredKey { key, digest, scope_words, rights_mac }: &StoredKey) -> api_key::ActiveModel {
     let accounts = match &key.accounts {
         Accounts::All => None,
         Accounts::Only(accounts) => Some(accounts.iter().map(|account| Value::from(account.as_str())).collect()),
@@ -343,7 +360,7 @@ fn write(StoredKey { key, digest }: &StoredKey) -> api_key::ActiveModel {
         public_id: Set(key.public_id.clone()),
         digest: Set(digest.to_vec()),
         name: Set(key.name.clone()),
-        scopes: Set(key.scopes.iter().map(|scope| Value::from(scope.as_str())).collect()),
+        scopes: Set(scope_words.iter().map(|word| Value::from(word.as_str())).collect()),
         accounts: Set(accounts),
         only_account: Set(only_account(key).to_owned()),
         created_at: Set(key.created_at),
@@ -352,10 +369,12 @@ fn write(StoredKey { key, digest }: &StoredKey) -> api_key::ActiveModel {
         last_used_at: Set(key.last_used_at),
         revoked_at: Set(key.revoked_at),
         revoked_by: Set(key.revoked_by.clone()),
+        rights_mac: Set(rights_mac.clone()),
+        rate_per_minute: Set(key.rate.and_then(|rate| i32::try_from(rate.get()).ok())),
     }
 }
 
-fn read(row: api_key::Model) -> std::result::Result<StoredKey, DbErr> {
+pub(super) fn read(row: api_key::Model) -> std::result::Result<StoredKey, DbErr> {
     let broken = |what: &str| DbErr::Type(format!("api_keys.{what} of {} is malformed", row.public_id));
     let words = |value: &Value, what: &str| -> std::result::Result<Vec<String>, DbErr> {
         serde_json::from_value(value.clone()).map_err(|_| broken(what))
@@ -370,7 +389,10 @@ fn read(row: api_key::Model) -> std::result::Result<StoredKey, DbErr> {
     };
     let digest = row.digest.as_slice().try_into().map_err(|_| broken("digest"))?;
     // A scope that only a newer version knows gives no right here.
-    let scopes = words(&row.scopes, "scopes")?.iter().filter_map(|word| Scope::parse(word)).collect();
+    let scope_words = words(&row.scopes, "scopes")?;
+    let scopes = scope_words.iter().filter_map(|word| Scope::parse(word)).collect();
+    let rate = row.rate_per_minute.map(|rate| u32::try_from(rate).ok().and_then(NonZeroU32::new));
+    let rate = rate.map(|rate| rate.ok_or_else(|| broken("rate_per_minute"))).transpose()?;
     let key = ApiKey {
         id: row.id,
         public_id: row.public_id,
@@ -383,6 +405,7 @@ fn read(row: api_key::Model) -> std::result::Result<StoredKey, DbErr> {
         last_used_at: row.last_used_at,
         revoked_at: row.revoked_at,
         revoked_by: row.revoked_by,
+        rate,
     };
-    Ok(StoredKey { key, digest })
+    Ok(StoredKey { key, digest, scope_words, rights_mac: row.rights_mac })
 }

@@ -3,6 +3,7 @@
 //! Tenant rows are reached through [`TenantStore`], which knows its account; what belongs to no account, through
 //! [`SystemStore`], which only the command line and the start-up build.
 
+mod api_key_upkeep;
 mod api_keys;
 mod backup;
 mod catalog;
@@ -44,7 +45,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub use api_keys::{ApiKeyStore, KeysOf, Room, StoredKey};
+pub use api_keys::{ApiKeyStore, KeysOf, Revocation, Room, StoredKey};
 pub use backup::{Contents, Copied, Counts, Original, put_to_rest};
 pub use catalog::{BuiltinRow, CatalogRow, Loaded, RowEdit};
 pub use changes::Change;

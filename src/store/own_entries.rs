@@ -4,8 +4,8 @@
 //! first did. Each change advances the revision and notes it as that of the own catalog, by which every replica knows
 //! whether the entries it keeps are still right.
 
+use ::entity::account_revision;
 use ::entity::own_integration::{ActiveModel, Column, Entity, Model};
-use ::entity::{account_revision, installation};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DbErr, PaginatorTrait, QueryFilter, Set};
 use serde_json::{Value, json};
@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::failure::Failed;
 use super::pool::Transaction;
 use super::{CatalogRow, Outcome, TenantStore, Work, now};
-use crate::domain::{EntryState, Event, IntegrationId};
-use crate::error::{Error, Result};
+use crate::domain::{EntryState, Event, FieldNames, IntegrationId, Scope, definition};
+use crate::error::{Denial, Error, Result};
 
 const DELETED: &str = "deleted";
 
@@ -38,6 +38,8 @@ pub enum OwnChange {
         id: IntegrationId,
         /// In the vocabulary of the catalog files.
         definition: Value,
+        /// Whether requests of an installation may change.
+        may_change_requests: bool,
     },
     /// Not to be installed anew.
     Deprecate {
@@ -50,6 +52,8 @@ pub enum OwnChange {
         id: IntegrationId,
         /// Together with what was stored for it.
         force: bool,
+        /// Whether what is kept of an installation may be erased.
+        may_purge: bool,
     },
 }
 
@@ -66,7 +70,7 @@ impl TenantStore {
     /// Makes the change, with its event; whether there was anything to do.
     ///
     /// # Errors
-    /// [`Error::NameTaken`], [`Error::TooManyEntries`], [`Error::NotFound`], [`Error::Installed`];
+    /// [`Error::NameTaken`], [`Error::TooManyEntries`], [`Error::NotFound`], [`Error::Installed`], [`Error::Forbidden`];
     /// [`Error::RequestRunning`] when there is a receipt already where the handle carries one; those of the database.
     pub async fn change_own(&self, change: OwnChange, event: Event) -> Result<bool> {
         let is_erasure = matches!(change, OwnChange::Delete { .. });
@@ -97,28 +101,22 @@ impl Work for ChangeOwn {
 
     async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<bool>, Failed> {
         self.tenant.advance_revision(t).await?;
-        let is_changed = match &self.change {
+        let changed = match &self.change {
             OwnChange::Create { id, name, definition, most } => self.create(t, *id, name, definition, *most).await?,
-            OwnChange::Replace { id, definition } => {
-                let row = self.find(t, *id).await?;
-                if row.definition == *definition && row.state == EntryState::Active.as_str() {
-                    false
-                } else {
-                    self.write(t, *id, EntryState::Active.as_str(), definition.clone()).await?
-                }
+            OwnChange::Replace { id, definition, may_change_requests } => {
+                self.replace(t, *id, definition, *may_change_requests).await?
             }
             OwnChange::Deprecate { id } => {
                 let row = self.find(t, *id).await?;
                 let deprecated = EntryState::Deprecated.as_str();
-                row.state != deprecated && self.write(t, *id, deprecated, row.definition).await?
+                let is_due = row.state != deprecated && self.write(t, *id, deprecated, row.definition).await?;
+                is_due.then(FieldNames::default)
             }
-            OwnChange::Delete { id, force } => self.delete(t, *id, *force).await?,
+            OwnChange::Delete { id, force, may_purge } => self.delete(t, *id, *force, *may_purge).await?,
         };
-        if !is_changed {
-            return Ok(Outcome::Nothing(false));
-        }
+        let Some(names) = changed else { return Ok(Outcome::Nothing(false)) };
         self.tenant.mark_own_catalog(t).await?;
-        self.tenant.insert_event(&self.event, t).await?;
+        self.tenant.insert_event(&self.event.clone().naming(names), t).await?;
         self.tenant.write_receipt(t).await?;
         Ok(Outcome::Commit(true))
     }
@@ -132,7 +130,7 @@ impl ChangeOwn {
         name: &str,
         definition: &Value,
         most: u64,
-    ) -> std::result::Result<bool, Failed> {
+    ) -> std::result::Result<Option<FieldNames>, Failed> {
         if self.tenant.select::<Entity>().filter(Column::Name.eq(name)).one(t).await?.is_some() {
             return Err(Failed::Rule(Error::NameTaken));
         }
@@ -151,19 +149,47 @@ impl ChangeOwn {
             ..Default::default()
         };
         self.tenant.insert(row).exec_without_returning(t).await?;
-        Ok(true)
+        Ok(Some(FieldNames::default()))
     }
 
-    async fn delete(&self, t: &Transaction, id: IntegrationId, force: bool) -> std::result::Result<bool, Failed> {
+    async fn replace(
+        &self,
+        t: &Transaction,
+        id: IntegrationId,
+        definition: &Value,
+        may_change_requests: bool,
+    ) -> std::result::Result<Option<FieldNames>, Failed> {
+        let row = self.find(t, id).await?;
+        if row.definition == *definition && row.state == EntryState::Active.as_str() {
+            return Ok(None);
+        }
+        let needs_right = !may_change_requests && definition::changes_requests(&row.definition, definition);
+        if needs_right && self.tenant.kept_installation(t, id).await?.is_some() {
+            return Err(Failed::Rule(Error::Forbidden(Denial::Scope(Scope::InstallationsWrite))));
+        }
+        let names = FieldNames::of_definition(&definition::changed_keys(&row.definition, definition));
+        let is_written = self.write(t, id, EntryState::Active.as_str(), definition.clone()).await?;
+        Ok(is_written.then_some(names))
+    }
+
+    async fn delete(
+        &self,
+        t: &Transaction,
+        id: IntegrationId,
+        force: bool,
+        may_purge: bool,
+    ) -> std::result::Result<Option<FieldNames>, Failed> {
         self.find(t, id).await?;
-        let of_it = installation::Column::IntegrationId.eq(id.0);
-        let is_installed = installation::Column::InstalledAt.is_not_null();
-        let installed = self.tenant.select::<installation::Entity>().filter(of_it).filter(is_installed);
-        if !force && installed.one(t).await?.is_some() {
+        let kept = self.tenant.kept_installation(t, id).await?;
+        if !force && kept.as_ref().is_some_and(|kept| kept.installed_at.is_some()) {
             return Err(Failed::Rule(Error::Installed));
         }
+        if !may_purge && (force || kept.is_some()) {
+            return Err(Failed::Rule(Error::Forbidden(Denial::Scope(Scope::SecretsPurge))));
+        }
         self.tenant.delete_kept(t, id).await?;
-        self.write(t, id, DELETED, json!({})).await
+        let is_written = self.write(t, id, DELETED, json!({})).await?;
+        Ok(is_written.then(|| kept.map_or_else(FieldNames::default, |kept| FieldNames::erased(&kept))))
     }
 
     async fn find(&self, t: &Transaction, id: IntegrationId) -> std::result::Result<Model, Failed> {

@@ -29,7 +29,7 @@ impl Claims {
         let scopes = self.scopes(settings)?;
         let expires_at = self.check_time(now, settings.clock_skew_s)?;
         let accounts = self.accounts(&settings.account_claim)?;
-        Ok(Principal { actor, accounts, scopes, expires_at: Some(expires_at) })
+        Ok(Principal { actor, accounts, scopes, expires_at: Some(expires_at), rate: None })
     }
 
     /// The subject is the issuer's to name: only both together name one holder.

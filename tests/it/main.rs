@@ -24,6 +24,7 @@ mod leftover;
 mod model;
 mod nth_failure;
 mod outage;
+mod output;
 mod own_entries;
 mod parity;
 mod pooler;

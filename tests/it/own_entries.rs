@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Client, World};
 
 const LIST: &str = "/api/v1/integrations";
-const OWN: &str = "/api/v1/integrations/acme_billing";
+pub const OWN: &str = "/api/v1/integrations/acme_billing";
 const PROBLEM: &str = "application/problem+json";
 
-fn billing() -> Value {
+pub fn billing() -> Value {
     json!({
         "name": "acme_billing", "display_name": "Acme Billing", "description": "Our own invoices.",
         "category": "accounting", "tags": ["invoices"],
@@ -36,7 +36,7 @@ async fn created(client: &Client, definition: &Value) -> Value {
     answer.json()
 }
 
-async fn put(client: &Client, path: &str, definition: &Value) -> Answer {
+pub async fn put(client: &Client, path: &str, definition: &Value) -> Answer {
     client
         .clone()
         .header("content-type", "application/json")
@@ -44,7 +44,7 @@ async fn put(client: &Client, path: &str, definition: &Value) -> Answer {
         .await
 }
 
-async fn delete(client: &Client, path: &str) -> Answer {
+pub async fn delete(client: &Client, path: &str) -> Answer {
     client.send(Method::DELETE, path, Body::empty()).await
 }
 

@@ -62,10 +62,9 @@ pub(super) async fn shred(config: &Config, account: &AccountId, yes: bool, json:
         provider_keys_destroyed,
     };
     match json {
-        true => print_json(&report)?,
+        true => print_json(&report),
         false => print(&report.text()),
     }
-    Ok(())
 }
 
 /// Has the account's name typed.

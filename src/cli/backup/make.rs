@@ -64,10 +64,7 @@ pub(super) async fn make(config: &Config, to: &Path, force: bool, json: bool) ->
     write(&workshop, &draft, &file, &manifest, force)?;
     match json {
         true => print_json(&Report { file: &file, manifest: &Manifest::place(&file), says: &manifest }),
-        false => {
-            print(&told(config, &file, &manifest));
-            Ok(())
-        }
+        false => print(&told(config, &file, &manifest)),
     }
 }
 

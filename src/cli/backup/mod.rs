@@ -120,8 +120,7 @@ async fn verify(config: &Config, file: &Path, keys: bool, json: bool) -> Result<
         (false, true) => format!("The keys that it needs are at hand: {}", needed.join("; ")),
         (false, false) => format!("It needs these keys, which were not looked for: {}", needed.join("; ")),
     };
-    print(&format!("{} is whole, of {}: {}\n{keys}\n", file.display(), short(manifest.made_at), amount(&manifest)));
-    Ok(())
+    print(&format!("{} is whole, of {}: {}\n{keys}\n", file.display(), short(manifest.made_at), amount(&manifest)))
 }
 
 /// The file in question; or what to use instead.

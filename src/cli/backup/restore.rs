@@ -77,10 +77,7 @@ pub(super) async fn restore(config: &Config, wish: &Wish, json: bool) -> Result<
     };
     match json {
         true => print_json(&report),
-        false => {
-            print(&report.text());
-            Ok(())
-        }
+        false => print(&report.text()),
     }
 }
 

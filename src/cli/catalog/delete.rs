@@ -58,8 +58,7 @@ pub(super) async fn delete(store: &Store, name: &str, force: bool, json: bool) -
         true => print_json(&Deleted { deleted: name, accounts: accounts.len() }),
         false => {
             let gone = count(accounts.len() as u64, "installation");
-            print(&format!("{name} is deleted, and {gone} of it\n"));
-            Ok(())
+            print(&format!("{name} is deleted, and {gone} of it\n"))
         }
     }
 }

@@ -46,10 +46,7 @@ pub(super) async fn diff(store: &Store, names: &[String], json: bool) -> Result<
     differing.sort_by(|a, b| a.name.cmp(&b.name));
     match json {
         true => print_json(&differing),
-        false => {
-            print(&differing.iter().map(Differing::text).collect::<String>());
-            Ok(())
-        }
+        false => print(&differing.iter().map(Differing::text).collect::<String>()),
     }
 }
 

@@ -35,10 +35,7 @@ pub(super) async fn export(store: &Store, wish: &Wish, out: Option<&Path>) -> Re
     let rows: Vec<_> = rows.iter().filter(is_wanted).collect();
     match out {
         Some(folder) => write_files(&rows, *syntax, folder),
-        None => {
-            print(&text(&rows, *syntax));
-            Ok(())
-        }
+        None => print(&text(&rows, *syntax)),
     }
 }
 

@@ -58,8 +58,7 @@ pub(super) async fn import(store: &Store, paths: &[PathBuf], wish: Wish, json: b
         true => print_json(&Imported { dry_run: wish.dry_run, entries: &steps, warnings: report.warnings() }),
         false => {
             report.tell();
-            print(&told(&steps, &report, wish.dry_run));
-            Ok(())
+            print(&told(&steps, &report, wish.dry_run))
         }
     }
 }

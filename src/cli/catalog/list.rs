@@ -7,6 +7,7 @@ use super::defaults::is_builtin;
 use super::rows;
 use crate::catalog;
 use crate::cli::print::{print, print_json};
+use crate::domain::text::printable;
 use crate::store::{CatalogRow, Store};
 
 #[derive(Serialize)]
@@ -39,8 +40,7 @@ fn show(mut entries: Vec<Listed>, json: bool) -> Result<(), String> {
     if json {
         return print_json(&entries);
     }
-    print(&entries.iter().map(Listed::line).collect::<String>());
-    Ok(())
+    print(&entries.iter().map(Listed::line).collect::<String>())
 }
 
 impl Listed {
@@ -51,7 +51,8 @@ impl Listed {
     }
 
     fn line(&self) -> String {
-        let Self { name, display_name, category, .. } = self;
+        let Self { name, category, .. } = self;
+        let display_name = printable(&self.display_name);
         let marks = [(!self.builtin, "own"), (self.modified, "edited"), (self.state != "active", "deprecated")];
         let marks: Vec<_> = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark).collect();
         format!("{category:<16} {name:<20} {:<18} {display_name}\n", marks.join(","))

@@ -171,7 +171,7 @@ impl Format {
 /// `configure` is asked by those commands alone that use the database.
 pub(super) fn run(command: CatalogCommand, configure: impl FnOnce() -> Result<Config, Failure>) -> Result<(), Failure> {
     match command {
-        CatalogCommand::Schema => print(ENTRY_SCHEMA),
+        CatalogCommand::Schema => print(ENTRY_SCHEMA)?,
         CatalogCommand::Validate { paths, builtin, output } => validate::validate(&paths, builtin, output.json)?,
         CatalogCommand::List { builtin: true, output } => list::builtin(output.json)?,
         CatalogCommand::List { output, .. } => {

@@ -55,9 +55,8 @@ async fn change(
     if json {
         return print_json(&changed);
     }
-    changed.changed.iter().for_each(|name| print(&format!("{name} {done}\n")));
-    changed.unchanged.iter().for_each(|name| print(&format!("{name} was so already\n")));
-    Ok(())
+    changed.changed.iter().try_for_each(|name| print(&format!("{name} {done}\n")))?;
+    changed.unchanged.iter().try_for_each(|name| print(&format!("{name} was so already\n")))
 }
 
 fn edits(

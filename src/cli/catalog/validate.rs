@@ -37,8 +37,8 @@ pub(super) fn validate(paths: &[PathBuf], builtin: bool, json: bool) -> Result<(
     match json {
         true => print_json(&report)?,
         false => {
-            report.warnings.iter().for_each(|finding| print(&format!("warning: {finding}\n")));
-            report.problems.iter().for_each(|finding| print(&format!("{finding}\n")));
+            report.warnings.iter().try_for_each(|finding| print(&format!("warning: {finding}\n")))?;
+            report.problems.iter().try_for_each(|finding| print(&format!("{finding}\n")))?;
         }
     }
     report.verdict()?;

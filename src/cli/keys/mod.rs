@@ -225,10 +225,7 @@ async fn retire(keys: &KeyKeeper, key: &str, force: &Force, json: bool) -> Resul
     keys.retire(key, &operator()).await?;
     match json {
         true => print_json(&serde_json::json!({ "retired": key })),
-        false => {
-            print(&format!("{key} is forgotten: servers start without it\n"));
-            Ok(())
-        }
+        false => print(&format!("{key} is forgotten: servers start without it\n")),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Force, RingFile, on_database, servers};
 use crate::app;
-use crate::cli::print::{print, sentence, tell};
+use crate::cli::print::{print, print_once, sentence, tell};
 use crate::config::Config;
 use crate::service::KeyKeeper;
 use crate::vault::{Keyring, KeyringError, LOCAL};
@@ -13,17 +13,16 @@ pub(in crate::cli) fn generate(out: Option<PathBuf>) -> Result<(), String> {
     match out {
         Some(path) => {
             Keyring::create(&path).map_err(told)?;
-            print(&format!("Wrote a key ring to {}. Keep a copy: secrets cannot be read without it\n", path.display()));
+            print(&format!("Wrote a key ring to {}. Keep a copy: secrets cannot be read without it\n", path.display()))
         }
-        None => print(&Keyring::generate().map_err(told)?),
+        None => print_once(&Keyring::generate().map_err(told)?),
     }
-    Ok(())
 }
 
 pub(super) fn add(config: &Config, ring: RingFile) -> Result<(), String> {
     let file = file(config, ring)?;
     let id = Keyring::add(&file).map_err(told)?;
-    print(&format!("{id}\n"));
+    print(&format!("{id}\n"))?;
     tell(&format!(
         "Key {id} is in {}, and only unwraps. Keep a copy; bring the file to every server, send each SIGHUP, and then run \
          `patchbay keys promote {id}`.",
@@ -52,8 +51,7 @@ pub(super) async fn promote(config: &Config, id: u32, force: &Force, ring: RingF
         "Key {id} is the primary key of {}. Bring the file to every server, send each SIGHUP, and then run `patchbay keys \
          rewrap`\n",
         file.display()
-    ));
-    Ok(())
+    ))
 }
 
 pub(super) async fn remove(
@@ -74,8 +72,7 @@ pub(super) async fn remove(
     print(&format!(
         "Key {id} is not in {} any more. Keep a copy of it as long as backups from before are to be readable\n",
         file.display()
-    ));
-    Ok(())
+    ))
 }
 
 fn file(config: &Config, ring: RingFile) -> Result<PathBuf, String> {

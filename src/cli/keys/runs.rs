@@ -114,7 +114,7 @@ pub(super) async fn rotate(keys: &KeyKeeper, accounts: Vec<AccountId>, anew: boo
             count(rotated.report.accounts, "account"),
             count(resealed, "secret"),
             count(destroyed_keys, "old data key"),
-        ));
+        ))?;
     }
     rotated.report.verdict("keys rotate")?;
     refuse_broken(broken)
@@ -133,7 +133,7 @@ pub(super) async fn rewrap(keys: &KeyKeeper, json: bool) -> Result<(), String> {
             "{} of {} wrapped with {current}\n",
             count(tally.keys, "data key"),
             count(tally.accounts, "account")
-        ));
+        ))?;
     }
     rewrapped.report.verdict("keys rewrap")
 }
@@ -158,7 +158,7 @@ pub(super) async fn bind(keys: &KeyKeeper, json: bool) -> Result<(), String> {
             "{} of {} bound to a counter\n",
             count(bound.bound, "secret"),
             count(tally.accounts, "account")
-        )),
+        ))?,
     }
     bound.report.verdict("keys bind")?;
     refuse_broken(bound.broken)

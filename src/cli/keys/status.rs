@@ -61,10 +61,7 @@ pub(super) async fn show(keys: &KeyKeeper, json: bool) -> Result<(), String> {
     let report = Report::of(keys.status().await.map_err(sentence)?);
     match json {
         true => print_json(&report),
-        false => {
-            print(&report.text());
-            Ok(())
-        }
+        false => print(&report.text()),
     }
 }
 

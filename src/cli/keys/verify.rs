@@ -64,7 +64,7 @@ pub(super) async fn run(keys: &KeyKeeper, account: Option<AccountId>, json: bool
     };
     match json {
         true => print_json(&report)?,
-        false => print(&report.text()),
+        false => print(&report.text())?,
     }
     report.verdict()
 }

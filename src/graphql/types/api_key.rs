@@ -1,5 +1,7 @@
 //! API keys, their list, and the inputs and payloads of making and revoking one.
 
+use std::num::NonZeroU32;
+
 use async_graphql::connection::PageInfo;
 use async_graphql::{Enum, ID, InputObject, Object, SimpleObject};
 
@@ -75,6 +77,11 @@ impl ApiKey {
     /// By whom.
     async fn revoked_by(&self) -> Option<&str> {
         self.0.revoked_by.as_deref()
+    }
+
+    /// The key's own limit in requests per minute; null for the default limits of a credential.
+    async fn rate_per_minute(&self) -> Option<u32> {
+        self.0.rate.map(NonZeroU32::get)
     }
 }
 
@@ -154,8 +161,11 @@ pub(in crate::graphql) struct CreateApiKeyInput {
     /// Instead of `accounts`: good for all there are and will be.
     #[graphql(default = false)]
     all_accounts: bool,
-    /// When it is to end by itself; absent or null: never.
+    /// When it is to end by itself; absent or null: never, or after `auth.max_key_days` when made with a token.
     expires_at: Option<DateTime>,
+    /// The key's own limit in requests per minute, 1 to 1,000,000; absent or null: the default limits of a credential.
+    /// Only `admin` for all accounts may give more than the default.
+    rate_per_minute: Option<i32>,
     /// A name for this request, of the client's own making, such as a UUID: made again with it within 24 hours, the request
     /// is not done again. 1 to 255 visible ASCII characters.
     pub(in crate::graphql) idempotency_key: Option<String>,
@@ -167,7 +177,9 @@ impl CreateApiKeyInput {
     pub(in crate::graphql) fn wish(self) -> Result<ApiKeyWish> {
         let accounts = WishedAccounts::of(self.accounts, self.all_accounts)?;
         let expires_at = self.expires_at.map(|DateTime(at)| at);
-        Ok(ApiKeyWish { name: self.name, scopes: self.scopes, accounts, expires_at })
+        // What is below 1 is out of range like 0.
+        let rate = self.rate_per_minute.map(|rate| u32::try_from(rate).unwrap_or(0));
+        Ok(ApiKeyWish { name: self.name, scopes: self.scopes, accounts, expires_at, rate })
     }
 }
 
@@ -243,7 +255,11 @@ impl ApiKeyError {
 
 impl From<InputProblem> for ApiKeyError {
     fn from(problem: InputProblem) -> Self {
-        let field = if problem.field == "expires_at" { "expiresAt" } else { problem.field };
+        let field = match problem.field {
+            "expires_at" => "expiresAt",
+            "rate_per_minute" => "ratePerMinute",
+            field => field,
+        };
         Self { message: problem.message, field: path(field), code: ApiKeyErrorCode::ApiKeyInvalid }
     }
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::ApiKeys;
 use super::notes::Notes;
+use super::rights::Rights;
 use crate::domain::{ActorKind, ApiKeyRef, ApiKeySecret, Principal, PublicId};
 use crate::error::{CredentialFault, Error, Result};
 use crate::store::{ApiKeyStore, StoredKey, now};
@@ -26,6 +27,7 @@ const NOTED_EVERY: TimeDelta = TimeDelta::seconds(60);
 /// What is remembered of keys, those among them that are none.
 pub(super) struct Admission {
     keys: ApiKeyStore,
+    rights: Arc<Rights>,
     remembered: Cache<PublicId, Arc<Remembered>>,
     notes: Notes,
 }
@@ -42,6 +44,8 @@ struct Known {
     digest: [u8; 32],
     principal: Arc<Principal>,
     is_revoked: bool,
+    /// Whether the row says what was signed.
+    is_authentic: bool,
     /// When its next use is to be noted.
     note_from: Option<DateTime<Utc>>,
     is_noted: AtomicBool,
@@ -55,7 +59,7 @@ impl ApiKeys {
     /// that it expired or was revoked. Those of the database.
     pub async fn authenticate(&self, credential: &str) -> Result<Arc<Principal>> {
         let invalid = || Error::Unauthenticated(CredentialFault::Invalid);
-        let pepper = self.pepper.as_ref().filter(|_| self.is_on).ok_or_else(invalid)?;
+        let pepper = self.pepper.as_ref().filter(|_| self.policy.is_on).ok_or_else(invalid)?;
         let secret = ApiKeySecret::parse(credential).ok_or_else(invalid)?;
         let given = pepper.digest(&secret);
         let remembered = self.admission.recall(secret.public_id()).await;
@@ -86,8 +90,8 @@ impl ApiKeys {
 }
 
 impl Admission {
-    pub(super) fn new(keys: ApiKeyStore) -> Self {
-        Self { notes: Notes::new(keys.clone(), NOTED_EVERY), remembered: Cache::new(REMEMBERED), keys }
+    pub(super) fn new(keys: ApiKeyStore, rights: Arc<Rights>) -> Self {
+        Self { notes: Notes::new(keys.clone(), NOTED_EVERY), remembered: Cache::new(REMEMBERED), keys, rights }
     }
 
     /// Forgets a key, so that what just happened to it is seen here at once.
@@ -114,8 +118,13 @@ impl Admission {
 
     async fn ask(&self, id: PublicId) -> std::result::Result<Arc<Remembered>, Infallible> {
         let asked_at = Instant::now();
-        let answer = self.keys.find(ApiKeyRef::Public(id)).await.map(|stored| stored.map(Known::from));
-        Ok(Arc::new(Remembered { asked_at, answer }))
+        Ok(Arc::new(Remembered { asked_at, answer: self.look_up(id).await }))
+    }
+
+    async fn look_up(&self, id: PublicId) -> Result<Option<Known>> {
+        let Some(stored) = self.keys.find(ApiKeyRef::Public(id)).await? else { return Ok(None) };
+        let is_authentic = self.rights.check(&stored).await?;
+        Ok(Some(Known::new(stored, is_authentic)))
     }
 
     fn note_use(&self, known: &Known, at: DateTime<Utc>) {
@@ -133,24 +142,27 @@ impl Remembered {
 }
 
 impl Known {
-    /// Whether the key is in force at this moment.
-    fn check(&self, at: DateTime<Utc>) -> Result<()> {
-        if self.is_revoked {
-            return Err(Error::Unauthenticated(CredentialFault::Revoked));
-        }
-        self.principal.check_time(at)
-    }
-}
-
-impl From<StoredKey> for Known {
-    fn from(StoredKey { key, digest }: StoredKey) -> Self {
+    fn new(StoredKey { key, digest, .. }: StoredKey, is_authentic: bool) -> Self {
         Self {
             id: key.id,
             digest,
             principal: Arc::new(key.principal()),
             is_revoked: key.revoked_at.is_some(),
+            is_authentic,
             note_from: key.last_used_at.map(|at| at + NOTED_EVERY),
             is_noted: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the key is in force at this moment.
+    fn check(&self, at: DateTime<Utc>) -> Result<()> {
+        if self.is_revoked {
+            return Err(Error::Unauthenticated(CredentialFault::Revoked));
+        }
+        self.principal.check_time(at)?;
+        match self.is_authentic {
+            true => Ok(()),
+            false => Err(Error::Unauthenticated(CredentialFault::Invalid)),
         }
     }
 }

@@ -1,38 +1,61 @@
 //! API keys: making, listing and revoking them, and letting in who holds one.
 //!
-//! What a key is good for never changes; it can only end.
+//! What a key is good for never changes; it can only end. `rights` authenticates what the table says of it.
 
 mod admission;
 mod listing;
 mod notes;
 mod pepper;
+mod rights;
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use listing::ApiKeyPage;
 pub use pepper::Pepper;
+pub use rights::RightsObserver;
 
 use super::repeats::{Asked, Content, Done};
 use super::{TenantServices, startup};
 use crate::domain::limits::API_KEYS_IN_FORCE;
 use crate::domain::{
     AccountId, Accounts, Action, Actor, ActorKind, ApiKey, ApiKeyRef, ApiKeySecret, ApiKeyWish, Call, Event,
-    FieldNames, IdempotencyKey, NewApiKey, Operation, Principal, PublicId, Scopes, Slice, WishedAccounts,
+    FieldNames, IdempotencyKey, NewApiKey, Operation, Principal, PublicId, Scope, Scopes, Slice, WishedAccounts,
 };
 use crate::error::{Denial, Error, InputProblem, Result};
-use crate::store::{self, ApiKeyStore, KeysOf, Room, Store, StoredKey};
+use crate::store::{self, ApiKeyStore, KeysOf, Revocation, Room, Store, StoredKey};
 use admission::Admission;
+use rights::Rights;
 
 /// What the key of a first start is called.
 const FIRST: &str = "first start";
+/// How long the key of a first start is valid: it is printed, and a log may keep it.
+const FIRST_KEY_LIFETIME: TimeDelta = TimeDelta::hours(24);
+
+/// Settings of API keys.
+#[derive(Clone, Debug)]
+pub struct ApiKeyPolicy {
+    /// Whether they are taken as credentials.
+    pub is_on: bool,
+    /// Whether keys that an older version made are adopted.
+    pub adopts_unsigned: bool,
+    /// Longest life of a key that is made with a token; `None` for no limit.
+    pub max_token_key_life: Option<TimeDelta>,
+    /// Requests per minute of a key without a rate of its own; `None` where requests are not limited.
+    pub default_rate: Option<NonZeroU32>,
+}
 
 /// The API keys of a server.
 pub struct ApiKeys {
     keys: ApiKeyStore,
     /// Without one no key can be made or proven.
     pepper: Option<Pepper>,
-    /// Whether they are taken as credentials.
-    is_on: bool,
+    policy: ApiKeyPolicy,
+    rights: Arc<Rights>,
     admission: Admission,
 }
 
@@ -45,11 +68,16 @@ pub struct MadeKey {
 }
 
 impl ApiKeys {
-    /// Puts the pepper on record, or compares it with the one that is.
+    /// Puts the pepper on record, or compares it with the one that is; signs the keys of older versions.
     ///
     /// # Errors
     /// A sentence for the operator: the database fails, or the keys were made with another pepper.
-    pub async fn start(store: &Store, pepper: Option<Pepper>, is_on: bool) -> std::result::Result<Self, String> {
+    pub async fn start(
+        store: &Store,
+        pepper: Option<Pepper>,
+        policy: ApiKeyPolicy,
+        observer: RightsObserver,
+    ) -> std::result::Result<Self, String> {
         let keys = store.api_keys();
         if let Some(pepper) = &pepper {
             let ours = pepper.fingerprint();
@@ -61,7 +89,9 @@ impl ApiKeys {
                 ));
             }
         }
-        Ok(Self { admission: Admission::new(keys.clone()), keys, pepper, is_on })
+        let rights = Rights::start(keys.clone(), pepper.as_ref(), policy.adopts_unsigned, observer).await;
+        let rights = Arc::new(rights.map_err(startup::sentence)?);
+        Ok(Self { admission: Admission::new(keys.clone(), rights.clone()), keys, pepper, policy, rights })
     }
 
     /// Makes a key on behalf of someone who may give no more than they have.
@@ -81,7 +111,8 @@ impl ApiKeys {
         wish: ApiKeyWish,
         asked: &Asked,
     ) -> Result<MadeKey> {
-        let new = wish.check(own, store::now())?;
+        let now = store::now();
+        let new = self.limited(&by.principal, wish.check(own, now)?, now)?;
         may_give(&by.principal, &new)?;
         let made = self.make(by, new, Room::Below(API_KEYS_IN_FORCE), asked).await?;
         made.ok_or_else(|| {
@@ -100,7 +131,13 @@ impl ApiKeys {
             return Ok(None);
         }
         let system = Call::trusted(ActorKind::System, FIRST);
-        let new = NewApiKey { name: FIRST.into(), scopes: Scopes::ADMIN, accounts: Accounts::All, expires_at: None };
+        let new = NewApiKey {
+            name: FIRST.into(),
+            scopes: Scopes::ADMIN,
+            accounts: Accounts::All,
+            expires_at: Some(store::now() + FIRST_KEY_LIFETIME),
+            rate: None,
+        };
         self.make(&system, new, Room::First, &Asked::once()).await
     }
 
@@ -115,16 +152,21 @@ impl ApiKeys {
 
     async fn revoke_asked(&self, by: &Call, account: Option<&AccountId>, named: &str, asked: &Asked) -> Result<ApiKey> {
         let Some(named) = ApiKeyRef::parse(named) else { return Err(Error::ApiKeyNotFound) };
-        let key = self.find(named).await?;
+        let stored = self.find_stored(named).await?;
+        let key = stored.key.clone();
         if account.is_some_and(|account| !key.is_visible(account, &by.principal.accounts)) {
             return Err(Error::ApiKeyNotFound);
+        }
+        if let Some(scope) = by.principal.scopes.first_beyond(key.scopes) {
+            return Err(Error::Forbidden(Denial::RevokedKeyScope(scope)));
         }
         if key.revoked_at.is_some() {
             asked.record_unchanged(key.id).await?;
             return Ok(key);
         }
-        let (event, by) = (event(by, Action::ApiKeyRevoked, &key), name_of(&by.principal.actor));
-        if !self.keys.revoke(&key, store::now(), by, event, asked.on_record(key.id, true, None)).await? {
+        let event = event(by, Action::ApiKeyRevoked, &key);
+        let revocation = self.revocation(&stored, name_of(&by.principal.actor));
+        if !self.keys.revoke(&key, revocation, event, asked.on_record(key.id, true, None)).await? {
             asked.record_unchanged(key.id).await?;
         }
         if let Some(id) = PublicId::parse(&key.public_id) {
@@ -153,8 +195,75 @@ impl ApiKeys {
         }
     }
 
+    /// Revokes a key that could not be shown, and deletes it where `is_first` says that the next start is to make another.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn withdraw(&self, by: &Call, key: &ApiKey, is_first: bool) -> Result<()> {
+        self.revoke(by, None, &key.id.to_string()).await?;
+        if is_first { self.keys.delete(key.id).await } else { Ok(()) }
+    }
+
+    /// Signs keys that older replicas made during a rolling upgrade, and deletes keys that ended before this time, at most
+    /// 10,000; returns how many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn tidy(&self, ended_before: Option<DateTime<Utc>>) -> Result<u64> {
+        self.rights.adopt_all().await?;
+        match ended_before {
+            Some(before) => self.keys.delete_ended(before).await,
+            None => Ok(0),
+        }
+    }
+
     async fn find(&self, named: ApiKeyRef) -> Result<ApiKey> {
-        self.keys.find(named).await?.map(|stored| stored.key).ok_or(Error::ApiKeyNotFound)
+        self.find_stored(named).await.map(|stored| stored.key)
+    }
+
+    async fn find_stored(&self, named: ApiKeyRef) -> Result<StoredKey> {
+        self.keys.find(named).await?.ok_or(Error::ApiKeyNotFound)
+    }
+
+    /// The end of a key. One that was not signed is not signed now either.
+    fn revocation(&self, stored: &StoredKey, by: String) -> Revocation {
+        let at = store::now();
+        let key = ApiKey { revoked_at: Some(at), ..stored.key.clone() };
+        let rights_mac = match self.rights.is_signed(stored) {
+            true => self.rights.sign(&StoredKey { key, ..stored.clone() }),
+            false => Vec::new(),
+        };
+        Revocation { at, by, rights_mac }
+    }
+
+    /// The new key within the bounds that its maker does not choose: the life of a key that is made with a token, and the
+    /// rate of a maker whose own is below the default.
+    fn limited(&self, by: &Principal, new: NewApiKey, now: DateTime<Utc>) -> Result<NewApiKey> {
+        let expires_at = match self.policy.max_token_key_life.filter(|_| by.actor.kind == ActorKind::Token) {
+            None => new.expires_at,
+            Some(life) if new.expires_at.is_some_and(|end| end > now + life) => {
+                let days = life.num_days();
+                let message = format!("must be at most {days} days ahead for a key that is made with a token");
+                return Err(Error::ApiKeyInvalid(vec![InputProblem { field: "expires_at", message }]));
+            }
+            Some(life) => Some(new.expires_at.unwrap_or(now + life)),
+        };
+        let rate = self.rate(by, new.rate)?;
+        Ok(NewApiKey { expires_at, rate, ..new })
+    }
+
+    /// The rate of a new key. Who is no operator gives at most the default, and at most their own.
+    fn rate(&self, by: &Principal, wanted: Option<NonZeroU32>) -> Result<Option<NonZeroU32>> {
+        if by.scopes.allow(Scope::Admin) && by.accounts == Accounts::All {
+            return Ok(wanted);
+        }
+        let own = by.rate.filter(|own| self.policy.default_rate.is_none_or(|default| *own < default));
+        let Some(most) = own.or(self.policy.default_rate) else { return Ok(wanted) };
+        match wanted {
+            Some(wanted) if wanted > most => Err(Error::Forbidden(Denial::KeyRate(most.get()))),
+            Some(wanted) => Ok(Some(wanted)),
+            None => Ok(own),
+        }
     }
 
     async fn make(&self, by: &Call, new: NewApiKey, room: Room, asked: &Asked) -> Result<Option<MadeKey>> {
@@ -172,8 +281,11 @@ impl ApiKeys {
             last_used_at: None,
             revoked_at: None,
             revoked_by: None,
+            rate: new.rate,
         };
-        let stored = StoredKey { key: key.clone(), digest: pepper.digest(&secret) };
+        let scope_words = key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+        let mut stored = StoredKey { key: key.clone(), digest: pepper.digest(&secret), scope_words, rights_mac: None };
+        stored.rights_mac = Some(self.rights.sign(&stored));
         let event = event(by, Action::ApiKeyCreated, &key);
         let asker = asked.on_record(key.id, true, None);
         let is_added = self.keys.add(stored, pepper.fingerprint(), room, event, asker).await?;
@@ -229,7 +341,9 @@ impl TenantServices {
             WishedAccounts::All => Some(&[][..]),
             WishedAccounts::Only(accounts) => Some(&accounts[..]),
         };
-        let all = (&wish.name, &wish.scopes, accounts, wish.expires_at);
+        let mut all = vec![json!(wish.name), json!(wish.scopes), json!(accounts), json!(wish.expires_at)];
+        // A request without one is the same as before there were any.
+        all.extend(wish.rate.map(Value::from));
         let asked = self.asked(key, Operation::CreateApiKey, Content { all: &all, has_secrets: false }).await?;
         let keys = &self.inner().api_keys;
         if let Some(earlier) = asked.earlier() {

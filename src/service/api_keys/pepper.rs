@@ -2,6 +2,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::domain::ApiKeySecret;
 
@@ -34,6 +35,14 @@ impl Pepper {
     /// A digest that stands for the key.
     pub(super) fn digest(&self, key: &ApiKeySecret) -> [u8; 32] {
         self.0.clone().chain_update(key.expose()).finalize().into_bytes().into()
+    }
+
+    /// A key of its own for this purpose, which no API key is the text of.
+    pub(super) fn derive(&self, purpose: &[u8]) -> Hmac<Sha256> {
+        // A whole block, so that no length can be wrong: HMAC fills shorter keys up with zeros itself.
+        let mut key = Zeroizing::new([0; 64]);
+        key[..32].copy_from_slice(&self.0.clone().chain_update(purpose).finalize().into_bytes());
+        Hmac::new(&(*key).into())
     }
 
     /// A short digest of the pepper itself, safe to print and to store.

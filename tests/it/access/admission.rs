@@ -10,6 +10,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Transactio
 use serde_json::json;
 
 use super::asking::{PATH, Way, revoke};
+use super::rights::delete_adoption_note;
 use super::{bearer, builder, holder, key, world};
 use crate::support::{Answer, World, eventually, skip};
 
@@ -155,8 +156,10 @@ async fn an_expired_key_opens_nothing_and_only_its_holder_learns_why() {
 async fn a_scope_that_only_a_newer_version_knows_gives_no_right() {
     let world = world().await;
     let made = key(&world, &["installations:read"], &["acme"]).await;
-    meddle(&world, &made, "scopes = '[\"everything:new\"]'").await;
-    let answer = holder(&world, &made, None).get(STRIPE).await;
+    // As if a newer version had made the key, and signed it.
+    meddle(&world, &made, "scopes = '[\"everything:new\"]', rights_mac = NULL").await;
+    delete_adoption_note(&world).await;
+    let answer = holder(&builder().beside(&world).await, &made, None).get(STRIPE).await;
     answer.assert_refused(403, "forbidden", "The credentials lack the scope installations:read");
 }
 

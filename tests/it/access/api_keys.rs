@@ -119,7 +119,7 @@ async fn every_operation_needs_its_scope() {
 async fn a_wish_that_cannot_be_granted_is_told_field_by_field_and_makes_nothing() {
     let world = world().await;
     let admin = holder(&world, &key(&world, &["admin"], &[]).await, Some("acme"));
-    const NAME: &str = "/name must have 1 to 100 characters, none of them a control character";
+    const NAME: &str = "/name must have 1 to 100 characters, none of them a control, direction or zero-width character";
     const SCOPES: &str = "/scopes must be one or more of catalog:read, catalog:write, installations:read, \
         installations:write, secrets:read, secrets:purge, audit:read, keys:read, keys:write, admin";
     const ACCOUNTS: &str = "/accounts must be 1 to 100 well-formed account ids";

@@ -6,7 +6,7 @@ use crate::support::{Answer, Client};
 
 pub const PATH: &str = "/api/v1/api-keys";
 const FIELDS: &str = "id publicId name scopes accounts allAccounts createdAt createdBy expiresAt lastUsedAt revokedAt \
-    revokedBy";
+    revokedBy ratePerMinute";
 
 /// One of the two interfaces.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -136,6 +136,7 @@ fn camel(value: Value) -> Value {
     renamed(value, |word| match word {
         "expires_at" => "expiresAt".into(),
         "all_accounts" => "allAccounts".into(),
+        "rate_per_minute" => "ratePerMinute".into(),
         word => word.into(),
     })
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
+use chrono::{DateTime, Utc};
 use patchbay::domain::ApiKeySecret;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -25,6 +26,7 @@ impl Place {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("folder");
         let url = TestDatabase::create(&folder).await.url();
+        assert!(Process::run(&["migrate", "--database-url", &url]).status.success());
         Self { folder, url }
     }
 
@@ -98,6 +100,9 @@ async fn a_key_is_made_used_listed_and_revoked_while_the_server_runs_or_not() {
     assert_eq!(of_globex.as_array().map(Vec::len), Some(1));
     let table = place.out(&["list"]);
     assert!(table.contains(id) && table.contains("all accounts") && !table.contains(&key[17..]), "{table}");
+    let with_rate = ["create", "--name", "r", "--scope", "admin", "--all-accounts", "--rate", "6000", "--json"];
+    let with_rate: Value = serde_json::from_str(&place.out(&with_rate)).expect("JSON");
+    assert_eq!(with_rate["api_key"]["rate_per_minute"], 6_000);
     assert!(place.out(&["revoke", id]).contains("revoked"));
     assert!(place.out(&["revoke", all[0]["id"].as_str().expect("id")]).contains("revoked"));
     crate::support::eventually("the server refuses it", std::time::Duration::from_secs(1), async || {
@@ -124,6 +129,12 @@ async fn what_cannot_be_done_is_told_with_what_can() {
             &["must lie in the future"],
         ),
         (&["create", "--name", "", "--scope", "admin", "--account", "A"], 1, &["name must", "accounts must"]),
+        (
+            &["create", "--name", "x", "--scope", "admin", "--all-accounts", "--rate", "0"],
+            2,
+            &["--rate", "1..=1000000"],
+        ),
+        (&["create", "--name", "x\u{202e}y", "--scope", "admin", "--all-accounts"], 1, &["name must", "direction"]),
         (&["list", "--account", "A"], 2, &["not an account id"]),
         (&["revoke", "12345678"], 1, &["API key not found"]),
         (&["revoke", "0193a5c0-7b1e-7c3a-9d52-0d6f6f0e7a11"], 1, &["API key not found"]),
@@ -139,7 +150,6 @@ async fn what_cannot_be_done_is_told_with_what_can() {
 #[tokio::test]
 async fn a_first_start_beyond_loopback_prints_one_key_once_also_when_two_start_together() {
     let place = Place::new().await;
-    assert!(Process::run(&["migrate", "--database-url", &place.url]).status.success());
     let (one, two) = std::thread::scope(|scope| {
         let one = scope.spawn(|| place.serve("0.0.0.0:0", &[]));
         let two = scope.spawn(|| place.serve("0.0.0.0:0", &[]));
@@ -153,7 +163,14 @@ async fn a_first_start_beyond_loopback_prints_one_key_once_also_when_two_start_t
         assert!(keys_in(&log).is_empty(), "a secret in the log: {log}");
         printed.extend(keys_in(&out));
         if let Some(key) = keys_in(&out).first() {
-            for part in ["shown this once", "Authorization: Bearer", "api-keys revoke", &key[8..16]] {
+            for part in [
+                "shown this once",
+                "24 hours",
+                "Authorization: Bearer",
+                "api-keys create",
+                "api-keys revoke",
+                &key[8..16],
+            ] {
                 assert!(out.contains(part), "{part} not in {out}");
             }
         }
@@ -168,6 +185,9 @@ async fn a_first_start_beyond_loopback_prints_one_key_once_also_when_two_start_t
         (&listed["api_keys"][0]["scopes"][0], &listed["api_keys"][0]["all_accounts"]),
         (&"admin".into(), &true.into())
     );
+    let end = listed["api_keys"][0]["expires_at"].as_str().expect("an end").parse::<DateTime<Utc>>().expect("a time");
+    let hours = (end - Utc::now()).num_hours();
+    assert!((22..=24).contains(&hours), "{end}");
     let (out, _) = again.stop();
     assert!(keys_in(&out).is_empty(), "there was one already");
 }
@@ -183,4 +203,51 @@ async fn no_key_is_printed_where_nobody_needs_one() {
         let (out, _) = place.serve(listen, more).stop();
         assert!(keys_in(&out).is_empty(), "{out}");
     }
+}
+
+#[tokio::test]
+async fn without_a_database_commands_refuse_and_make_nothing() {
+    let folder = tempfile::tempdir().expect("folder");
+    let data = text(&folder.path().join("data"));
+    for arguments in [
+        &["create", "--name", "x", "--scope", "admin", "--all-accounts"][..],
+        &["list"],
+        &["list", "--json"],
+        &["revoke", "8Fq2LmZx"],
+    ] {
+        let output = Process::run(&[&["api-keys"], arguments, &["--data-dir", &data]].concat());
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{arguments:?}: {complaint}");
+        assert!(complaint.contains("there is no database at"), "{arguments:?}: {complaint}");
+        assert!(!folder.path().join("data").exists(), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn table_of_keys_shows_no_hidden_characters() {
+    let place = Place::new().await;
+    place.out(&["create", "--name", "worker", "--scope", "admin", "--all-accounts"]);
+    let db = sea_orm::Database::connect(&place.url).await.expect("connected");
+    let named = "UPDATE api_keys SET name = 'a\u{1b}[2J\u{202e}b'";
+    sea_orm::ConnectionTrait::execute_unprepared(&db, named).await.expect("renamed");
+    db.close().await.expect("closed");
+    let table = place.out(&["list"]);
+    assert!(table.contains("a\u{fffd}[2J\u{fffd}b"), "{table:?}");
+}
+
+#[tokio::test]
+async fn key_revoked_without_the_pepper_stays_revoked() {
+    let place = Place::new().await;
+    let key = place.out(&["create", "--name", "worker", "--scope", "keys:read", "--account", "acme"]);
+    let data = text(&place.folder.path().join("elsewhere"));
+    let revoke = place.arguments(&data, &["api-keys", "revoke", &key[8..16]]);
+    assert!(Process::run_with(&revoke, &[]).status.success());
+    let db = sea_orm::Database::connect(&place.url).await.expect("connected");
+    let restored = "UPDATE api_keys SET revoked_at = NULL, revoked_by = NULL";
+    sea_orm::ConnectionTrait::execute_unprepared(&db, restored).await.expect("changed");
+    db.close().await.expect("closed");
+    let process = place.serve("127.0.0.1:0", &["--set", "auth.mode=api_key"]);
+    assert_eq!(ask(&process, key.trim_end()).await.status.as_u16(), 401);
+    let (_, log) = process.stop();
+    assert!(log.contains("the rights of an API key are not those it was made with"), "{log}");
 }

@@ -26,6 +26,8 @@ async fn fill(world: &World, account: &str, count: usize) {
         last_used_at: Set(None),
         revoked_at: Set(None),
         revoked_by: Set(None),
+        rights_mac: Set(None),
+        rate_per_minute: Set(None),
     };
     let db = world.connect().await;
     api_key::Entity::insert_many((0..count).map(row)).exec_without_returning(&db).await.expect("filled");

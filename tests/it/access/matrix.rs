@@ -210,7 +210,7 @@ fn others(scope: Scope) -> Vec<&'static str> {
 
 /// The samples of an operation, with a key that there is to revoke.
 async fn samples(house: &Gatehouse, operation: Operation) -> Vec<Sample> {
-    let made = key(&house.world, &["catalog:read"], &["acme"]).await;
+    let made = key(&house.world, &["keys:write"], &["acme"]).await;
     Sample::all_of(operation, &made.key.public_id)
 }
 

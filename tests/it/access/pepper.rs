@@ -33,6 +33,8 @@ fn refusal(arguments: &[&str], environment: &[(&str, &str)]) -> String {
 fn with_the_embedded_database_one_is_made_at_the_first_need_and_kept() {
     let folder = tempfile::tempdir().expect("folder");
     let data = text(&folder.path().join("data"));
+    assert!(Process::run(&["migrate", "--data-dir", &data]).status.success());
+    assert!(!folder.path().join("data/pepper").exists(), "there was no need yet");
     create(&data, None, &[]).expect("made");
     let pepper = folder.path().join("data/pepper");
     let kept = std::fs::read_to_string(&pepper).expect("a pepper");

@@ -114,7 +114,8 @@ impl Credentials {
 pub async fn make_key(app: &App, scopes: &[&str], accounts: &[&str], expires_at: Option<DateTime<Utc>>) -> MadeKey {
     let texts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let accounts = if accounts.is_empty() { WishedAccounts::All } else { WishedAccounts::Only(texts(accounts)) };
-    let wish = ApiKeyWish { name: "a key of the tests".into(), scopes: texts(scopes), accounts, expires_at };
+    let wish =
+        ApiKeyWish { name: "a key of the tests".into(), scopes: texts(scopes), accounts, expires_at, rate: None };
     let operator = Call::trusted(ActorKind::Operator, "");
     let made = app.services().api_keys().create(&operator, None, wish).await;
     made.unwrap_or_else(|error| panic!("{error:?}"))

@@ -7,7 +7,8 @@ mod taken;
 use serde_json::{Value, json};
 
 use crate::support::provider::Provider;
-use crate::support::{Answer, World};
+use crate::support::signer::Signer;
+use crate::support::{Answer, PEPPER, World};
 
 const QUERY: &str = "{ integrations(first: 1) { totalCount } }";
 const LIST: &str = "/api/v1/integrations";
@@ -21,6 +22,22 @@ async fn world(issuers: &[Value]) -> World {
 /// A world that takes tokens of this provider, which is asked for its keys directly.
 async fn world_of(provider: &Provider) -> World {
     world(&[provider.settings(&json!({"jwks_url": format!("{}/jwks", provider.url)}))]).await
+}
+
+/// A world with a pepper that takes a provider's tokens, and one with these scopes for `acme`.
+pub async fn provider_world(settings: &[(&str, &str)], scopes: &str) -> (World, String) {
+    let signer = Signer::new("a", "ES256");
+    let provider = Provider::start(&[&signer]).await;
+    let issuers = json!([provider.settings(&json!({"jwks_url": format!("{}/jwks", provider.url)}))]).to_string();
+    let world = World::builder()
+        .set(&[("auth.mode", "jwt"), ("auth.issuers", &issuers), ("auth.pepper", PEPPER), ("limits.rate", "false")])
+        .set(settings)
+        .start()
+        .await;
+    let token = signer.sign(&provider.claims(&json!({"scope": scopes})));
+    // The provider's keys are cached from here on.
+    rest(&world, &token, Some("acme")).await;
+    (world, token)
 }
 
 async fn rest(world: &World, token: &str, account: Option<&str>) -> Answer {
