@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(Envelope { key_id, counter, nonce, ciphertext }) = Envelope::parse(bytes) {
         let version = if counter.is_some() { 2 } else { 1 };
         let counter: Vec<u8> = counter.into_iter().flat_map(u64::to_be_bytes).collect();
-        let again = [&[0xB1, version, 1, 0], &key_id.to_be_bytes()[..], &counter, nonce, ciphertext].concat();
+        let again = [&[0xB1, version, 1, 0][..], &key_id.to_be_bytes(), &counter, nonce, ciphertext].concat();
         assert_eq!(again, bytes);
         assert!(ciphertext.len() >= 16, "a tag");
     }
