@@ -184,7 +184,7 @@ impl<'t> Composer<'t> {
             return Ok(Value::String(text.to_owned()));
         }
         plain(text)
-            .ok_or_else(|| fault(span, "is a number that JSON does not have: put quotes around it, or correct it"))
+            .ok_or_else(|| fault(span, "is a number that cannot be read exactly: put quotes around it, or correct it"))
     }
 }
 
@@ -235,6 +235,10 @@ fn number(text: &str) -> Option<Option<Number>> {
     }
     if let Ok(number) = text.parse::<u64>() {
         return Some(Some(number.into()));
+    }
+    // An integer that no 64 bits hold would be rounded.
+    if text.trim_start_matches(['+', '-']).bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(None);
     }
     text.parse().ok().map(Number::from_f64)
 }
@@ -336,6 +340,8 @@ mod tests {
             ("a: &x 1\nb: *x\n", Syntax::Yaml, 2, 4, "alias"),
             ("a: !!int 5\n", Syntax::Yaml, 1, 4, "tag"),
             ("a: .inf\n", Syntax::Yaml, 1, 4, "number"),
+            ("a: 18446744073709551616\n", Syntax::Yaml, 1, 4, "number"),
+            ("{\"a\":\n -9223372036854775809}", Syntax::Json, 2, 2, "number"),
             ("a: 1e999\n", Syntax::Yaml, 1, 4, "number"),
             ("[1]: 2\n", Syntax::Yaml, 1, 1, "key"),
             ("", Syntax::Yaml, 1, 1, "holds nothing"),

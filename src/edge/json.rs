@@ -13,18 +13,27 @@ const MAX_DEPTH: usize = 128;
 /// Longest pointer of a message, in characters.
 const MAX_POINTER_LEN: usize = 200;
 
-/// Memory of an object with at least one member, in bytes: a node of the parser's tree.
-const OBJECT_BYTES: usize = 640;
-/// Memory of each further member.
-const MEMBER_BYTES: usize = 110;
-/// Memory of a list with at least one item.
-const LIST_BYTES: usize = 144;
-/// Memory of each further item, the list's growth included.
-const ITEM_BYTES: usize = 48;
-/// Memory that every text may take, in bytes.
-const MEMORY_ALLOWANCE: usize = 768 * 1024;
-/// Memory per byte of text beyond that.
-const MEMORY_PER_BYTE: usize = 16;
+/// The memory that parsed values take, in bytes, and that a text may take.
+struct Weights {
+    /// An object with at least one member: a node of the parser's tree.
+    object: usize,
+    /// Each further member.
+    member: usize,
+    /// A list with at least one item.
+    list: usize,
+    /// Each further item, the list's growth included.
+    item: usize,
+    /// What every text may take.
+    allowance: usize,
+    /// What a text may take beyond that, per byte.
+    per_byte: usize,
+}
+
+/// One copy of the values, as `serde_json` keeps them.
+const PLAIN: Weights = Weights { object: 640, member: 110, list: 144, item: 48, allowance: 768 * 1024, per_byte: 16 };
+/// Variables of GraphQL: the library keeps them in larger values of its own, beside a copy in plain ones.
+const VARIABLES: Weights =
+    Weights { object: 1_280, member: 220, list: 300, item: 150, allowance: 1024 * 1024, per_byte: 20 };
 
 /// Checks that every integer fits 64 bits, and that the values take memory in proportion to the text. A text that is no
 /// JSON is left to the parser.
@@ -32,7 +41,19 @@ const MEMORY_PER_BYTE: usize = 16;
 /// # Errors
 /// [`Error::IntegerOutOfRange`]; [`Error::BadInput`].
 pub fn check_json(text: &[u8]) -> Result<()> {
-    let mut scan = Scan { text, path: Vec::new(), memory: 0 };
+    check(text, &PLAIN)
+}
+
+/// The same check of a text that holds variables of GraphQL.
+///
+/// # Errors
+/// Those of [`check_json`].
+pub fn check_variables(text: &[u8]) -> Result<()> {
+    check(text, &VARIABLES)
+}
+
+fn check(text: &[u8], weights: &Weights) -> Result<()> {
+    let mut scan = Scan { text, weights, path: Vec::new(), memory: 0 };
     let mut at = 0;
     while let Some(byte) = text.get(at) {
         at = match byte {
@@ -49,7 +70,7 @@ pub fn check_json(text: &[u8]) -> Result<()> {
             _ => at + 1,
         };
     }
-    if scan.memory > MEMORY_ALLOWANCE + MEMORY_PER_BYTE * text.len() {
+    if scan.memory > weights.allowance + weights.per_byte * text.len() {
         return Err(Error::bad_input("The JSON has too many small values for its size"));
     }
     Ok(())
@@ -67,6 +88,7 @@ pub fn is_integer_out_of_range(token: &str) -> bool {
 /// The way from the whole to the value that is read.
 struct Scan<'a> {
     text: &'a [u8],
+    weights: &'a Weights,
     path: Vec<Step>,
     /// Estimate of what the parsed value takes, in bytes.
     memory: usize,
@@ -110,7 +132,7 @@ impl Scan<'_> {
     fn open(&mut self, step: Step, at: usize) -> usize {
         let rest = self.text[at + 1..].iter().find(|byte| !byte.is_ascii_whitespace());
         if !matches!(rest, Some(b'}' | b']')) {
-            self.memory += if matches!(step, Step::Item(_)) { LIST_BYTES } else { OBJECT_BYTES };
+            self.memory += if matches!(step, Step::Item(_)) { self.weights.list } else { self.weights.object };
         }
         self.path.push(step);
         at + 1
@@ -120,9 +142,9 @@ impl Scan<'_> {
         match self.path.last_mut() {
             Some(Step::Item(index)) => {
                 *index += 1;
-                self.memory += ITEM_BYTES;
+                self.memory += self.weights.item;
             }
-            Some(Step::Member(_)) => self.memory += MEMBER_BYTES,
+            Some(Step::Member(_)) => self.memory += self.weights.member,
             None => {}
         }
         at + 1
@@ -194,5 +216,8 @@ mod tests {
         assert!(check_json(repeated("12345", 40_000).as_bytes()).is_ok());
         let row = r#"{"id": 12345, "name": "a common name", "is_active": true}"#;
         assert!(check_json(repeated(row, 4_000).as_bytes()).is_ok());
+        assert!(check_variables(repeated(row, 1_000).as_bytes()).is_ok());
+        assert!(check_variables(repeated("{}", 20_000).as_bytes()).is_err());
+        assert!(check_variables(repeated("0", 32_000).as_bytes()).is_err());
     }
 }

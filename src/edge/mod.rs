@@ -18,7 +18,7 @@ pub use allowance::{Allowances, Left, Places, Standing};
 pub use body::{is_json, read_body, read_optional_json};
 pub use failure::Failure;
 pub use gate::{ACTOR_HEADER, GATEWAY_TOKEN_HEADER, Gate, Gateway, Peer};
-pub use json::{check_json, is_integer_out_of_range};
+pub use json::{check_json, check_variables, is_integer_out_of_range};
 pub use moment::Moment;
 pub use noted::Noted;
 pub use repeat::{IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, idempotency_key, mark_replay, parse_idempotency_key};

@@ -16,7 +16,7 @@ use super::document::Refusal;
 use super::executor::Caller;
 use super::plan::MayHoldJson;
 use super::{GraphqlState, body, error};
-use crate::edge::{Failure, RequestId, Visitor, check_json, is_json, read_body};
+use crate::edge::{Failure, RequestId, Visitor, check_variables, is_json, read_body};
 use crate::error::Error;
 
 const LEGACY: &str = "application/json";
@@ -110,7 +110,7 @@ async fn from_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Requ
         return Err(Failure::MediaType);
     }
     let bytes = read_body(headers, body, limit).await?;
-    check_json(&bytes)?;
+    check_variables(&bytes)?;
     let value: Value = serde_json::from_slice(&bytes)
         .map_err(|e| Error::bad_input(format!("Malformed JSON at line {} column {}", e.line(), e.column())))?;
     if !value.is_object() {
@@ -136,7 +136,7 @@ fn from_query(uri: &Uri) -> Result<Request, Error> {
 }
 
 fn json_parameter(name: &str, text: &str) -> Result<Value, Error> {
-    check_json(text.as_bytes())?;
+    check_variables(text.as_bytes())?;
     serde_json::from_str(text).map_err(|_| Error::bad_input(format!("{name} must be a JSON object")))
 }
 

@@ -20,7 +20,9 @@ use tokio_util::sync::PollSender;
 use super::GraphqlState;
 use super::executor::{Caller, SocketExecutor};
 use crate::domain::Principal;
-use crate::edge::{ACCOUNT_HEADER, ACTOR_HEADER, Failure, GATEWAY_TOKEN_HEADER, Peer, RequestId, Visitor, check_json};
+use crate::edge::{
+    ACCOUNT_HEADER, ACTOR_HEADER, Failure, GATEWAY_TOKEN_HEADER, Peer, RequestId, Visitor, check_variables,
+};
 use crate::error::Error;
 use crate::service::Services;
 
@@ -209,7 +211,7 @@ async fn fallen(services: Services, admitted: Arc<OnceLock<Arc<Principal>>>) -> 
 /// The message, or an empty one, which the library refuses, where it would read another value than was sent.
 fn check_message(message: Result<Message, axum::Error>) -> Result<Message, axum::Error> {
     match &message {
-        Ok(Message::Text(text)) if check_json(text.as_bytes()).is_err() => Ok(Message::Text(Utf8Bytes::default())),
+        Ok(Message::Text(text)) if check_variables(text.as_bytes()).is_err() => Ok(Message::Text(Utf8Bytes::default())),
         _ => message,
     }
 }

@@ -101,3 +101,21 @@ async fn socket_closes_on_integer_beyond_64_bits() {
     socket.send_text(&text).await;
     assert_eq!(socket.closed().await.0, 4400);
 }
+
+#[tokio::test]
+async fn text_of_many_small_values_is_refused_by_both_apis() {
+    let world = World::start().await;
+    let acme = metered(&world, "acme").await;
+    let dense = format!("[{}]", vec![r#"{"a":1}"#; 7_000].join(","));
+    let answer = acme.post_text(&format!("{MEETER}/install"), format!(r#"{{"params": {{"x": {dense}}}}}"#)).await;
+    assert_eq!((answer.status.as_u16(), answer.error_code()), (400, "bad_user_input"));
+    let body =
+        format!(r#"{{"query": "query($x: JSONObject) {{ __typename }}", "variables": {{"x": {{"y": {dense}}}}}}}"#);
+    let answer = acme.post_text("/graphql", body).await;
+    assert_eq!((answer.status.as_u16(), &*answer.graphql_code()), (400, "BAD_USER_INPUT"));
+    let usual =
+        json!({"params": {"rows": vec![json!({"id": 12345, "name": "a common name", "is_active": true}); 1_000]}});
+    acme.post(&format!("{MEETER}/install"), &usual).await.ok();
+    let payload = super::graphql(&acme, "installIntegration", "acme_meter", &usual).await;
+    assert_eq!(payload["userErrors"], json!([]));
+}
