@@ -3,15 +3,16 @@
 mod keys;
 mod pepper;
 
-use std::fs;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use axum::Router;
 use chrono::Utc;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 pub(crate) use keys::{keyring_file, vault_at_hand};
@@ -26,6 +27,11 @@ use crate::store::{StatementObserver, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::vault::Provider;
 
+/// Send buffer of a connection in the kernel, which doubles it. Unbounded, a client that reads nothing is given megabytes,
+/// and the progress of a slow one shows once in megabytes.
+const SEND_BUFFER_BYTES: u32 = 256 * 1_024;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1_024;
 /// How often a running server deletes what is old.
 const TIDIED_EVERY: Duration = Duration::from_secs(3_600);
 
@@ -101,7 +107,7 @@ impl App {
     pub async fn listen(&self) -> Result<TcpListener, String> {
         refuse_open_address(&self.config)?;
         let address = self.config.server.listen;
-        TcpListener::bind(address).await.map_err(|e| {
+        bind(address).map_err(|e| {
             format!("cannot listen on {address}: {e}. Choose another address with --listen, for instance --listen 127.0.0.1:8081")
         })
     }
@@ -140,15 +146,19 @@ impl App {
         ];
         let accepting = server::serve(self.server.clone(), listener, self.router.clone(), &self.config.server);
         tokio::pin!(accepting);
-        tokio::select! {
-            () = &mut accepting => {}
+        let accepted = tokio::select! {
+            accepted = &mut accepting => accepted,
             () = stop => {
                 tracing::info!("stopping: finishing requests under way");
                 self.server.stop();
                 // Ends at once and closes the listener: a connection that nobody will take must be refused, not left
                 // waiting until the drain is over.
-                accepting.as_mut().await;
+                accepting.as_mut().await
             }
+        };
+        if let Err(error) = accepted {
+            tracing::error!(%error, "connections cannot be accepted");
+            self.server.stop();
         }
         let (deadline, drain_began) = (self.config.server.drain_timeout, Instant::now());
         if tokio::time::timeout(deadline, self.server.drained()).await.is_err() {
@@ -336,6 +346,16 @@ pub(crate) fn make_folder_of(file: &Path) -> Result<(), String> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(|e| format!("cannot make the data directory {}: {e}", folder.display()))
+}
+
+/// Accepted connections inherit the options of the listener.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn refuse_open_address(config: &Config) -> Result<(), String> {

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::settings::items;
+use super::settings::{items, network};
 use super::{AuthSection, Resolved};
 use crate::domain::limits::{InstallLimits, RequestLimits, Window};
-use crate::graphql::DocumentLimits;
+use crate::edge::BodyLimits;
+use crate::graphql::{DocumentLimits, SocketLimits};
+use crate::server::PeerLimits;
 use crate::service::{KeyPolicy, ServiceSettings};
 use crate::store::{StoreSettings, Target};
 use crate::vault::{CacheSettings, TransitSettings};
@@ -32,6 +34,8 @@ pub struct Config {
     pub requests: Option<RequestLimits>,
     /// Limits of a GraphQL document.
     pub graphql: DocumentLimits,
+    /// Most open sockets.
+    pub sockets: SocketLimits,
     /// How often the catalog's revision is read.
     pub catalog_poll: Duration,
     /// How long the audit log is kept; for ever when absent.
@@ -57,14 +61,22 @@ pub struct ServerSection {
     pub header_timeout: Duration,
     /// For an idle connection.
     pub keep_alive: Duration,
+    /// For a client that reads nothing of its response.
+    pub write_timeout: Duration,
+    /// For an HTTP/2 connection.
+    pub max_connection_age: Duration,
+    /// Bounds of each peer address.
+    pub peers: PeerLimits,
     /// For requests under way at shutdown.
     pub drain_timeout: Duration,
     /// Most client connections.
     pub max_connections: usize,
     /// Most requests at once.
     pub max_concurrent_requests: usize,
-    /// Largest body.
-    pub max_body_bytes: usize,
+    /// Bounds of request bodies.
+    pub bodies: BodyLimits,
+    /// Most bytes of large responses that are not written yet.
+    pub max_unwritten_bytes: usize,
     /// Largest sum of headers.
     pub max_header_bytes: usize,
     /// Names that a request may call the server by, beside those of loopback; `None` for any.
@@ -176,10 +188,28 @@ impl From<&Resolved> for Config {
             request_timeout: millis("server.request_timeout_ms"),
             header_timeout: millis("server.header_timeout_ms"),
             keep_alive: millis("server.keep_alive_ms"),
+            write_timeout: millis("server.write_timeout_ms"),
+            max_connection_age: millis("server.max_connection_age_ms"),
+            peers: PeerLimits {
+                max_connections: size("server.max_connections_per_peer"),
+                max_requests: size("server.max_requests_per_peer"),
+                exempt: ["server.unlimited_peers", "auth.gateway_networks"]
+                    .into_iter()
+                    .flat_map(|key| items(resolved.text(key)).filter_map(network))
+                    .collect(),
+            },
             drain_timeout: millis("server.drain_timeout_ms"),
             max_connections: size("server.max_connections"),
             max_concurrent_requests: size("server.max_concurrent_requests"),
-            max_body_bytes: size("server.max_body_bytes"),
+            bodies: BodyLimits {
+                max_bytes: size("server.max_body_bytes"),
+                idle_timeout: millis("server.body_idle_timeout_ms"),
+                max_anonymous_bytes: size("server.max_anonymous_body_bytes"),
+                anonymous_timeout: millis("server.anonymous_body_timeout_ms"),
+                max_unfinished: size("server.max_unfinished_bodies"),
+                max_unfinished_bytes: size("server.max_unfinished_body_bytes"),
+            },
+            max_unwritten_bytes: size("server.max_unwritten_bytes"),
             max_header_bytes: size("server.max_header_bytes"),
             allowed_hosts: match resolved.text("server.allowed_hosts").trim() {
                 "*" => None,
@@ -229,6 +259,11 @@ impl From<&Resolved> for Config {
                 max_directives: resolved.number("graphql.max_directives"),
                 max_document_bytes: size("graphql.max_document_bytes"),
                 introspection: resolved.switch("graphql.introspection"),
+            },
+            sockets: SocketLimits {
+                max_per_credential: u32::try_from(resolved.number("graphql.max_sockets_per_credential"))
+                    .unwrap_or(u32::MAX),
+                max_per_account: u32::try_from(resolved.number("graphql.max_sockets_per_account")).unwrap_or(u32::MAX),
             },
             traces: traces(resolved),
             catalog_poll: millis("catalog.poll_ms"),

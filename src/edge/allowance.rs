@@ -10,6 +10,7 @@ use std::fmt::{self, Write};
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -65,8 +66,12 @@ struct Allowance<C: Clock> {
     windows: [Option<Limiter<C>>; 3],
     /// For requests at once.
     places: Arc<Semaphore>,
+    /// Bytes of large responses that are not written yet.
+    unwritten: Arc<AtomicU64>,
 }
 
+/// The credential and the account of a request.
+type Holders<'a, C> = [Option<(Holder<'a>, Arc<Allowance<C>>)>; 2];
 type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>;
 
 /// How a request stands with the limits, itself counted: of credential and account, the one that has less left.
@@ -88,8 +93,39 @@ pub struct Left {
     pub remaining: u32,
 }
 
-/// Places among the requests at once, given back when dropped.
-pub type Places = Vec<OwnedSemaphorePermit>;
+/// Permits of a request from its credential and its account, returned when dropped.
+#[derive(Debug, Default)]
+pub struct Places([Option<HolderPermits>; 2]);
+
+#[derive(Debug)]
+struct HolderPermits {
+    /// `None` where requests at once are not limited.
+    _request: Option<OwnedSemaphorePermit>,
+    unwritten: Arc<AtomicU64>,
+    /// Of those, the bytes of this request.
+    bytes: u64,
+}
+
+impl Places {
+    /// Counts the bytes of a response until the permits are dropped; false when a holder has more than `max` with them.
+    /// A response always fits while its holder has no other.
+    pub(super) fn try_hold_bytes(&mut self, bytes: u64, max: u64) -> bool {
+        self.0.iter_mut().flatten().all(|holder| {
+            let add = |held: u64| (held == 0 || held + bytes <= max).then_some(held + bytes);
+            let is_held = holder.unwritten.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok();
+            holder.bytes += if is_held { bytes } else { 0 };
+            is_held
+        })
+    }
+}
+
+impl Drop for HolderPermits {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.unwritten.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Allowances {
     /// Allowances of this size for everyone.
@@ -111,16 +147,24 @@ impl<C: Clock + Clone> Allowances<C> {
     /// How they stand is known in any case; instead of its places, a request that is refused gets
     /// [`Error::RateLimited`].
     pub fn spend(&self, actor: &Actor, account: Option<&AccountId>) -> (Standing, Result<Places>) {
-        let is_credential = matches!(actor.kind, ActorKind::ApiKey | ActorKind::Token);
-        let credential = is_credential.then_some(Holder::Credential(actor.kind, &actor.id));
-        let holders: Vec<_> = credential
-            .into_iter()
-            .chain(account.map(Holder::Account))
-            .map(|holder| (holder, self.of(holder)))
-            .collect();
+        let holders = self.holders(actor, account);
         let mut standing = Standing::default();
         let places = self.take(&holders, &mut standing);
         (standing, places)
+    }
+
+    /// Takes the places of a request that is counted already.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`].
+    pub fn acquire(&self, actor: &Actor, account: Option<&AccountId>) -> Result<Places> {
+        self.places(&self.holders(actor, account), &mut Standing::default())
+    }
+
+    fn holders<'a>(&self, actor: &'a Actor, account: Option<&'a AccountId>) -> Holders<'a, C> {
+        let is_credential = matches!(actor.kind, ActorKind::ApiKey | ActorKind::Token);
+        let credential = is_credential.then_some(Holder::Credential(actor.kind, &actor.id));
+        [credential, account.map(Holder::Account)].map(|holder| holder.map(|holder| (holder, self.of(holder))))
     }
 
     /// Tells the client how it stands.
@@ -139,13 +183,19 @@ impl<C: Clock + Clone> Allowances<C> {
     }
 
     /// Places first: one that has to wait for its own requests spends nothing by asking.
-    fn take(&self, holders: &[(Holder, Arc<Allowance<C>>)], standing: &mut Standing) -> Result<Places> {
-        let mut places = Places::new();
-        for (holder, allowance) in holders {
-            places.extend(self.place(*holder, allowance, standing)?);
-        }
-        for (holder, allowance) in holders {
+    fn take(&self, holders: &Holders<C>, standing: &mut Standing) -> Result<Places> {
+        let places = self.places(holders, standing)?;
+        for (holder, allowance) in holders.iter().flatten() {
             self.count(*holder, allowance, standing)?;
+        }
+        Ok(places)
+    }
+
+    fn places(&self, holders: &Holders<C>, standing: &mut Standing) -> Result<Places> {
+        let mut places = Places::default();
+        for (permits, (holder, allowance)) in places.0.iter_mut().zip(holders.iter().flatten()) {
+            let _request = self.place(*holder, allowance, standing)?;
+            *permits = Some(HolderPermits { _request, unwritten: allowance.unwritten.clone(), bytes: 0 });
         }
         Ok(places)
     }
@@ -203,6 +253,7 @@ impl<C: Clock + Clone> Allowance<C> {
         Self {
             windows: quotas.map(|quota| quota.map(limiter)),
             places: Arc::new(Semaphore::new(limits.in_flight as usize)),
+            unwritten: Arc::default(),
         }
     }
 }
@@ -401,10 +452,23 @@ mod tests {
     }
 
     #[test]
+    fn unwritten_bytes_are_bounded_per_holder_and_one_response_fits() {
+        let bench = Bench::new(NO_LIMITS);
+        let places = |key: &str, account: &str| bench.spend(key, account).1.expect("no limit");
+        let mut first = places("a", "acme");
+        assert!(first.try_hold_bytes(900, 100), "one always fits");
+        assert!(!places("a", "other").try_hold_bytes(1, 100), "the credential has one");
+        assert!(!places("b", "acme").try_hold_bytes(1, 100), "the account has one");
+        assert!(places("b", "other").try_hold_bytes(1, 100), "a refused response counts nowhere");
+        drop(first);
+        assert!(places("a", "acme").try_hold_bytes(1, 100));
+    }
+
+    #[test]
     fn a_limit_of_nothing_is_none() {
         let bench = Bench::new(NO_LIMITS);
         let (standing, places) = bench.spend("a", "acme");
-        assert!(places.is_ok_and(|places| places.is_empty()) && told(&bench, &standing).is_empty());
+        assert!(places.is_ok() && told(&bench, &standing).is_empty());
         assert_eq!(standing, Standing::default());
     }
 

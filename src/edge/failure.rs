@@ -22,6 +22,8 @@ pub enum Failure {
         /// In bytes.
         limit: usize,
     },
+    /// The client stops sending its request body.
+    BodyTimeout,
     /// The body is of a kind that is not taken here.
     MediaType,
     /// The request calls the server by a name that is not its own.
@@ -79,6 +81,7 @@ impl Failure {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
             Self::Origin => StatusCode::FORBIDDEN,
@@ -124,6 +127,7 @@ impl Failure {
             Self::NoRoute => "route_not_found",
             Self::Method => "method_not_allowed",
             Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BodyTimeout => "body_timeout",
             Self::MediaType => "unsupported_media_type",
             Self::Host => "host_not_allowed",
             Self::Origin => "origin_not_allowed",
@@ -138,6 +142,7 @@ impl Failure {
             Self::NoRoute => "No such route".into(),
             Self::Method => "Method not allowed".into(),
             Self::BodyTooLarge { limit } => format!("Request body is larger than {limit} bytes").into(),
+            Self::BodyTimeout => "Request body took too long".into(),
             Self::MediaType => "Content-Type must be application/json".into(),
             Self::Host => "The server does not go by this Host: server.allowed_hosts lists further names".into(),
             Self::Origin => "Pages of this origin may not do that: server.cors_origins lists those that may".into(),

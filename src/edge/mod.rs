@@ -5,22 +5,26 @@
 
 mod allowance;
 mod body;
+mod bound;
 mod failure;
 mod gate;
 mod json;
 mod moment;
 mod noted;
+mod permits;
 mod repeat;
 mod request_id;
 mod visitor;
 
 pub use allowance::{Allowances, Left, Places, Standing};
-pub use body::{is_json, read_body, read_optional_json};
+pub use body::{BodyLimits, BodyReceiver, is_json, read_body, read_optional_json};
+pub use bound::{Bound, Permit};
 pub use failure::Failure;
 pub use gate::{ACTOR_HEADER, GATEWAY_TOKEN_HEADER, Gate, Gateway, Peer};
 pub use json::{check_json, check_variables, is_integer_out_of_range};
 pub use moment::Moment;
 pub use noted::Noted;
+pub use permits::{Permits, SharedPermits};
 pub use repeat::{IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, idempotency_key, mark_replay, parse_idempotency_key};
 pub use request_id::{REQUEST_ID_HEADER, RequestId, identify};
 pub use visitor::{ACCOUNT_HEADER, Visitor, admit};
@@ -38,4 +42,12 @@ pub struct EdgeState {
     pub allowances: Option<Allowances>,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// Receives request bodies.
+    pub bodies: BodyReceiver,
+    /// Whether callers without a credential may send a body.
+    pub accepts_anonymous_bodies: bool,
+    /// Bounds requests that are worked on.
+    pub work: Bound,
+    /// Bounds bytes of large responses that are not written yet.
+    pub unwritten: Bound,
 }

@@ -1,17 +1,22 @@
 //! Whose request it is: the one place where headers become an account and someone who may act for it.
 
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Span;
 
 use super::gate::Proof;
-use super::{ACTOR_HEADER, EdgeState, Failure, GATEWAY_TOKEN_HEADER, Noted, Peer, Places, RequestId, Standing};
+use super::{
+    ACTOR_HEADER, EdgeState, Failure, GATEWAY_TOKEN_HEADER, Noted, Peer, Permits, Places, RequestId, Standing,
+};
 use crate::domain::{AccountId, Call, Operation};
-use crate::error::{CredentialFault, Denial, Error, Result};
+use crate::error::{CredentialFault, Denial, Error};
 use crate::service::TenantServices;
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Names the account.
 pub const ACCOUNT_HEADER: HeaderName = HeaderName::from_static("x-account-id");
@@ -64,10 +69,44 @@ impl EdgeState {
     /// [`Error::RateLimited`].
     pub fn count(&self, visitor: &mut Visitor) -> Result<Places> {
         // An account that is only named, by someone who proved nothing, must not pay for it.
-        let (Some(allowances), Some(call)) = (&self.allowances, &visitor.call) else { return Ok(Places::new()) };
+        let (Some(allowances), Some(call)) = (&self.allowances, &visitor.call) else { return Ok(Places::default()) };
         let (standing, places) = allowances.spend(&call.principal.actor, visitor.account.as_ref());
         visitor.standing = Some(standing);
         places
+    }
+
+    /// Receives the body of a request, and takes the permits that it holds until its response is written. A caller that
+    /// is still sending holds none of them.
+    async fn begin_work(&self, visitor: &mut Visitor, request: &mut Request) -> Result<Permits, Failure> {
+        let has_credential = visitor.call.is_some();
+        let body = std::mem::take(request.body_mut());
+        let is_received = !body.is_end_stream()
+            && !matches!(*request.method(), Method::GET | Method::HEAD)
+            && (has_credential || self.accepts_anonymous_bodies);
+        if !is_received {
+            drop(body);
+            let work = self.work.try_acquire(has_credential).ok_or(Error::Overloaded)?;
+            return Ok(Permits::new(work, self.count(visitor)?));
+        }
+        drop(self.count(visitor)?);
+        let bytes = self.bodies.receive(request.headers(), body, has_credential).await?;
+        *request.body_mut() = Body::from(bytes);
+        let work = self.work.try_acquire(has_credential).ok_or(Error::Overloaded)?;
+        let places = match (&self.allowances, &visitor.call) {
+            (Some(allowances), Some(call)) => allowances.acquire(&call.principal.actor, visitor.account.as_ref())?,
+            _ => Places::default(),
+        };
+        Ok(Permits::new(work, places))
+    }
+
+    /// Has the response hold the permits; one that is too large beside the others that wait for their readers is refused.
+    fn hold_until_written(&self, mut response: Response, mut permits: Permits, has_credential: bool) -> Response {
+        let bytes = response.body().size_hint().exact().unwrap_or_default();
+        if !permits.try_hold_bytes(&self.unwritten, bytes, has_credential) {
+            return Failure::from(Error::Overloaded).into_response();
+        }
+        response.extensions_mut().insert(permits.shared());
+        response
     }
 
     /// The services of the visitor's account, for one operation.
@@ -129,14 +168,15 @@ pub async fn admit(State(edge): State<EdgeState>, mut request: Request, next: Ne
         Ok(mut visitor) => {
             visitor.noted = request.extensions().get::<Noted>().cloned();
             note(&visitor);
-            let counted = edge.count(&mut visitor);
+            let has_credential = visitor.call.is_some();
+            let begun = edge.begin_work(&mut visitor, &mut request).await;
             let standing = visitor.standing;
-            let mut response = match counted {
-                Ok(_places) => {
+            let mut response = match begun {
+                Ok(permits) => {
                     request.extensions_mut().insert(visitor);
-                    next.run(request).await
+                    edge.hold_until_written(next.run(request).await, permits, has_credential)
                 }
-                Err(error) => Failure::from(error).into_response(),
+                Err(failure) => failure.into_response(),
             };
             if let (Some(allowances), Some(standing)) = (&edge.allowances, standing) {
                 allowances.tell(&standing, response.headers_mut());
@@ -168,7 +208,7 @@ fn note(visitor: &Visitor) {
 impl<S: Sync> FromRequestParts<S> for Visitor {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let visitor = parts.extensions.get::<Self>().cloned();
         visitor.ok_or_else(|| Error::Internal { cause: "a route that admits nobody".into() }.into())
     }

@@ -144,6 +144,7 @@ pub fn render(failure: &Failure, request_headers: &HeaderMap, request_id: &Reque
     let code = match failure {
         Failure::Inside(error) => code(error),
         Failure::BodyTooLarge { .. } => "QUERY_TOO_COMPLEX",
+        Failure::BodyTimeout => "TIMEOUT",
         Failure::Host | Failure::Origin => "FORBIDDEN",
         Failure::NoRoute | Failure::Method | Failure::MediaType | Failure::HeadersTooLarge { .. } => BAD_USER_INPUT,
     };

@@ -16,6 +16,7 @@ mod mutation;
 mod plan;
 mod query;
 mod socket;
+mod socket_slots;
 mod subscription;
 mod types;
 mod wording;
@@ -29,11 +30,13 @@ use tokio_util::task::TaskTracker;
 
 pub use document::DocumentLimits;
 pub use error::render;
+pub use socket_slots::SocketLimits;
 
 use crate::edge::{EdgeState, admit};
 use executor::Executor;
 use mutation::Mutation;
 use query::Query;
+use socket_slots::SocketSlots;
 use subscription::Subscription;
 
 type PatchbaySchema = Schema<Query, Mutation, Subscription>;
@@ -52,12 +55,19 @@ pub struct GraphqlState {
     stopping: CancellationToken,
     /// Waited for at shutdown.
     sockets: TaskTracker,
+    slots: SocketSlots,
 }
 
 impl GraphqlState {
     /// A schema with its limits over the services.
-    pub fn new(edge: EdgeState, limits: DocumentLimits, stopping: CancellationToken, sockets: TaskTracker) -> Self {
-        Self { edge, executor: Executor::new(schema(), limits), stopping, sockets }
+    pub fn new(
+        edge: EdgeState,
+        (limits, sockets_at_once): (DocumentLimits, SocketLimits),
+        stopping: CancellationToken,
+        sockets: TaskTracker,
+    ) -> Self {
+        let slots = SocketSlots::new(sockets_at_once);
+        Self { edge, executor: Executor::new(schema(), limits), stopping, sockets, slots }
     }
 }
 

@@ -19,6 +19,7 @@ use tokio_util::sync::PollSender;
 
 use super::GraphqlState;
 use super::executor::{Caller, SocketExecutor};
+use super::socket_slots::SocketSlot;
 use crate::domain::Principal;
 use crate::edge::{
     ACCOUNT_HEADER, ACTOR_HEADER, Failure, GATEWAY_TOKEN_HEADER, Peer, RequestId, Visitor, check_variables,
@@ -113,12 +114,15 @@ impl Connection {
         let refused = Arc::new(OnceLock::new());
         let (seen, refusal) = (initialised.clone(), refused.clone());
         let admitted = Arc::new(OnceLock::new());
+        let slot = Arc::new(OnceLock::new());
+        // Held until the socket is closed.
+        let _slot = slot.clone();
         let fallen = fallen(self.state.edge.services.clone(), admitted.clone());
         tokio::pin!(fallen);
         let protocol = GraphQLWebSocket::new_with_pair(PollSender::new(queue), incoming, executor, self.protocol)
             .on_connection_init(move |payload: Value| async move {
                 seen.store(true, Ordering::Relaxed);
-                self.admit(&payload, &admitted).await.map_err(|error| {
+                self.admit(&payload, &admitted, &slot).await.map_err(|error| {
                     // The library's close code for this is the one for a malformed message.
                     let refused = refusal.get_or_init(|| Refused::of(&error));
                     GraphqlError::new(refused.reason.clone())
@@ -165,14 +169,21 @@ impl Connection {
 
     /// Finds the caller of the connection by the upgrade's headers and those that `connection_init` gives: a browser
     /// cannot set headers on an upgrade.
-    async fn admit(self, payload: &Value, admitted: &OnceLock<Arc<Principal>>) -> Result<Data, Error> {
+    async fn admit(
+        self,
+        payload: &Value,
+        admitted: &OnceLock<Arc<Principal>>,
+        slot: &OnceLock<SocketSlot>,
+    ) -> Result<Data, Error> {
         let edge = &self.state.edge;
         let init = init_headers(payload);
         let visitor = match init.is_empty() {
             true => self.visitor,
             false => edge.visitor(&self.headers, &init, self.peer, &self.request_id).await?,
         };
-        let (_, call) = visitor.may_enter()?;
+        let (account, call) = visitor.may_enter()?;
+        let counted = self.state.slots.open(&call.principal.actor, account)?;
+        slot.get_or_init(|| counted);
         admitted.get_or_init(|| call.principal.clone());
         let mut data = Data::default();
         data.insert(Caller { tenant: edge.services_of(&visitor), visitor, request_id: self.request_id });

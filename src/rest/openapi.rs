@@ -132,6 +132,10 @@ fn finish_operation(operation: &mut Described) {
             .entry(status.into())
             .or_insert_with(|| RefOr::T(DescribedResponse::new(description)));
     }
+    if operation.responses.responses.contains_key("413") {
+        let response = DescribedResponse::new("The request body did not arrive in time");
+        operation.responses.responses.insert("408".into(), RefOr::T(response));
+    }
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         response.headers.insert("X-Request-Id".into(), text_header("The request's id, for support and logs"));
@@ -233,6 +237,7 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
             "createApiKey" => Error::ApiKeyShownBefore { public_id: "8Fq2LmZx".into() }.into(),
             _ => Error::RequestRunning.into(),
         },
+        "408" => Failure::BodyTimeout,
         "413" => Failure::BodyTooLarge { limit: 262_144 },
         "415" => Failure::MediaType,
         "422" if operation_id == "readSecrets" => {

@@ -1,11 +1,10 @@
-//! Accepting connections and serving them, each within its bounds.
+//! Serving connections, each within its bounds.
 //!
 //! The stock loop of the framework waits for ever for the end of a request's headers. Here a client has a few seconds
 //! for each head, while a connection between two requests may rest for longer.
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -20,11 +19,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 use tower::ServiceExt;
 
+use super::peers::PeerConnection;
+use super::streams::Streams;
+use super::supervision::{Supervision, Verdict};
+use super::written::{self, Held};
 use super::{Server, leftover};
 use crate::config::ServerSection;
 use crate::edge::Peer;
@@ -35,75 +37,57 @@ const HEAD_BUFFER: usize = 512 * 1_024;
 const HEADERS_MAX: usize = 200;
 /// At shutdown a connection that waits for its next request is kept for so long.
 const FAREWELL: Duration = Duration::from_millis(500);
-/// A pause after a failed accept, such as with no file descriptor free.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts connections until the server stops, and those that wait then; each is served by a task that
-/// [`Server::drained`] waits for.
-pub async fn serve(server: Server, listener: TcpListener, router: Router, settings: &ServerSection) {
-    let places = Arc::new(Semaphore::new(settings.max_connections));
-    loop {
-        let place = tokio::select! {
-            () = server.stopping.cancelled() => break,
-            place = places.clone().acquire_owned() => place,
-        };
-        let (stream, peer) = tokio::select! {
-            () = server.stopping.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "accepting a connection");
-                    sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-        };
-        let connection = serve_connection(server.clone(), stream, Peer(peer.ip()), router.clone(), settings.clone());
-        server.tasks.spawn(async move {
-            connection.await;
-            drop(place);
-        });
-    }
-    for (stream, peer) in waiting(listener) {
-        server.tasks.spawn(serve_connection(server.clone(), stream, Peer(peer.ip()), router.clone(), settings.clone()));
-    }
+/// A connection that was accepted.
+pub(super) struct Client {
+    pub(super) stream: TcpStream,
+    pub(super) peer: Peer,
+    /// `None` for a peer without limits.
+    pub(super) counted: Option<PeerConnection>,
+    pub(super) lifetime: Lifetime,
 }
 
-/// The connections that the system took for us and nobody has looked at: their requests may have been sent.
-fn waiting(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
-    // Asked directly: the runtime may not know of them yet.
-    let Ok(listener) = listener.into_std() else { return Vec::new() };
-    let accepted = std::iter::from_fn(|| listener.accept().ok());
-    let usable = |(stream, peer): (std::net::TcpStream, _)| {
-        stream.set_nonblocking(true).ok()?;
-        Some((TcpStream::from_std(stream).ok()?, peer))
-    };
-    accepted.filter_map(usable).collect()
+/// How many requests a connection carries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lifetime {
+    OneRequest,
+    ManyRequests,
 }
 
-async fn serve_connection(server: Server, stream: TcpStream, peer: Peer, router: Router, settings: ServerSection) {
+pub(super) async fn serve_connection(server: Server, client: Client, router: Router, settings: &ServerSection) {
+    let Client { stream, peer, counted, lifetime } = client;
+    let counted = counted.map(Arc::new);
     // Answers are written whole; waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
     let phase = Arc::new(Phase(AtomicU8::new(Phase::HEAD)));
-    let io = HeadTimer::new(stream, phase.clone(), settings.header_timeout, settings.keep_alive);
+    let io = HeadTimer::new(stream, phase.clone(), settings);
     let phase_of_requests = phase.clone();
+    let streams = Arc::new(Streams::default());
+    let mut supervision = Supervision::new(settings, streams.clone());
     let draining = server.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (router, phase, server) = (router.clone(), phase_of_requests.clone(), draining.clone());
+        let version = request.version();
+        let stream = (version == Version::HTTP_2).then(|| streams.open());
+        let counted = counted.clone();
         async move {
-            let version = request.version();
             phase.serving(version);
             let (request, leftover) = leftover::lend(request);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
+            let counted = counted.map(|peer| peer.begin_request()).transpose();
+            let peer = counted.unwrap_or_else(|refused| {
+                request.extensions_mut().insert(refused);
+                None
+            });
             let Ok(mut response) = router.oneshot(request).await;
             leftover.drain().await;
-            if server.is_draining() && version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS
-            {
+            let is_last = server.is_draining() || lifetime == Lifetime::OneRequest;
+            if is_last && version < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             phase.served(response.status());
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(written::hold(response, Held { stream, peer }))
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -130,7 +114,9 @@ async fn serve_connection(server: Server, stream: TcpStream, peer: Peer, router:
         }
     };
     tokio::pin!(stopping);
-    let mut told = false;
+    let supervising = sleep(supervision.first_look());
+    tokio::pin!(supervising);
+    let (mut told, mut is_supervised) = (false, true);
     loop {
         tokio::select! {
             ended = &mut connection => {
@@ -142,6 +128,19 @@ async fn serve_connection(server: Server, stream: TcpStream, peer: Peer, router:
             () = &mut stopping, if !told => {
                 told = true;
                 connection.as_mut().graceful_shutdown();
+            }
+            () = &mut supervising, if is_supervised => match phase.current() {
+                Phase::HTTP2 => match supervision.look(Instant::now()) {
+                    Verdict::LookAgain(at) => supervising.as_mut().reset(at),
+                    Verdict::Drain(at) => {
+                        supervising.as_mut().reset(at);
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    Verdict::Close => return,
+                },
+                // No request was read yet: the version of the protocol is not known.
+                Phase::HEAD => supervising.as_mut().reset(Instant::now() + supervision.first_look()),
+                _ => is_supervised = false,
             }
         }
     }
@@ -188,12 +187,15 @@ const TOO_SLOW: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n\
     x-error-code: headers_timeout\r\ncontent-length: 29\r\n\r\nRequest headers took too long";
 
-/// A stream that ends when a head, or the pause between two requests, takes too long.
+/// A stream that ends when a head, or the pause between two requests, takes too long, and when its client reads nothing.
 struct HeadTimer<S> {
     stream: S,
     phase: Arc<Phase>,
     header_timeout: Duration,
     keep_alive: Duration,
+    write_timeout: Duration,
+    /// Set while the client reads nothing of what is to be written.
+    stall: Option<Pin<Box<Sleep>>>,
     timer: Pin<Box<Sleep>>,
     /// The phase that the timer was set for.
     timed: u8,
@@ -201,9 +203,22 @@ struct HeadTimer<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> HeadTimer<S> {
-    fn new(stream: S, phase: Arc<Phase>, header_timeout: Duration, keep_alive: Duration) -> Self {
+    fn new(stream: S, phase: Arc<Phase>, settings: &ServerSection) -> Self {
+        let &ServerSection { header_timeout, keep_alive, write_timeout, .. } = settings;
         let timer = Box::pin(sleep(header_timeout));
-        Self { stream, phase, header_timeout, keep_alive, timer, timed: Phase::HEAD, has_read: false }
+        let (stall, timed, has_read) = (None, Phase::HEAD, false);
+        Self { stream, phase, header_timeout, keep_alive, write_timeout, stall, timer, timed, has_read }
+    }
+
+    /// Passes on what a write came to, and fails it when the client has read nothing for too long.
+    fn poll_progress<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let timer = self.stall.get_or_insert_with(|| Box::pin(sleep(self.write_timeout)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn set_timer(&mut self, phase: u8) {
@@ -247,7 +262,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for HeadTimer<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadTimer<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.poll_progress(cx, written)
     }
 
     fn poll_write_vectored(
@@ -255,7 +271,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadTimer<S> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.poll_progress(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -21,7 +21,12 @@ pub(super) fn router(server: Server) -> Router {
 /// 200 while requests can be served. A database that only answers reads, and secrets that cannot be stored or opened, are
 /// reported and take the server out of a load balancer with `?strict=1` alone.
 async fn ready(State(server): State<Server>, RawQuery(query): RawQuery) -> Response {
-    let database = server.readiness.database(&server.services).await;
+    let (readiness, services) = (server.readiness.clone(), server.services.clone());
+    let looking_up = async move { readiness.database(&services).await };
+    let database = server.workers.run(looking_up).await.unwrap_or_else(|| {
+        tracing::warn!("not ready: every worker thread is busy");
+        DatabaseState::Unavailable
+    });
     let secrets = if server.services.can_seal() { "ok" } else { "degraded" };
     let is_strict = query.as_deref() == Some("strict=1");
     let can_serve = match is_strict {

@@ -10,11 +10,11 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use tokio::sync::Semaphore;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use crate::edge::{Failure, Noted, RequestId};
+use super::peers::PeerLimitReached;
+use crate::edge::{Bound, Failure, Noted, Permits, RequestId};
 use crate::error::Error;
 use crate::telemetry::{Metrics, Traces, word};
 use crate::{graphql, rest};
@@ -38,27 +38,28 @@ pub(super) async fn observe(
 ) -> Response {
     let started = Instant::now();
     let _in_flight = metrics.begin();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
+    // A client's own method may be of any length.
+    let method = word(request.method());
+    let route = route_of(&request).to_owned();
     let trace = traces.filter(|_| !is_probe(&route)).map(|traces| {
         let noted = Noted::default();
         request.extensions_mut().insert(noted.clone());
-        (traces.begin(request.headers(), word(&method), &route, &request_id), noted)
+        (traces.begin(request.headers(), method, &route, &request_id), noted)
     });
     // Who asks is found out further in.
     let span = tracing::info_span!("request", %request_id, account = Empty, actor = Empty, actor_id = Empty);
     let response = next.run(request).instrument(span.clone()).await;
     let (status, took) = (response.status().as_u16(), started.elapsed());
-    metrics.answered(&method, &route, status, took);
+    metrics.answered(method, &route, status, took);
     if let Some((trace, noted)) = trace {
         trace.end(status, &noted);
     }
     let _entered = span.entered();
     let duration_ms = took.as_micros() as f64 / 1_000.0;
     if is_probe(&route) {
-        tracing::debug!(%method, route, status, duration_ms, "answered");
+        tracing::debug!(method, route, status, duration_ms, "answered");
     } else {
-        tracing::info!(%method, route, status, duration_ms, "answered");
+        tracing::info!(method, route, status, duration_ms, "answered");
     }
     response
 }
@@ -89,7 +90,6 @@ pub(super) async fn render(Extension(request_id): Extension<RequestId>, request:
 /// Bounds of every request.
 #[derive(Clone)]
 pub(super) struct Guard {
-    pub(super) places: Arc<Semaphore>,
     pub(super) timeout: Duration,
     pub(super) max_header_bytes: usize,
 }
@@ -99,16 +99,9 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     if header_bytes(request.headers()) > guard.max_header_bytes {
         return Failure::HeadersTooLarge { limit: guard.max_header_bytes }.into_response();
     }
-    let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str);
-    // A probe must be answered when everything else is busy.
-    let _place = if is_probe(route) {
-        None
-    } else {
-        match guard.places.try_acquire() {
-            Ok(place) => Some(place),
-            Err(_) => return Failure::from(Error::Overloaded).into_response(),
-        }
-    };
+    if request.extensions().get::<PeerLimitReached>().is_some() && !is_probe(route_of(&request)) {
+        return Failure::from(Error::Overloaded).into_response();
+    }
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
     match tokio::time::timeout(guard.timeout, answer).await {
         Ok(Ok(response)) => response,
@@ -119,8 +112,33 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     }
 }
 
+/// Which callers of pages share which permits.
+#[derive(Clone)]
+pub(super) struct PagePermits {
+    pub(super) work: Bound,
+    /// In mode `open` nobody has to prove anything.
+    pub(super) is_open: bool,
+}
+
+/// Counts a request for a page among the requests that are worked on.
+pub(super) async fn hold_permit(State(permits): State<PagePermits>, request: Request, next: Next) -> Response {
+    let Some(permit) = permits.work.try_acquire(permits.is_open) else {
+        return Failure::from(Error::Overloaded).into_response();
+    };
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(Permits::for_page(permit).shared());
+    response
+}
+
+fn route_of(request: &Request) -> &str {
+    request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str)
+}
+
+/// The paths of probes.
+pub(super) const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
 pub(super) fn is_probe(route: &str) -> bool {
-    matches!(route, "/healthz" | "/readyz" | "/metrics")
+    PROBES.contains(&route)
 }
 
 fn header_bytes(headers: &HeaderMap) -> usize {

@@ -1,11 +1,17 @@
 //! The one router with its layers, and the loop that serves it.
 
+mod accept;
 mod browsers;
 mod connection;
 mod health;
 mod layers;
 mod leftover;
+mod peers;
 mod readiness;
+mod streams;
+mod supervision;
+mod workers;
+mod written;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,24 +19,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-pub use connection::serve;
+pub use accept::serve;
+pub use peers::PeerLimits;
 
 use crate::config::Config;
-use crate::edge::{Allowances, EdgeState, Failure, Gate, identify};
+use crate::edge::{Allowances, BodyReceiver, Bound, EdgeState, Failure, Gate, identify};
 use crate::graphql::GraphqlState;
 use crate::service::Services;
 use crate::telemetry::{Metrics, Traces};
 use crate::{graphql, rest, web};
 use browsers::Browsers;
-use layers::{Guard, Watch};
+use layers::{Guard, PagePermits, Watch};
 use readiness::Readiness;
+use workers::Workers;
 
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -45,10 +52,11 @@ pub struct Server {
     tasks: TaskTracker,
     draining: Arc<AtomicBool>,
     readiness: Readiness,
+    workers: Workers,
 }
 
 impl Server {
-    /// A server over the services; it traces requests if that is wanted.
+    /// A server over the services; it traces requests if that is wanted. Its requests run on the current runtime.
     pub fn new(services: Services, metrics: Arc<Metrics>, traces: Option<Traces>) -> Self {
         Self {
             services,
@@ -58,6 +66,7 @@ impl Server {
             tasks: TaskTracker::new(),
             draining: Arc::default(),
             readiness: Readiness::default(),
+            workers: Workers::current(),
         }
     }
 
@@ -84,24 +93,29 @@ impl Server {
             services: self.services.clone(),
             gate,
             allowances: config.requests.map(Allowances::new),
-            max_body_bytes: config.server.max_body_bytes,
+            max_body_bytes: config.server.bodies.max_bytes,
+            bodies: BodyReceiver::new(config.server.bodies),
+            accepts_anonymous_bodies: false,
+            work: Bound::new(config.server.max_concurrent_requests),
+            unwritten: Bound::new(config.server.max_unwritten_bytes),
         };
-        let graphql = GraphqlState::new(edge.clone(), config.graphql, self.stopping.clone(), self.tasks.clone());
+        let pages = PagePermits { work: edge.work.clone(), is_open: config.auth.open };
+        let pages = middleware::from_fn_with_state(pages, layers::hold_permit);
+        // Anybody may ask for the schema.
+        let for_graphql = EdgeState { accepts_anonymous_bodies: true, ..edge.clone() };
+        let graphql =
+            GraphqlState::new(for_graphql, (config.graphql, config.sockets), self.stopping.clone(), self.tasks.clone());
         let mut router = rest::router(edge).merge(graphql::router(graphql)).merge(health::router(self.clone()));
         if config.server.gallery {
-            router = router.merge(web::gallery(&config.auth));
+            router = router.merge(web::gallery(&config.auth).route_layer(pages.clone()));
         }
         if config.server.graphiql {
-            router = router.merge(web::graphiql());
+            router = router.merge(web::graphiql().route_layer(pages.clone()));
         }
         if config.server.docs {
-            router = router.merge(web::reference());
+            router = router.merge(web::reference().route_layer(pages));
         }
-        let guard = Guard {
-            places: Arc::new(Semaphore::new(config.server.max_concurrent_requests)),
-            timeout: config.server.request_timeout,
-            max_header_bytes: config.server.max_header_bytes,
-        };
+        let guard = Guard { timeout: config.server.request_timeout, max_header_bytes: config.server.max_header_bytes };
         let browsers = Browsers::new(&config.server);
         let watch = Watch { metrics: self.metrics.clone(), traces: self.traces.clone() };
         let layers = ServiceBuilder::new()

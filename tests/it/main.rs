@@ -36,6 +36,7 @@ mod revisions;
 mod row_level_security;
 mod schema_rules;
 mod secrets;
+mod slow_clients;
 mod smoke;
 mod startup;
 mod stopping;

@@ -8,6 +8,8 @@ use tokio::net::TcpStream;
 
 use crate::support::{Process, Wire, World, eventually, exchange};
 
+/// A body that waits for its test is no idle one.
+const PATIENT: [&str; 2] = ["--set", "server.body_idle_timeout_ms=60000"];
 const LONG: Duration = Duration::from_secs(30);
 
 fn text(path: &Path) -> String {
@@ -44,7 +46,7 @@ fn address(process: &Process) -> String {
 #[tokio::test]
 async fn sigterm_finishes_the_request_under_way_and_ends_with_0() {
     let folder = tempfile::tempdir().expect("folder");
-    let mut process = Process::serve(&["--data-dir", &text(&folder.path().join("data"))]);
+    let mut process = Process::serve(&["--data-dir", &text(&folder.path().join("data")), PATIENT[0], PATIENT[1]]);
     let address = address(&process);
     let (stream, rest) = half_a_request(&address).await;
     wait_until_in_flight(&process).await;
@@ -59,7 +61,8 @@ async fn sigterm_finishes_the_request_under_way_and_ends_with_0() {
 async fn a_request_that_never_ends_is_given_up_at_the_deadline() {
     let folder = tempfile::tempdir().expect("folder");
     let data = text(&folder.path().join("data"));
-    let mut process = Process::serve(&["--data-dir", &data, "--set", "server.drain_timeout_ms=300"]);
+    let mut process =
+        Process::serve(&["--data-dir", &data, "--set", "server.drain_timeout_ms=300", PATIENT[0], PATIENT[1]]);
     let (_stream, _rest) = half_a_request(&address(&process)).await;
     wait_until_in_flight(&process).await;
     process.signal("INT");
@@ -71,7 +74,8 @@ async fn a_request_that_never_ends_is_given_up_at_the_deadline() {
 async fn a_second_signal_ends_at_once() {
     let folder = tempfile::tempdir().expect("folder");
     let data = text(&folder.path().join("data"));
-    let mut process = Process::serve(&["--data-dir", &data, "--set", "server.drain_timeout_ms=600000"]);
+    let mut process =
+        Process::serve(&["--data-dir", &data, "--set", "server.drain_timeout_ms=600000", PATIENT[0], PATIENT[1]]);
     let address = address(&process);
     let (_stream, _rest) = half_a_request(&address).await;
     wait_until_in_flight(&process).await;
@@ -85,7 +89,7 @@ async fn a_second_signal_ends_at_once() {
 
 #[tokio::test]
 async fn while_it_stops_it_is_not_ready() {
-    let world = World::start().await;
+    let world = World::with(&[("server.body_idle_timeout_ms", "60000")]).await;
     assert_eq!(world.nobody().get("/readyz").await.ok()["state"], "serving");
     let served = world.serve().await;
     let (stream, rest) = half_a_request(&served.address.to_string()).await;
@@ -109,7 +113,7 @@ async fn a_request_that_was_on_its_way_when_it_stopped_is_answered_and_told_that
     let world = World::start().await;
     let served = world.serve().await;
     let mut stream = TcpStream::connect(served.address).await.expect("connected");
-    let ask = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let ask = b"GET /api/v1/native-tools HTTP/1.1\r\nhost: localhost\r\nx-account-id: acme\r\n\r\n";
     let mut answer = [0; 4096];
     stream.write_all(ask).await.expect("written");
     let length = stream.read(&mut answer).await.expect("answered");

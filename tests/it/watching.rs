@@ -227,3 +227,16 @@ fn assert_free_of_canary(folder: &Path, expected: &[&str]) {
         assert!(seen.iter().any(|seen| seen == name), "{name} not among {seen:?}");
     }
 }
+
+#[tokio::test]
+async fn a_long_method_is_logged_as_a_bounded_word() {
+    let folder = tempfile::tempdir().expect("folder");
+    let process = Process::serve(&["--data-dir", &folder.path().display().to_string(), "--set", "log.format=json"]);
+    let method = "CANARY".repeat(1_000);
+    Wire::new(&process.url, "acme").send(&format!("{method} /api/v1/integrations HTTP/1.1\r\n"), "").await;
+    let metrics = Wire::new(&process.url, "acme").get("/metrics").await.text();
+    let (_, log) = process.stop();
+    let line = log.lines().find(|line| line.contains("answered")).expect("a line for the request");
+    assert!(line.contains("\"method\":\"other\"") && line.len() < 1_000, "{line}");
+    assert!(!log.contains("CANARY") && !metrics.contains("CANARY"));
+}

@@ -114,7 +114,7 @@ async fn a_request_that_takes_too_long_is_ended() {
 
 #[tokio::test]
 async fn a_server_with_too_much_to_do_says_so() {
-    let world = World::with(&[("server.max_concurrent_requests", "1")]).await;
+    let world = World::with(&[("server.max_unfinished_bodies", "1")]).await;
     let acme = world.account("acme").header("content-type", "application/json");
     let endless = stream::pending::<Result<Vec<u8>, std::io::Error>>();
     let slow = acme.clone();

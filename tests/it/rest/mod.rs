@@ -9,7 +9,7 @@ mod errors;
 mod finding;
 mod ids;
 mod install;
-mod limits;
+pub mod limits;
 mod list;
 mod openapi;
 mod outage;
