@@ -41,5 +41,5 @@ fn probes_are_answered_while_every_worker_thread_is_busy() {
     drop(releases);
     assert_eq!(ask("/readyz").status, 200);
     main.block_on(served.stop());
-    drop(world);
+    main.block_on(async move { drop(world) });
 }
