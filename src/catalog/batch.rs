@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use super::document::{self, Document, Syntax};
 use super::{Set, builtin, check, retired};
+use crate::domain::Problems;
+use crate::domain::text::printable;
 
 /// A file that was read.
 pub struct SourceFile {
@@ -37,20 +39,15 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
+        f.write_str(&printable(&self.file))?;
         for number in [self.line, self.column].into_iter().flatten() {
             write!(f, ":{number}")?;
         }
         match self.pointer.as_str() {
-            "" => write!(f, ": {}", visible(&self.message)),
-            pointer => write!(f, ": {} {}", visible(pointer), visible(&self.message)),
+            "" => write!(f, ": {}", printable(&self.message)),
+            pointer => write!(f, ": {} {}", printable(pointer), printable(&self.message)),
         }
     }
-}
-
-/// A key may hold what would steer a terminal.
-fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// An entry of a file.
@@ -68,10 +65,10 @@ pub struct BatchEntry {
 pub struct Batch {
     /// The entries; fit for use when there are no problems.
     pub entries: Vec<BatchEntry>,
-    /// Every mistake, in the order of files and lines.
-    pub problems: Vec<Finding>,
+    /// The mistakes, in the order of files and lines.
+    pub problems: Problems<Finding>,
     /// What is right today, and should be looked at.
-    pub warnings: Vec<Finding>,
+    pub warnings: Problems<Finding>,
 }
 
 impl Batch {
@@ -92,13 +89,16 @@ impl Batch {
     fn add(&mut self, file: &SourceFile, set: Set, today: NaiveDate) {
         match document::read(&file.text, file.syntax) {
             Ok(documents) => documents.into_iter().for_each(|document| self.add_document(file, document, set, today)),
-            Err(faults) => self.problems.extend(faults.into_iter().map(|fault| Finding {
-                file: file.path.clone(),
-                line: Some(fault.line),
-                column: Some(fault.column),
-                pointer: String::new(),
-                message: fault.message,
-            })),
+            Err(faults) => {
+                let finding = |fault: document::Fault| Finding {
+                    file: file.path.clone(),
+                    line: Some(fault.line),
+                    column: Some(fault.column),
+                    pointer: String::new(),
+                    message: fault.message,
+                };
+                self.problems.merge(faults.map(finding), |_| true);
+            }
         }
     }
 
@@ -112,7 +112,7 @@ impl Batch {
             message: problem.message,
         };
         self.warnings.extend(checked.warnings.into_iter().map(finding));
-        self.problems.extend(checked.problems.into_iter().map(finding));
+        self.problems.merge(checked.problems.map(finding), |_| true);
         // Without one there is nothing more to say.
         if checked.file.name.is_empty() {
             return;
@@ -181,8 +181,8 @@ mod tests {
         Batch::check(&files.collect::<Vec<_>>(), set, NaiveDate::from_ymd_opt(2026, 11, 28).expect("a date"), || ())
     }
 
-    fn told(findings: &[Finding]) -> Vec<String> {
-        findings.iter().map(ToString::to_string).collect()
+    fn told(findings: &Problems<Finding>) -> Vec<String> {
+        findings.listed().iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
     fn a_retired_name_is_refused_in_either_set() {
         for set in [Set::Builtin, Set::Custom] {
             let mut batch = check_all(&[("acme.yaml", GOOD.replace("NAME", "acme"))], set);
-            batch.problems.clear();
+            batch.problems = Problems::default();
             batch.names(set, &["acme".to_owned()]);
             let [told] = &told(&batch.problems)[..] else { panic!("one") };
             assert!(told.starts_with("acme.yaml:1: /name acme is the name of an entry that was retired"), "{told}");

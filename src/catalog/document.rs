@@ -4,17 +4,26 @@
 //! is a text and `2026-11-24` too. Aliases and tags are refused: nobody needs them here, and the one multiplies.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 use serde_json::{Map, Number, Value};
 
-use crate::domain::pointer;
+use crate::domain::{Problems, pointer};
 
 /// Largest text that is read, in bytes.
 pub const MOST_BYTES: usize = 4 << 20;
 /// Deepest nesting. An entry needs eight levels.
 const MOST_DEPTH: usize = 32;
+/// The maximum length of a pointer in a message, in characters.
+const MAX_POINTER_LEN: usize = 200;
+/// Estimated memory of a value with its line, in bytes; of an object or list beyond that; of every text; per byte of text.
+const VALUE_BYTES: usize = 96;
+const OBJECT_BYTES: usize = 640;
+const LIST_BYTES: usize = 144;
+const MEMORY_ALLOWANCE: usize = 768 * 1024;
+const MEMORY_PER_BYTE: usize = 16;
 
 /// How a text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +40,8 @@ pub(super) struct Document {
     /// What was read.
     pub(super) value: Value,
     /// Where it stands in what the lines are of.
-    base: String,
-    lines: Arc<HashMap<String, usize>>,
+    base: u64,
+    lines: Arc<Lines>,
 }
 
 /// Why a text cannot be read, or not as it is.
@@ -46,45 +55,101 @@ pub(super) struct Fault {
     pub(super) message: String,
 }
 
+/// The line of each value, by the hash of its path: a text of long keys has paths that are longer than itself. Two paths
+/// with one hash would share a line, which misleads a reader and nothing else.
+type Lines = HashMap<u64, u32>;
+
+/// The hash of the path of a whole text.
+const ROOT: u64 = 0;
+
+/// The hash of the path that leads one step further.
+fn step_hash(parent: u64, step: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (parent, step).hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Document {
     /// The line of what a JSON pointer names; of what is around it when that is missing.
     pub(super) fn line(&self, pointer: &str) -> usize {
-        let whole = format!("{}{pointer}", self.base);
-        let mut around = whole.as_str();
-        loop {
-            match (self.lines.get(around), around.rsplit_once('/')) {
-                (Some(line), _) => return *line,
-                (None, Some((outer, _))) => around = outer,
-                (None, None) => return 1,
+        let line = |at: u64| self.lines.get(&at).map(|line| *line as usize);
+        let mut at = self.base;
+        let mut innermost = line(at).unwrap_or(1);
+        for step in pointer.split('/').skip(1) {
+            at = step_hash(at, &step.replace("~1", "/").replace("~0", "~"));
+            match line(at) {
+                Some(line) => innermost = line,
+                None => break,
             }
         }
+        innermost
+    }
+}
+
+/// The way from a whole text to a value.
+struct Place<'p> {
+    around: Option<&'p Place<'p>>,
+    step: &'p str,
+    hash: u64,
+    depth: usize,
+}
+
+impl Place<'_> {
+    const ROOT: Self = Self { around: None, step: "", hash: ROOT, depth: 0 };
+
+    fn inner<'p>(&'p self, step: &'p str) -> Place<'p> {
+        Place { around: Some(self), step, hash: step_hash(self.hash, step), depth: self.depth + 1 }
+    }
+
+    /// The JSON pointer, cut at [`MAX_POINTER_LEN`].
+    fn pointer(&self) -> String {
+        let mut places: Vec<_> = std::iter::successors(Some(self), |place| place.around).collect();
+        places.pop();
+        let steps = places.into_iter().rev().map(|place| {
+            let step: String = place.step.chars().take(MAX_POINTER_LEN).collect();
+            pointer::step(&step)
+        });
+        steps.collect::<String>().chars().take(MAX_POINTER_LEN).collect()
     }
 }
 
 /// The values of a text.
 ///
 /// # Errors
-/// All that keeps it from being read: keys that stand twice, or the first fault of its syntax.
-pub(super) fn read(text: &str, syntax: Syntax) -> Result<Vec<Document>, Vec<Fault>> {
+/// What keeps it from being read: keys that stand twice, or the first fault of its syntax.
+pub(super) fn read(text: &str, syntax: Syntax) -> Result<Vec<Document>, Problems<Fault>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if syntax == Syntax::Json {
-        check_json(text).map_err(|fault| vec![fault])?;
+        check_json(text).map_err(one)?;
     }
-    let mut composer =
-        Composer { parser: Parser::new_from_str(text), syntax, lines: HashMap::new(), repeated: Vec::new() };
-    let documents = composer.documents().map_err(|fault| vec![fault])?;
+    let memory = MEMORY_ALLOWANCE + MEMORY_PER_BYTE * text.len();
+    let mut composer = Composer {
+        parser: Parser::new_from_str(text),
+        syntax,
+        lines: HashMap::new(),
+        repeated: Problems::default(),
+        memory,
+    };
+    let documents = composer.documents().map_err(one)?;
     if !composer.repeated.is_empty() {
         return Err(composer.repeated);
     }
     if documents.is_empty() {
-        return Err(vec![fault_at(1, 1, "holds nothing: write an entry".to_owned())]);
+        return Err(one(fault_at(1, 1, "holds nothing: write an entry".to_owned())));
     }
     Ok(documents)
 }
 
+fn one(fault: Fault) -> Problems<Fault> {
+    let mut faults = Problems::default();
+    faults.push(fault);
+    faults
+}
+
 /// YAML takes more than JSON, and programs that read JSON alone must be able to read the file.
 fn check_json(text: &str) -> Result<(), Fault> {
-    serde_json::from_str::<Value>(text).map(drop).map_err(|error| {
+    // The values are made by the other parser; this one makes none, and needs no memory.
+    serde_json::from_str::<serde::de::IgnoredAny>(text).map(drop).map_err(|error| {
         let reason = error.to_string();
         let reason = reason.split(" at line ").next().unwrap_or_default();
         fault_at(error.line(), error.column(), format!("is no JSON: {reason}. Correct it here, or just before"))
@@ -102,8 +167,10 @@ fn fault(span: Span, message: &str) -> Fault {
 struct Composer<'t> {
     parser: Parser<'t, StrInput<'t>>,
     syntax: Syntax,
-    lines: HashMap<String, usize>,
-    repeated: Vec<Fault>,
+    lines: Lines,
+    repeated: Problems<Fault>,
+    /// What is left of the memory that the values of the text may take, in bytes.
+    memory: usize,
 }
 
 impl<'t> Composer<'t> {
@@ -112,8 +179,12 @@ impl<'t> Composer<'t> {
         while let Some((event, _)) = self.next()? {
             if matches!(event, Event::DocumentStart(_)) {
                 let (event, span) = self.expect()?;
-                self.lines.insert(String::new(), span.start.line());
-                let value = self.value(event, span, "", 0)?;
+                // A marker without a document behind it, as at the end of a file.
+                if matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text.is_empty()) {
+                    continue;
+                }
+                self.note_line(&Place::ROOT, span);
+                let value = self.value(event, span, &Place::ROOT)?;
                 documents.extend(split(value, Arc::new(std::mem::take(&mut self.lines))));
             }
         }
@@ -129,20 +200,32 @@ impl<'t> Composer<'t> {
         self.next()?.ok_or_else(|| fault_at(1, 1, "ends too early".to_owned()))
     }
 
-    fn value(&mut self, event: Event<'t>, span: Span, at: &str, depth: usize) -> Result<Value, Fault> {
-        if depth > MOST_DEPTH {
+    fn note_line(&mut self, place: &Place<'_>, span: Span) {
+        self.lines.entry(place.hash).or_insert(u32::try_from(span.start.line()).unwrap_or(u32::MAX));
+    }
+
+    /// Refuses a text whose values take far more memory than the text.
+    fn spend(&mut self, bytes: usize, span: Span) -> Result<(), Fault> {
+        let message = "has too many small values for its size: split the file, or take out what no entry needs";
+        self.memory = self.memory.checked_sub(bytes).ok_or_else(|| fault(span, message))?;
+        Ok(())
+    }
+
+    fn value(&mut self, event: Event<'t>, span: Span, at: &Place<'_>) -> Result<Value, Fault> {
+        if at.depth > MOST_DEPTH {
             return Err(fault(span, &format!("is nested deeper than {MOST_DEPTH} levels: no entry needs that")));
         }
+        self.spend(VALUE_BYTES, span)?;
         match event {
-            Event::MappingStart(_, None) => self.object(at, depth),
-            Event::SequenceStart(_, None) => self.list(at, depth),
+            Event::MappingStart(_, None) => self.spend(OBJECT_BYTES, span).and_then(|()| self.object(at)),
+            Event::SequenceStart(_, None) => self.spend(LIST_BYTES, span).and_then(|()| self.list(at)),
             Event::Scalar(text, style, _, None) => self.scalar(&text, style, span),
             Event::Alias(_) => Err(fault(span, "is an alias: write what it stands for")),
             _ => Err(fault(span, "has a tag: take it out, and put quotes around what is to be a text")),
         }
     }
 
-    fn object(&mut self, at: &str, depth: usize) -> Result<Value, Fault> {
+    fn object(&mut self, at: &Place<'_>) -> Result<Value, Fault> {
         let mut object = Map::new();
         loop {
             let (event, span) = self.expect()?;
@@ -151,31 +234,35 @@ impl<'t> Composer<'t> {
                 Event::Scalar(key, ..) => key.into_owned(),
                 _ => return Err(fault(span, "is no text, as a key must be")),
             };
-            let place = format!("{at}{}", pointer::step(&key));
-            let first = self.lines.get(&place).copied();
-            self.lines.entry(place.clone()).or_insert(span.start.line());
+            let place = at.inner(&key);
+            let is_repeated = object.contains_key(&key);
+            if is_repeated {
+                let first = self.lines.get(&place.hash).copied().unwrap_or_default();
+                self.repeated.push_with(|| {
+                    let pointer = place.pointer();
+                    fault(span, &format!("{pointer} stands here for the second time, first in line {first}: keep one"))
+                });
+            }
+            self.note_line(&place, span);
             let (event, of_value) = self.expect()?;
-            let value = self.value(event, of_value, &place, depth + 1)?;
-            match first {
-                Some(line) => {
-                    let message = format!("{place} stands here for the second time, first in line {line}: keep one");
-                    self.repeated.push(fault(span, &message));
-                }
-                None => drop(object.insert(key, value)),
+            let value = self.value(event, of_value, &place)?;
+            if !is_repeated {
+                object.insert(key, value);
             }
         }
     }
 
-    fn list(&mut self, at: &str, depth: usize) -> Result<Value, Fault> {
+    fn list(&mut self, at: &Place<'_>) -> Result<Value, Fault> {
         let mut items = Vec::new();
         loop {
             let (event, span) = self.expect()?;
             if event == Event::SequenceEnd {
                 return Ok(Value::Array(items));
             }
-            let place = format!("{at}/{}", items.len());
-            self.lines.insert(place.clone(), span.start.line());
-            items.push(self.value(event, span, &place, depth + 1)?);
+            let index = items.len().to_string();
+            let place = at.inner(&index);
+            self.note_line(&place, span);
+            items.push(self.value(event, span, &place)?);
         }
     }
 
@@ -189,13 +276,14 @@ impl<'t> Composer<'t> {
 }
 
 /// A list is as many documents as it has items.
-fn split(value: Value, lines: Arc<HashMap<String, usize>>) -> Vec<Document> {
+fn split(value: Value, lines: Arc<Lines>) -> Vec<Document> {
     match value {
         Value::Array(items) => {
             let items = items.into_iter().enumerate();
-            items.map(|(n, value)| Document { value, base: format!("/{n}"), lines: lines.clone() }).collect()
+            let base = |n: usize| step_hash(ROOT, &n.to_string());
+            items.map(|(n, value)| Document { value, base: base(n), lines: lines.clone() }).collect()
         }
-        value => vec![Document { value, base: String::new(), lines }],
+        value => vec![Document { value, base: ROOT, lines }],
     }
 }
 
@@ -274,7 +362,7 @@ mod tests {
 
     fn faults(text: &str, syntax: Syntax) -> Vec<(usize, usize, String)> {
         let faults = read(text, syntax).map(drop).expect_err("refused");
-        faults.into_iter().map(|fault| (fault.line, fault.column, fault.message)).collect()
+        faults.listed().iter().cloned().map(|fault| (fault.line, fault.column, fault.message)).collect()
     }
 
     #[test]
@@ -296,12 +384,16 @@ mod tests {
         for (text, syntax) in [
             ("[{\"name\": \"a\"},\n {\"name\": \"b\"}]", Syntax::Json),
             ("name: a\n---\nname: b\n", Syntax::Yaml),
+            ("name: a\n---\nname: b\n---\n", Syntax::Yaml),
+            ("---\nname: a\n---\n---\nname: b\n...\n---\n", Syntax::Yaml),
             ("- name: a\n\n- name: b\n", Syntax::Yaml),
         ] {
             let documents = read(text, syntax).expect("readable");
             let found: Vec<_> = documents.iter().map(|d| (d.value["name"].as_str(), d.line("/name"))).collect();
-            let second = if text.contains('-') { 3 } else { 2 };
-            assert_eq!(found, [(Some("a"), 1), (Some("b"), second)], "{text}");
+            let line_of = |name: &str| text[..text.find(name).expect("there")].lines().count();
+            let lines = [line_of("\"name\": \"a\"").max(1), 2];
+            let lines = if text.starts_with('[') { lines } else { [line_of("ame: a"), line_of("ame: b")] };
+            assert_eq!(found, [(Some("a"), lines[0]), (Some("b"), lines[1])], "{text}");
         }
     }
 
@@ -377,6 +469,21 @@ mod tests {
         for endless in ["[", "{a: ", "- ", "? "] {
             read(&endless.repeat(100_000), Syntax::Yaml).expect_err("refused");
         }
+    }
+
+    #[test]
+    fn memory_of_a_text_is_bounded_by_its_length() {
+        for dense in ["[],", "{},", "1,", "{a: 1},", "[[1]],"] {
+            let text = format!("a: [{}]", dense.repeat(400_000 / dense.len()));
+            assert!(faults(&text, Syntax::Yaml)[0].2.contains("too many small values"), "{dense}");
+        }
+        let (long, items) = ("k".repeat(100_000), "1000,".repeat(2_000));
+        let document = one(&format!("{long}: [{items}]"), Syntax::Yaml);
+        assert_eq!(document.lines.len(), 2_002);
+        let repeated = format!("{long}: {{{}}}", "a: 1,\n".repeat(500));
+        let faults = read(&repeated, Syntax::Yaml).expect_err("refused");
+        assert_eq!(faults.count(), 499);
+        assert!(faults.listed().iter().all(|fault| fault.message.len() < 400));
     }
 
     proptest! {

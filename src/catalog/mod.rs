@@ -6,6 +6,7 @@ mod batch;
 mod builtin;
 mod document;
 mod file;
+mod pattern;
 mod rules;
 mod schema;
 mod shape;
@@ -15,10 +16,13 @@ mod written;
 use chrono::NaiveDate;
 use serde_json::Value;
 
+use crate::domain::Problems;
+
 pub use batch::{Batch, BatchEntry, Finding, SourceFile};
 pub use builtin::{builtin, builtin_files, retired};
 pub use document::{MOST_BYTES, Syntax};
 pub use file::EntryFile;
+pub(crate) use pattern::{MatchBudget, field_validator};
 pub(crate) use schema::NOT_BLANK;
 pub use shape::ENTRY_SCHEMA;
 pub(crate) use shape::{choices, type_name};
@@ -47,8 +51,8 @@ pub enum Set {
 pub struct Checked {
     /// The entry, without what is wrong with it.
     pub file: EntryFile,
-    /// Every mistake; the entry is fit for use when there is none.
-    pub problems: Vec<Problem>,
+    /// The mistakes; the entry is fit for use when there is none.
+    pub problems: Problems<Problem>,
     /// What is right today, and should be looked at.
     pub warnings: Vec<Problem>,
 }
@@ -62,9 +66,9 @@ pub fn check(document: &Value, set: Set, today: NaiveDate) -> Checked {
         let message = "holds a number that is no whole number: write 1, not 1.0".into();
         problems.push(Problem { pointer: String::new(), message });
     }
-    let is_told = |problem: &Problem| problems.iter().any(|told| covers(&told.pointer, &problem.pointer));
-    let further: Vec<_> = rules::check(&file, set, today).into_iter().filter(|problem| !is_told(problem)).collect();
-    problems.extend(further);
+    let further = rules::check(&file, set, today);
+    let told: Vec<_> = problems.listed().iter().map(|problem| problem.pointer.clone()).collect();
+    problems.merge(further, |problem| !told.iter().any(|outer| covers(outer, &problem.pointer)));
     let warnings = if set == Set::Builtin { rules::warnings(&file, today) } else { Vec::new() };
     Checked { file, problems, warnings }
 }

@@ -3,31 +3,36 @@
 use std::collections::BTreeSet;
 
 use chrono::{Months, NaiveDate};
-use jsonschema::PatternOptions;
 use serde_json::Value;
 
 use super::file::{EntryFile, Field};
+use super::pattern::{self, MAX_PATTERNS, MatchBudget, field_validator};
 use super::template::{self, MAX_RESOLVED_BYTES, TemplateError};
 use super::{Problem, Set, schema};
-use crate::domain::{FieldKind, Part};
+use crate::domain::{FieldKind, Part, Problems};
 
 /// Fragments of live credentials' prefixes that no example may contain.
 const LIVE: [&str; 6] = ["sk_live_", "rk_live_", "AKIA", "ghp_", "xoxb-1", "xoxp-1"];
 /// Facts that were not checked for so long are to be checked again.
 const STALE_MONTHS: u32 = 18;
+/// The maximum number of params and secrets of an entry together.
+const MAX_FIELDS: usize = 64;
 /// Where providers publish code; an organization of a provider's is its own.
 const CODE_HOSTS: [&str; 3] = ["github.com", "raw.githubusercontent.com", "gitlab.com"];
 
 /// The mistakes of an entry whose shape is right; what the shape lacks is left out.
-pub(super) fn check(file: &EntryFile, set: Set, today: NaiveDate) -> Vec<Problem> {
-    let mut found = Found(Vec::new());
+pub(super) fn check(file: &EntryFile, set: Set, today: NaiveDate) -> Problems<Problem> {
+    let mut found = Found(Problems::default());
     if set == Set::Builtin {
         bookkeeping(file, today, &mut found);
         helpfulness(file, &mut found);
     }
     auth(file, &mut found);
-    for part in [Part::Params, Part::Secrets] {
-        fields(file, part, &mut found);
+    if has_bounded_fields(file, &mut found) {
+        let mut budget = MatchBudget::new();
+        for part in [Part::Params, Part::Secrets] {
+            fields(file, part, &mut budget, &mut found);
+        }
     }
     orders(file, &mut found);
     http(file, &mut found);
@@ -42,12 +47,12 @@ pub(super) fn warnings(file: &EntryFile, today: NaiveDate) -> Vec<Problem> {
     stale.map(|_| Problem { pointer: "/checked_on".into(), message }).into_iter().collect()
 }
 
-struct Found(Vec<Problem>);
+struct Found(Problems<Problem>);
 
 impl Found {
     fn unless(&mut self, holds: bool, pointer: impl Into<String>, sentence: impl FnOnce() -> String) {
         if !holds {
-            self.0.push(Problem { pointer: pointer.into(), message: sentence() });
+            self.0.push_with(|| Problem { pointer: pointer.into(), message: sentence() });
         }
     }
 }
@@ -107,7 +112,21 @@ fn auth(file: &EntryFile, found: &mut Found) {
     }
 }
 
-fn fields(file: &EntryFile, part: Part, found: &mut Found) {
+/// Whether the entry keeps the limits on its fields, which bound the work of checking them.
+fn has_bounded_fields(file: &EntryFile, found: &mut Found) -> bool {
+    let count = file.params.len() + file.secrets.len();
+    let patterns = file.params.iter().chain(&file.secrets).filter(|field| field.pattern.is_some()).count();
+    let at = if file.params.is_empty() { "/secrets" } else { "/params" };
+    found.unless(count <= MAX_FIELDS, at, || {
+        format!("makes {count} fields with the other part: an entry has at most {MAX_FIELDS} params and secrets")
+    });
+    found.unless(patterns <= MAX_PATTERNS, at, || {
+        format!("makes {patterns} patterns with the other part: an entry has at most {MAX_PATTERNS}")
+    });
+    count <= MAX_FIELDS && patterns <= MAX_PATTERNS
+}
+
+fn fields(file: &EntryFile, part: Part, budget: &mut MatchBudget, found: &mut Found) {
     let (own, other) = match part {
         Part::Params => (&file.params, &file.secrets),
         Part::Secrets => (&file.secrets, &file.params),
@@ -131,7 +150,7 @@ fn fields(file: &EntryFile, part: Part, found: &mut Found) {
         });
         shape(field, &at, found);
         if field.kind != FieldKind::Enum || !field.choices.is_empty() {
-            values(field, &at, &schema["properties"][&field.name], found);
+            values(field, &at, &schema["properties"][&field.name], budget, found);
         }
     }
 }
@@ -144,26 +163,29 @@ fn shape(field: &Field, at: &str, found: &mut Found) {
     found.unless(is_enum || field.choices.is_empty(), format!("{at}/enum"), || {
         "goes with type enum alone: change the type, or take it out".into()
     });
-    if let Some(pattern) = &field.pattern {
-        found.unless(pattern.starts_with('^'), format!("{at}/pattern"), || {
-            "must start with ^: what comes before would be anything".into()
-        });
-    }
 }
 
-fn values(field: &Field, at: &str, property: &Value, found: &mut Found) {
-    let options = jsonschema::options().should_validate_formats(true).with_pattern_options(PatternOptions::regex());
-    let Ok(validator) = options.build(property) else {
-        found.unless(false, format!("{at}/pattern"), || {
-            "is no regular expression that can be matched in linear time: take out look-arounds and back-references"
+/// Compiles the rules of a field, and checks its example and default with them.
+fn values(field: &Field, at: &str, property: &Value, budget: &mut MatchBudget, found: &mut Found) {
+    if let Some(fault) = field.pattern.as_deref().and_then(pattern::fault) {
+        return found.unless(false, format!("{at}/pattern"), || fault);
+    }
+    let Ok(validator) = field_validator(property) else {
+        return found.unless(false, format!("{at}/pattern"), || {
+            "is too large once compiled, or cannot be matched in linear time: repeat less, and take out look-arounds \
+             and back-references"
                 .into()
         });
-        return;
     };
     for (key, value) in [("example", &field.example), ("default", &field.default)] {
-        if let Some(value) = value {
+        let Some(value) = value else { continue };
+        if budget.spend(field.pattern.as_deref(), value) {
             found.unless(validator.is_valid(value), format!("{at}/{key}"), || {
                 "breaks the field's own type, format, pattern or enum: correct the one or the other".into()
+            });
+        } else {
+            found.unless(false, format!("{at}/{key}"), || {
+                "takes too much work to match with its pattern: shorten it, or repeat less in the pattern".into()
             });
         }
     }
@@ -224,9 +246,15 @@ fn http(file: &EntryFile, found: &mut Found) {
     found.unless(resolved.starts_with("https://"), "/http/base_url", || {
         "must start with https:// once the examples replace its variables".into()
     });
-    found.unless(host_is_allowed(&resolved, &http.allowed_hosts, file), "/http/allowed_hosts", || {
-        "lacks the host of base_url with the examples in it: add the host, or correct base_url".into()
+    let has_plain_host = !host_of(&resolved).is_empty() && !authority_of(&resolved).contains(['@', '\\']);
+    found.unless(has_plain_host, "/http/base_url", || {
+        "must name a host, without user name, password and backslash before it".into()
     });
+    found.unless(
+        !has_plain_host || host_is_allowed(&resolved, &http.allowed_hosts, file),
+        "/http/allowed_hosts",
+        || "lacks the host of base_url with the examples in it: add the host, or correct base_url".into(),
+    );
 }
 
 fn host_is_allowed(url: &str, allowed: &[String], file: &EntryFile) -> bool {
@@ -251,9 +279,14 @@ fn is_own_site(file: &EntryFile, url: &str) -> bool {
     CODE_HOSTS.contains(&&*host) || own.any(|domain| host == domain || host.ends_with(&format!(".{domain}")))
 }
 
-fn host_of(url: &str) -> &str {
+/// Everything between the scheme and the path: host, port, and what may precede them.
+fn authority_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', ':', '?', '#']).next().unwrap_or_default()
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+fn host_of(url: &str) -> &str {
+    authority_of(url).split(':').next().unwrap_or_default()
 }
 
 /// The last two labels; with a short one before the last, as in `co.uk`, the last three.
@@ -302,7 +335,7 @@ mod tests {
         let mut value = good();
         change(&mut value);
         let problems = catalog::check(&value, set, today()).problems;
-        problems.into_iter().map(|problem| (problem.pointer, problem.message)).collect()
+        problems.listed().iter().cloned().map(|problem| (problem.pointer, problem.message)).collect()
     }
 
     #[test]
@@ -322,9 +355,9 @@ mod tests {
     #[test]
     fn each_mistake_is_one_sentence_at_its_place() {
         type Change = fn(&mut Value);
-        let cases: [(&str, &str, Change); 43] = [
+        let cases: [(&str, &str, Change); 58] = [
             ("/name", "must match", |v| v["name"] = json!("Acme")),
-            ("/params/0/label", "NUL character", |v| v["params"][0]["label"] = json!("a\0b")),
+            ("/params/0/label", "must not contain U+0000", |v| v["params"][0]["label"] = json!("a\0b")),
             ("/display_name", "must not be empty", |v| v["display_name"] = json!("")),
             ("/description", "at most 160 characters", |v| v["description"] = json!("x".repeat(161))),
             ("/description", "is missing", |v| drop(v.as_object_mut().map(|o| o.remove("description")))),
@@ -386,6 +419,44 @@ mod tests {
             ("/http/base_url", "must start with https", |v| v["http"]["base_url"] = json!("http://one.acme.example")),
             ("/http/verify/path", "not a param", |v| v["http"]["verify"]["path"] = json!("/{stranger}")),
             ("/http/allowed_hosts", "lacks the host", |v| v["http"]["allowed_hosts"] = json!(["other.example"])),
+            ("/params/0/pattern", "uses (?i, which ECMA-262", |v| v["params"][0]["pattern"] = json!("^(?i)one$")),
+            ("/params/0/pattern", "at most 1000", |v| v["params"][0]["pattern"] = json!("^(?:.{100}){50}$")),
+            ("/params/0/pattern", "too large once compiled", |v| v["params"][0]["pattern"] = json!("^\\p{L}{500}$")),
+            ("/params", "at most 16", |v| {
+                let field = |n| {
+                    json!({"name": format!("f{n}"), "label": "L", "help": "H", "type": "string",
+                                       "pattern": "^[a-z]+$", "example": "a"})
+                };
+                let mut params: Vec<_> = (0..16).map(field).collect();
+                params.push(v["params"][0].clone());
+                v["params"] = json!(params);
+            }),
+            ("/params", "at most 64 params and secrets", |v| {
+                let field =
+                    |n| json!({"name": format!("f{n}"), "label": "L", "help": "H", "type": "string", "example": "a"});
+                let mut params: Vec<_> = (0..63).map(field).collect();
+                params.push(v["params"][0].clone());
+                v["params"] = json!(params);
+            }),
+            ("/params", "at most 64 items", |v| {
+                v["params"] = json!(vec![v["params"][0].clone(); 65]);
+                v["http"]["base_url"] = json!("https://one.acme.example");
+            }),
+            ("/display_name", "must not be blank", |v| v["display_name"] = json!("\u{a0} ")),
+            ("/display_name", "U+202E", |v| v["display_name"] = json!("a\u{202e}b")),
+            ("/params/0/help", "U+200B", |v| v["params"][0]["help"] = json!("a\u{200b}b")),
+            ("/auth/0/placements/0/header_name", "must match", |v| {
+                v["auth"][0]["placements"][0]["header_name"] = json!("X-Key: 1")
+            }),
+            ("/auth/0/placements/0/prefix", "U+000D", |v| {
+                v["auth"][0]["placements"][0]["prefix"] = json!("Bearer\r\nX-Admin: 1\r\n")
+            }),
+            ("/docs_url", "must match ^https://", |v| v["docs_url"] = json!("https://")),
+            ("/credentials_url", "must match ^https://", |v| v["credentials_url"] = json!("https://u:p@acme.example/")),
+            ("/http/base_url", "must name a host", |v| v["http"]["base_url"] = json!("https:///x")),
+            ("/http/base_url", "must name a host", |v| {
+                v["http"]["base_url"] = json!("https://one.acme.example:x@evil.example")
+            }),
             ("/http/verify", "is missing", |v| drop(v["http"].as_object_mut().map(|o| o.remove("verify")))),
         ];
         for (pointer, expected, change) in cases {

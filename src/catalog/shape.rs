@@ -5,92 +5,166 @@ use std::sync::OnceLock;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Problem;
-use crate::domain::pointer;
+use crate::domain::text::{has_deceptive, is_deceptive};
+use crate::domain::{Problems, pointer};
+
+/// Keys whose texts may have several lines, as the ends of pointers.
+const MULTILINE: [&str; 4] = ["/help", "/example", "/default", "/body"];
+const DECEPTIVE: &str = "control, bidirectional and zero-width characters are refused";
 
 /// What editors complete and check catalog files with.
 pub const ENTRY_SCHEMA: &str = include_str!("../../catalog/schema/entry.json");
 
 /// The mistakes of shape, and the document without what is wrong: what is left of it can still be looked at.
-pub(super) fn check(document: &Value) -> (Vec<Problem>, Value) {
-    let mut problems = Vec::new();
-    find_nul(document, "", &mut problems);
-    for error in validator().iter_errors(document) {
-        problems.extend(told(&error));
-    }
+///
+/// Lists beyond their maximum, unknown keys and texts with deceptive characters are left out first, so that the schema's
+/// own check never sees more than an entry may hold.
+pub(super) fn check(document: &Value) -> (Problems<Problem>, Value) {
+    let mut copy = BoundedCopy { problems: Problems::default(), pointer: String::new() };
+    let mut rest = copy.value(document, schema()).unwrap_or_default();
+    let mut problems = copy.problems;
     // A text that is no address breaks both pattern and format, and is one mistake.
-    let mut seen = HashSet::new();
-    problems.retain(|problem| seen.insert(problem.pointer.clone()));
-    let mut rest = document.clone();
-    for problem in &problems {
+    let mut seen: HashSet<_> = problems.listed().iter().map(|problem| problem.pointer.clone()).collect();
+    for problem in validator().iter_errors(&rest).map(|error| told(&error)) {
+        if seen.insert(problem.pointer.clone()) {
+            problems.push(problem);
+        }
+    }
+    for problem in problems.listed() {
         prune(&mut rest, &problem.pointer);
     }
     (problems, rest)
 }
 
-/// Texts and keys with the character that PostgreSQL cannot hold.
-fn find_nul(value: &Value, at: &str, problems: &mut Vec<Problem>) {
-    let problem = |pointer: String| Problem { pointer, message: "must not contain the NUL character".into() };
-    match value {
-        Value::String(text) if text.contains('\0') => problems.push(problem(at.to_owned())),
-        Value::Array(items) => {
-            items.iter().enumerate().for_each(|(n, item)| find_nul(item, &format!("{at}/{n}"), problems));
+fn schema() -> &'static Value {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    SCHEMA.get_or_init(|| serde_json::from_str(ENTRY_SCHEMA).expect("the published schema is JSON"))
+}
+
+/// Copies of a document what its schema has room for.
+struct BoundedCopy {
+    problems: Problems<Problem>,
+    /// Of the value that is copied.
+    pointer: String,
+}
+
+impl BoundedCopy {
+    /// `None` for what is left out.
+    fn value(&mut self, value: &Value, schema: &Value) -> Option<Value> {
+        let schema = match schema["$ref"].as_str().and_then(|target| target.strip_prefix('#')) {
+            Some(target) => self::schema().pointer(target)?,
+            None => schema,
+        };
+        match value {
+            Value::String(text) => self.text(text),
+            Value::Array(items) => self.list(items, schema),
+            Value::Object(object) => Some(self.object(object, schema)),
+            plain => Some(plain.clone()),
         }
-        Value::Object(object) => {
-            for (key, value) in object {
-                if key.contains('\0') {
-                    problems.push(problem(at.to_owned()));
-                } else {
-                    find_nul(value, &format!("{at}{}", pointer::step(key)), problems);
+    }
+
+    fn text(&mut self, text: &str) -> Option<Value> {
+        let has_lines = MULTILINE.iter().any(|key| self.pointer.ends_with(key));
+        let is_refused = |c: char| is_deceptive(c) && !(has_lines && matches!(c, '\n' | '\r' | '\t'));
+        match text.chars().find(|c| is_refused(*c)) {
+            Some(c) => self.refuse(format!("must not contain U+{:04X}: {DECEPTIVE}", u32::from(c))),
+            None => Some(text.into()),
+        }
+    }
+
+    fn list(&mut self, items: &[Value], schema: &Value) -> Option<Value> {
+        // A list where none belongs is a mistake of its type, whatever it holds.
+        let Some(item_schema) = schema.get("items") else { return Some(Value::Array(Vec::new())) };
+        if let Some(limit) = schema["maxItems"].as_u64().filter(|limit| items.len() as u64 > *limit) {
+            return self.refuse(format!("must have at most {limit} items"));
+        }
+        let copy = |(n, item): (usize, &Value)| {
+            self.at(&format!("/{n}"), |copy| copy.value(item, item_schema)).unwrap_or_else(|| placeholder(item))
+        };
+        Some(items.iter().enumerate().map(copy).collect())
+    }
+
+    fn object(&mut self, object: &Map<String, Value>, schema: &Value) -> Value {
+        let mut copied = Map::new();
+        let Some(known) = schema["properties"].as_object() else { return copied.into() };
+        for (key, value) in object {
+            match known.get(key) {
+                Some(schema) => {
+                    let value = self.at(&pointer::step(key), |copy| copy.value(value, schema));
+                    copied.extend(value.map(|value| (key.clone(), value)));
                 }
+                None if has_deceptive(key) => {
+                    drop(self.refuse(format!("has a key with a character that keys lack: {DECEPTIVE}")))
+                }
+                None => self.problems.push_with(|| Problem {
+                    pointer: format!("{}{}", self.pointer, pointer::step(key)),
+                    message: "is not a key of a catalog file: correct its spelling, or take it out".into(),
+                }),
             }
         }
-        _ => {}
+        copied.into()
+    }
+
+    fn at<T>(&mut self, step: &str, copy: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.pointer.len();
+        self.pointer.push_str(step);
+        let copied = copy(self);
+        self.pointer.truncate(length);
+        copied
+    }
+
+    fn refuse(&mut self, message: String) -> Option<Value> {
+        self.problems.push_with(|| Problem { pointer: self.pointer.clone(), message });
+        None
+    }
+}
+
+/// An empty value of the same kind, so that the items after it keep their index.
+fn placeholder(item: &Value) -> Value {
+    match item {
+        Value::String(_) => Value::String(String::new()),
+        _ => Value::Object(Map::new()),
     }
 }
 
 fn validator() -> &'static Validator {
     static VALIDATOR: OnceLock<Validator> = OnceLock::new();
     VALIDATOR.get_or_init(|| {
-        let schema: Value = serde_json::from_str(ENTRY_SCHEMA).expect("the published schema is JSON");
-        jsonschema::options().should_validate_formats(true).build(&schema).expect("the published schema is one")
+        jsonschema::options().should_validate_formats(true).build(schema()).expect("the published schema is one")
     })
 }
 
 /// In our own words: the library's quote the document.
-fn told(error: &ValidationError<'_>) -> Vec<Problem> {
-    let at = error.instance_path().as_str();
-    let one = |message: String| vec![Problem { pointer: at.to_owned(), message }];
-    match error.kind() {
+fn told(error: &ValidationError<'_>) -> Problem {
+    let mut pointer = error.instance_path().as_str().to_owned();
+    let message = match error.kind() {
         ValidationErrorKind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            vec![Problem { pointer: format!("{at}/{name}"), message: "is missing: add it".into() }]
+            pointer += &pointer::step(property.as_str().unwrap_or_default());
+            "is missing: add it".into()
         }
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
-            let unknown = |name: &String| Problem {
-                pointer: format!("{at}{}", pointer::step(name)),
-                message: "is not a key of a catalog file: correct its spelling, or take it out".into(),
-            };
-            unexpected.iter().map(unknown).collect()
+        ValidationErrorKind::Type { kind } => format!("must be {}", type_name(kind)),
+        ValidationErrorKind::Enum { options } => format!("must be one of {}", choices(options)),
+        ValidationErrorKind::Pattern { pattern } if pattern == "\\S" => "must not be blank".into(),
+        ValidationErrorKind::Pattern { pattern } if pattern.starts_with("^https://") => {
+            "must match ^https://, followed by a host without user name".into()
         }
-        ValidationErrorKind::Type { kind } => one(format!("must be {}", type_name(kind))),
-        ValidationErrorKind::Enum { options } => one(format!("must be one of {}", choices(options))),
-        ValidationErrorKind::Pattern { pattern } => one(format!("must match {pattern}")),
-        ValidationErrorKind::Format { format } => one(format!("must be a {format}")),
-        ValidationErrorKind::MinLength { .. } => one("must not be empty".into()),
-        ValidationErrorKind::MaxLength { limit } => one(format!("must have at most {limit} characters")),
-        ValidationErrorKind::MinItems { .. } => one("must not be an empty list".into()),
-        ValidationErrorKind::MaxItems { limit } => one(format!("must have at most {limit} items")),
-        ValidationErrorKind::UniqueItems => one("must not hold the same twice".into()),
-        ValidationErrorKind::Minimum { limit } => one(format!("must be at least {limit}")),
-        ValidationErrorKind::Maximum { limit } => one(format!("must be at most {limit}")),
+        ValidationErrorKind::Pattern { pattern } => format!("must match {pattern}"),
+        ValidationErrorKind::Format { format } => format!("must be a {format}"),
+        ValidationErrorKind::MinLength { .. } => "must not be empty".into(),
+        ValidationErrorKind::MaxLength { limit } => format!("must have at most {limit} characters"),
+        ValidationErrorKind::MinItems { .. } => "must not be an empty list".into(),
+        ValidationErrorKind::UniqueItems => "must not hold the same twice".into(),
+        ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}"),
+        ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}"),
         ValidationErrorKind::OneOfNotValid { .. } | ValidationErrorKind::OneOfMultipleValid { .. } => {
-            one("needs either field or value, and not both".into())
+            "needs either field or value, and not both".into()
         }
-        _ => one("breaks the schema of catalog files".into()),
-    }
+        _ => "breaks the schema of catalog files".into(),
+    };
+    Problem { pointer, message }
 }
 
 /// A type with its article.
@@ -113,7 +187,7 @@ pub(crate) fn choices(options: &Value) -> String {
 /// Takes out what a pointer names; an item of a list becomes an empty one of its kind, so that the others keep their places.
 fn prune(document: &mut Value, pointer: &str) {
     let Some((parent, name)) = pointer.rsplit_once('/') else {
-        *document = Value::Object(serde_json::Map::new());
+        *document = Value::Object(Map::new());
         return;
     };
     match document.pointer_mut(parent) {
@@ -124,8 +198,8 @@ fn prune(document: &mut Value, pointer: &str) {
             if let Some(item) = name.parse().ok().and_then(|at: usize| items.get_mut(at)) {
                 // A list of texts stays one; anything else is a list of objects.
                 let is_text =
-                    parent.ends_with("/tags") || parent.ends_with("/allowed_hosts") || parent.ends_with("_to");
-                *item = if is_text { Value::String(String::new()) } else { Value::Object(serde_json::Map::new()) };
+                    ["/tags", "/sites", "/allowed_hosts", "/applies_to"].iter().any(|of| parent.ends_with(of));
+                *item = if is_text { Value::String(String::new()) } else { Value::Object(Map::new()) };
             }
         }
         _ => {}

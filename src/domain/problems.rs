@@ -31,6 +31,27 @@ impl<P> Problems<P> {
         self.push_with(|| problem);
     }
 
+    /// Adds the problems of another list that are wanted, and the number of those that it does not list.
+    pub fn merge(&mut self, other: Self, is_wanted: impl Fn(&P) -> bool) {
+        self.extend(other.listed.into_iter().filter(|problem| is_wanted(problem)));
+        self.omitted += other.omitted;
+    }
+
+    /// The same with another type of problem.
+    pub fn map<Q>(self, convert: impl FnMut(P) -> Q) -> Problems<Q> {
+        Problems { listed: self.listed.into_iter().map(convert).collect(), omitted: self.omitted }
+    }
+
+    /// Orders the listed problems; those with equal keys keep their order.
+    pub fn sort_by_key<K: Ord>(&mut self, key: impl FnMut(&P) -> K) {
+        self.listed.sort_by_key(key);
+    }
+
+    /// The number of problems, listed or not.
+    pub fn count(&self) -> usize {
+        self.listed.len() + self.omitted
+    }
+
     /// True without any problem.
     pub fn is_empty(&self) -> bool {
         self.listed.is_empty()

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::catalog::{Finding, MOST_BYTES, SourceFile, Syntax};
+use crate::domain::Problems;
 
 /// Most files of one run.
 const MOST_FILES: usize = 10_000;
@@ -13,7 +14,7 @@ const MOST_FILES: usize = 10_000;
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) files: Vec<SourceFile>,
-    pub(super) problems: Vec<Finding>,
+    pub(super) problems: Problems<Finding>,
 }
 
 /// Reads the files named, and those of the folders named; of a folder not what lies deeper.

@@ -9,13 +9,17 @@ use super::files;
 use crate::catalog::{Batch, Finding, Set, SourceFile, Syntax, builtin_files};
 use crate::cli::bar::bar;
 use crate::cli::print::{count, print, print_json, tell};
+use crate::domain::Problems;
+use crate::domain::problems::omitted_sentence;
 
 pub(super) const HELP: &str = "\
 Each line: FILE:LINE: /pointer rule and cure. A file holds one entry, a list of them, or several
 YAML documents. Of a folder the files in it are read, not what lies deeper.
 
+At most 100 problems and 100 warnings are listed, followed by the number of further ones.
+
 With --json: files, entries, problems and warnings, each with file, line, column (of faults of the
-syntax), pointer, message
+syntax), pointer, message; problems_omitted and warnings_omitted, how many more there are
 
 Examples:
   patchbay catalog validate our-entries/ extra.yaml
@@ -26,20 +30,22 @@ pub(super) struct Report {
     files: usize,
     entries: usize,
     problems: Vec<Finding>,
+    /// Problems beyond those listed.
+    problems_omitted: usize,
     warnings: Vec<Finding>,
+    /// Warnings beyond those listed.
+    warnings_omitted: usize,
 }
 
 pub(super) fn validate(paths: &[PathBuf], builtin: bool, json: bool) -> Result<(), String> {
     let (_, report) = match paths {
-        [] => check(builtin_set(), Vec::new(), Set::Builtin)?,
+        [] => check(builtin_set(), Problems::default(), Set::Builtin)?,
         _ => read_and_check(paths, if builtin { Set::Builtin } else { Set::Custom })?,
     };
     match json {
         true => print_json(&report)?,
-        false => {
-            report.warnings.iter().try_for_each(|finding| print(&format!("warning: {finding}\n")))?;
-            report.problems.iter().try_for_each(|finding| print(&format!("{finding}\n")))?;
-        }
+        false => report.lines().try_for_each(|line| print(&format!("{line}
+")))?,
     }
     report.verdict()?;
     tell(&format!("{} in {}: no mistakes", count_entries(report.entries), count(report.files as u64, "file")));
@@ -52,22 +58,36 @@ pub(super) fn read_and_check(paths: &[PathBuf], set: Set) -> Result<(Batch, Repo
     check(found.files, found.problems, set)
 }
 
-fn check(files: Vec<SourceFile>, unreadable: Vec<Finding>, set: Set) -> Result<(Batch, Report), String> {
+fn check(files: Vec<SourceFile>, unreadable: Problems<Finding>, set: Set) -> Result<(Batch, Report), String> {
     let bar = bar("checking", "files", Some(files.len() as u64))?;
     let mut batch = Batch::check(&files, set, Utc::now().date_naive(), || bar.inc(1));
     bar.finish_and_clear();
     let mut problems = unreadable;
-    problems.append(&mut batch.problems);
+    problems.merge(std::mem::take(&mut batch.problems), |_| true);
     let warnings = std::mem::take(&mut batch.warnings);
-    let report = Report { files: files.len(), entries: batch.entries.len(), problems, warnings };
+    let report = Report {
+        files: files.len(),
+        entries: batch.entries.len(),
+        problems_omitted: problems.omitted(),
+        problems: problems.listed().to_vec(),
+        warnings_omitted: warnings.omitted(),
+        warnings: warnings.listed().to_vec(),
+    };
     Ok((batch, report))
 }
 
 impl Report {
     /// All mistakes and warnings on standard error, for a command whose result is something else.
     pub(super) fn tell(&self) {
-        self.warnings.iter().for_each(|finding| tell(&format!("warning: {finding}")));
-        self.problems.iter().for_each(|finding| tell(&finding.to_string()));
+        self.lines().for_each(|line| tell(&line));
+    }
+
+    /// A line for each warning and each mistake, and one for those that are not listed.
+    fn lines(&self) -> impl Iterator<Item = String> {
+        let warnings = self.warnings.iter().map(|finding| format!("warning: {finding}"));
+        let more_warnings = (self.warnings_omitted > 0).then(|| format!("and {} more warnings", self.warnings_omitted));
+        let more_problems = (self.problems_omitted > 0).then(|| omitted_sentence(self.problems_omitted));
+        warnings.chain(more_warnings).chain(self.problems.iter().map(ToString::to_string)).chain(more_problems)
     }
 
     pub(super) fn files(&self) -> usize {
@@ -81,7 +101,7 @@ impl Report {
     /// # Errors
     /// When there is any mistake.
     pub(super) fn verdict(&self) -> Result<(), String> {
-        match self.problems.len() as u64 {
+        match (self.problems.len() + self.problems_omitted) as u64 {
             0 => Ok(()),
             mistakes => Err(format!("{} in the catalog files", count(mistakes, "mistake"))),
         }

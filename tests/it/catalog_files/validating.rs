@@ -47,6 +47,31 @@ fn a_file_with_every_possible_mistake_gives_one_message_per_mistake_with_its_lin
     assert!(told.err.contains("mistakes in the catalog files"), "{}", told.err);
 }
 
+#[test]
+fn hostile_files_end_with_few_lines() {
+    let bomb = format!(
+        "{}params:\n- {{name: a, label: A, type: string, example: \"{{a}}{{a}}\"}}\nhttp:\n  base_url: \"{}\"\n  \
+         allowed_hosts: [x]\n  verify: {{method: GET, path: /, expect_status: 200}}\n",
+        entry("acme", "Sells."),
+        "{a}".repeat(29)
+    );
+    let unknown: String = (0..1_000).map(|n| format!("key_{n}: 1\n")).collect();
+    let files = Files::new(&[("bomb.yaml", &bomb), ("unknown.yaml", &(entry("other", "Sells.") + &unknown))]);
+    let told = alone(&["validate", &files.path()]);
+    assert_eq!(told.code, Some(1));
+    assert!(told.out.len() < 40_000 && told.out.contains("/http/base_url must start with https://"), "{}", told.out);
+    assert_eq!(told.out.lines().last(), Some("and 902 more problems"), "{}", told.out);
+    assert!(told.err.contains("1002 mistakes in the catalog files"), "{}", told.err);
+    let report = alone(&["validate", "--json", &files.path()]).json();
+    assert_eq!((report["problems"].as_array().map(Vec::len), &report["problems_omitted"]), (Some(100), &902.into()));
+}
+
+#[test]
+fn file_may_end_with_a_document_marker() {
+    let files = Files::new(&[("acme.yaml", &format!("---\n{}---\n", entry("acme", "Sells.")))]);
+    assert_eq!(alone(&["validate", &files.path()]).code, Some(0));
+}
+
 #[tokio::test]
 async fn of_a_file_with_mistakes_nothing_is_imported_nor_of_those_beside_it() {
     let world = World::start().await;
