@@ -70,6 +70,13 @@ pub enum Error {
         /// What they take, in bytes of compact JSON.
         used: usize,
     },
+    /// The definitions of the account's custom integrations would exceed the maximum size.
+    OwnCatalogFull {
+        /// The maximum, in bytes of JSON.
+        limit: u64,
+        /// The bytes in use before the request.
+        used: u64,
+    },
     /// What was supplied as a catalog entry is none: one problem per mistake, never empty.
     DefinitionInvalid(Vec<DefinitionProblem>),
     /// Supplied values break the entry's schemas: one problem per field, never empty.
@@ -275,6 +282,11 @@ impl Error {
             }
             Self::ParamsQuotaReached { limit, used } => format!(
                 "The account stores {used} bytes of params and may store {limit}: send smaller ones, or purge an integration"
+            )
+            .into(),
+            Self::OwnCatalogFull { limit, used } => format!(
+                "The definitions of the account's own entries take {used} of at most {limit} bytes, and this one does not fit: \
+                 shorten it, or delete one first"
             )
             .into(),
             Self::DefinitionInvalid(problems) => {

@@ -244,6 +244,7 @@ impl From<&Resolved> for Config {
             services: ServiceSettings {
                 audit_max_bytes_per_day: resolved.number("audit.max_bytes_per_day"),
                 read_back: resolved.switch("secrets.read_back"),
+                own_catalog_cache_bytes: resolved.number("database.own_catalog_cache_bytes"),
                 limits: InstallLimits {
                     params_max_bytes: size("limits.params_max_bytes"),
                     params_max_bytes_per_account: size("limits.params_max_bytes_per_account"),

@@ -337,6 +337,13 @@ pub const SETTINGS: &[Setting] = &[
         "8388608",
         "Memory for the rows of the accounts asked for most, about; what others change is seen at once. 0 keeps none.",
     ),
+    number(
+        "database.own_catalog_cache_bytes",
+        0,
+        1_073_741_824,
+        "33554432",
+        "Memory for the catalogs of accounts with integrations of their own, approximately. 0 keeps none.",
+    ),
     setting(
         "keys.provider",
         Kind::Choice(&["auto", "local", "transit", "aws-kms"]),

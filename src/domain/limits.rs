@@ -97,3 +97,6 @@ pub const OWN_ENTRIES: u64 = 200;
 
 /// Most bytes of such an entry's definition, as JSON.
 pub const OWN_DEFINITION_BYTES: usize = 64 * 1024;
+
+/// The maximum size of all definitions of an account together, as stored JSON in bytes.
+pub const MAX_OWN_CATALOG_BYTES: u64 = 1024 * 1024;

@@ -63,6 +63,7 @@ impl Failure {
                 | Error::NameTaken
                 | Error::TooManyEntries { .. }
                 | Error::ParamsQuotaReached { .. }
+                | Error::OwnCatalogFull { .. }
                 | Error::RequestRunning
                 | Error::ApiKeyShownBefore { .. } => StatusCode::CONFLICT,
                 Error::NotFound | Error::ApiKeyNotFound => StatusCode::NOT_FOUND,
@@ -109,6 +110,7 @@ impl Failure {
                 Error::NameTaken => "name_taken",
                 Error::TooManyEntries { .. } => "too_many_entries",
                 Error::ParamsQuotaReached { .. } => "params_quota_reached",
+                Error::OwnCatalogFull { .. } => "own_catalog_full",
                 Error::DefinitionInvalid(_) => "definition_invalid",
                 Error::RequestRunning => "idempotency_key_in_use",
                 Error::KeyReused => "idempotency_key_reused",

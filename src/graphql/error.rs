@@ -62,6 +62,7 @@ fn code(error: &Error) -> &'static str {
         | Error::NameTaken
         | Error::TooManyEntries { .. }
         | Error::ParamsQuotaReached { .. }
+        | Error::OwnCatalogFull { .. }
         | Error::DefinitionInvalid(_)
         | Error::Invalid(_)
         | Error::ApiKeyNotFound

@@ -107,6 +107,9 @@ impl Fragments {
     }
 }
 
+/// The maximum size of a list with schemas that has no `limit`, in bytes.
+const MAX_WHOLE_LIST_BYTES: usize = 4 << 20;
+
 impl Rendered {
     fn new(snapshot: Arc<Snapshot>) -> Result<Self> {
         let mut print = Sha256::new();
@@ -154,6 +157,10 @@ impl Rendered {
                 out.push(b',');
             }
             self.write(&mut out, integration, detail)?;
+            if next_cursor.is_none() && matches!(detail, Detail::Schemas) && out.len() > MAX_WHOLE_LIST_BYTES {
+                let message = "The list with schemas is larger than 4 MiB: ask for pages of it with limit";
+                return Err(Error::bad_input(message));
+            }
         }
         out.push(b']');
         let rest = ListRest {

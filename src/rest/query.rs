@@ -37,7 +37,8 @@ pub(super) struct ListQuery {
     /// The order of the list; `category` when not given. Each is followed by display name, without case, and id.
     #[param(value_type = Option<super::body::Order>)]
     order: Option<String>,
-    /// Page size. Without `limit` and `cursor` the whole list is answered.
+    /// Page size. Without `limit` and `cursor` the whole list is answered; with `include=schemas` up to 4 MiB of it, beyond
+    /// which the request is a 400 that asks for `limit`.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
     limit: Option<String>,
     /// Continues after the page that had this as `next_cursor`. Without `limit` the page size is 50.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::repeats::{Asked, Content, Done, written};
 use super::snapshot::Listed;
+use super::validation::{Check, run_blocking};
 use super::{TenantServices, View};
 use crate::domain::entry::{Entry, Part};
 use crate::domain::installation::merge_names;
@@ -291,17 +292,27 @@ impl TenantServices {
         }
     }
 
-    /// The secrets with well-formed names, or every problem of params and secrets.
+    /// The secrets with well-formed names, or the problems of params and secrets.
     fn check(&self, listed: &Listed, supplied: &Supplied) -> Result<Vec<SecretChange<Plain>>> {
+        match listed.entry.is_custom {
+            // Its patterns come from a stranger: compiling and matching them may take milliseconds.
+            true => run_blocking(|| self.check_values(listed, supplied)),
+            false => self.check_values(listed, supplied),
+        }
+    }
+
+    fn check_values(&self, listed: &Listed, supplied: &Supplied) -> Result<Vec<SecretChange<Plain>>> {
         let limits = &self.inner().limits;
+        let mut check = listed.forms().check();
         let mut problems = Problems::default();
         let mut secrets = Vec::new();
         // A part that is refused as a whole is one problem: telling of each field in it would make an answer without bound.
         if let Some(params) = supplied.params() {
             match too_large(Part::Params, params, limits.params_max_bytes) {
                 Some(problem) => problems.push(problem),
-                None => problems
-                    .extend(params.iter().filter_map(|(name, value)| check_value(listed, Part::Params, name, value))),
+                None => {
+                    problems.extend(params.iter().filter_map(|(name, value)| check.value(Part::Params, name, value)));
+                }
             }
         }
         let refused = too_large(Part::Secrets, supplied.secrets(), limits.secrets_max_bytes);
@@ -309,7 +320,7 @@ impl TenantServices {
             problems.push(problem);
         } else {
             for (text, value) in supplied.secrets() {
-                match check_secret(listed, text, value) {
+                match check_secret(&mut check, text, value) {
                     Ok(name) => secrets.push(SecretChange { name, value: plain(value) }),
                     Err(problem) => problems.push(problem),
                 }
@@ -373,20 +384,13 @@ fn plain(value: &Value) -> Option<Plain> {
     (!value.is_null()).then(|| Plain::new(value.to_string().into_bytes()))
 }
 
-/// The problem of a value that breaks the entry's rules.
-fn check_value(listed: &Listed, part: Part, name: &str, value: &Value) -> Option<FieldProblem> {
-    let of_field = || listed.entry.field(part, name)?.broken_rule(value);
-    let message = listed.forms().broken_rule(part, name, value).or_else(of_field)?;
-    Some(FieldProblem { part, name: Some(name.to_owned()), message })
-}
-
 /// The name, when it is one and its value keeps the entry's rules. A removal has no value to check.
-fn check_secret(listed: &Listed, text: &str, value: &Value) -> std::result::Result<SecretName, FieldProblem> {
+fn check_secret(check: &mut Check<'_>, text: &str, value: &Value) -> std::result::Result<SecretName, FieldProblem> {
     let Some(name) = SecretName::parse(text) else {
         let message = "is not a valid name: use 1 to 128 of A-Z a-z 0-9 _ . -".to_owned();
         return Err(FieldProblem { part: Part::Secrets, name: Some(text.to_owned()), message });
     };
-    match (!value.is_null()).then(|| check_value(listed, Part::Secrets, text, value)).flatten() {
+    match (!value.is_null()).then(|| check.value(Part::Secrets, text, value)).flatten() {
         Some(problem) => Err(problem),
         None => Ok(name),
     }

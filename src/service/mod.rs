@@ -9,6 +9,7 @@ mod events;
 mod installation;
 mod keys;
 mod listing;
+mod memory;
 mod own_entries;
 mod reading;
 mod repeats;
@@ -82,6 +83,8 @@ pub struct ServiceSettings {
     pub audit_max_bytes_per_day: u64,
     /// Whether stored secrets may be read back at all.
     pub read_back: bool,
+    /// Memory for the merged catalogs of accounts with custom integrations, about, in bytes; 0 keeps none.
+    pub own_catalog_cache_bytes: u64,
     /// Most open subscriptions of one account.
     pub max_subscriptions_per_account: usize,
     /// How often a subscribed account's change counter is read.
@@ -125,7 +128,7 @@ impl Services {
             keys,
             tokens,
             catalog,
-            own_catalogs: OwnCatalogs::default(),
+            own_catalogs: OwnCatalogs::new(settings.own_catalog_cache_bytes),
             changes,
             turns: Turns::default(),
             running: UnderWay::default(),

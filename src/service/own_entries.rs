@@ -1,8 +1,10 @@
 //! Catalog entries of an account's own: the same vocabulary and rules as the shared catalog, seen by their account alone.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::Utc;
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -10,10 +12,11 @@ use uuid::Uuid;
 
 use super::installation::json_len;
 use super::repeats::{Asked, Content, Done, written};
-use super::snapshot::{self, Snapshot};
-use super::{TenantServices, View};
+use super::snapshot::{self, Listed, Snapshot};
+use super::validation::run_blocking;
+use super::{TenantServices, View, memory};
 use crate::catalog::{self, Set};
-use crate::domain::limits::{OWN_DEFINITION_BYTES, OWN_ENTRIES};
+use crate::domain::limits::{MAX_OWN_CATALOG_BYTES, OWN_DEFINITION_BYTES, OWN_ENTRIES};
 use crate::domain::{
     AccountId, Action, Entry, EntryState, Event, IdempotencyKey, Integration, IntegrationId, Operation, Reference,
     Scope,
@@ -21,25 +24,37 @@ use crate::domain::{
 use crate::error::{DefinitionProblem, Error, Result};
 use crate::store::{AccountState, CatalogRow, OwnChange, Receipt, TenantStore};
 
-/// Accounts whose catalogs are kept: each is a list of pointers as long as the shared catalog.
-const KEPT: usize = 64;
+/// The memory that a kept catalog takes per entry, whoever the entry belongs to: pointers, indexes and search texts.
+const BYTES_PER_ENTRY: u64 = 2 * 1024;
+/// The number of catalogs that the cache makes room for at first.
+const EXPECTED_CATALOGS: usize = 32;
 
 /// The catalogs of accounts with entries of their own, as they were last seen.
-pub(super) struct OwnCatalogs(Cache<AccountId, Arc<OwnCatalog>>);
+pub(super) struct OwnCatalogs(Cache<AccountId, Arc<OwnCatalog>, ByMemory>);
 
 struct OwnCatalog {
     shared: Arc<Snapshot>,
     revision: i64,
+    own: Vec<Arc<Listed>>,
     merged: Arc<Snapshot>,
 }
 
-impl Default for OwnCatalogs {
-    fn default() -> Self {
-        Self(Cache::new(KEPT))
+#[derive(Clone)]
+struct ByMemory;
+
+impl Weighter<AccountId, Arc<OwnCatalog>> for ByMemory {
+    fn weight(&self, _: &AccountId, catalog: &Arc<OwnCatalog>) -> u64 {
+        let own: usize = catalog.own.iter().map(|listed| memory::of_entry(&listed.entry)).sum();
+        own as u64 + catalog.merged.len() as u64 * BYTES_PER_ENTRY
     }
 }
 
 impl OwnCatalogs {
+    /// With room for about this many bytes; 0 keeps none.
+    pub(super) fn new(bytes: u64) -> Self {
+        Self(Cache::with_weighter(EXPECTED_CATALOGS, bytes, ByMemory))
+    }
+
     /// The shared catalog with the account's own entries in it, as of this state.
     pub(super) async fn of(
         &self,
@@ -48,16 +63,42 @@ impl OwnCatalogs {
         state: &AccountState,
     ) -> Result<Arc<Snapshot>> {
         let revision = state.own_catalog();
-        let fits = |kept: &Arc<OwnCatalog>| kept.revision == revision && Arc::ptr_eq(&kept.shared, shared);
-        if let Some(kept) = self.0.get(tenant.account()).filter(fits) {
+        let kept = self.0.get(tenant.account());
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.revision == revision && Arc::ptr_eq(&kept.shared, shared))
+        {
             return Ok(kept.merged.clone());
         }
-        let entries = tenant.own_entries().await?.into_iter().filter_map(|row| own_entry(row, tenant.account()));
-        let merged = Arc::new(shared.with(entries.collect()));
-        let own = OwnCatalog { shared: shared.clone(), revision, merged: merged.clone() };
-        self.0.insert(tenant.account().clone(), Arc::new(own));
+        let own = match &kept {
+            Some(kept) if kept.revision == revision => kept.own.clone(),
+            Some(kept) => reload(tenant, &kept.own).await?,
+            None => listed(tenant.own_entries().await?, tenant.account()).collect(),
+        };
+        let merged = Arc::new(shared.with(&own));
+        let catalog = OwnCatalog { shared: shared.clone(), revision, own, merged: merged.clone() };
+        self.0.insert(tenant.account().clone(), Arc::new(catalog));
         Ok(merged)
     }
+}
+
+/// The account's own entries. Those that did not change since are kept, and their definitions not read.
+async fn reload(tenant: &TenantStore, kept: &[Arc<Listed>]) -> Result<Vec<Arc<Listed>>> {
+    let kept: HashMap<_, _> =
+        kept.iter().map(|listed| ((listed.entry.id.0, listed.entry.updated_at), listed)).collect();
+    let (mut own, mut changed) = (Vec::new(), Vec::new());
+    for version in tenant.own_versions().await? {
+        match kept.get(&version) {
+            Some(listed) => own.push(Arc::clone(listed)),
+            None => changed.push(version.0),
+        }
+    }
+    if !changed.is_empty() {
+        own.extend(listed(tenant.own_entries_among(&changed).await?, tenant.account()));
+    }
+    Ok(own)
+}
+
+fn listed(rows: Vec<CatalogRow>, account: &AccountId) -> impl Iterator<Item = Arc<Listed>> {
+    rows.into_iter().filter_map(|row| own_entry(row, account)).map(|entry| Arc::new(Listed::new(entry)))
 }
 
 fn own_entry(row: CatalogRow, account: &AccountId) -> Option<Entry> {
@@ -71,7 +112,7 @@ impl TenantServices {
     ///
     /// # Errors
     /// [`Error::DefinitionInvalid`] with everything that is wrong with it; [`Error::NameTaken`];
-    /// [`Error::TooManyEntries`]; with a key [`Error::RequestRunning`] and [`Error::KeyReused`]; those of the database.
+    /// [`Error::TooManyEntries`]; [`Error::OwnCatalogFull`]; with a key [`Error::RequestRunning`] and [`Error::KeyReused`]; those of the database.
     pub async fn create_entry(
         &self,
         definition: Map<String, Value>,
@@ -81,11 +122,11 @@ impl TenantServices {
         if let Some(earlier) = asked.earlier() {
             return self.entry_of(earlier).await;
         }
-        let definition = Value::Object(definition);
-        let name = self.check_definition(&definition, None)?;
+        let (name, definition) = self.check_definition(definition, None)?;
         let id = IntegrationId(Uuid::now_v7());
         let event = Event::new(self.call(), Action::IntegrationCreated).of_named(id, &name);
-        self.change_own(OwnChange::Create { id, name, definition, most: OWN_ENTRIES }, id, event, &asked).await?;
+        let change = OwnChange::Create { id, name, definition, most: OWN_ENTRIES, max_bytes: MAX_OWN_CATALOG_BYTES };
+        self.change_own(change, id, event, &asked).await?;
         self.integration(&Reference::Id(id)).await.map(Done::now)
     }
 
@@ -94,8 +135,8 @@ impl TenantServices {
     /// placements, defaults) changes with the scope `installations:write` alone.
     ///
     /// # Errors
-    /// [`Error::Forbidden`];     /// [`Error::NotFound`]; [`Error::NotOwn`]; [`Error::DefinitionInvalid`]; with a key [`Error::RequestRunning`] and
-    /// [`Error::KeyReused`]; those of the database.
+    /// [`Error::Forbidden`]; [`Error::NotFound`]; [`Error::NotOwn`]; [`Error::DefinitionInvalid`];
+    /// [`Error::OwnCatalogFull`]; with a key [`Error::RequestRunning`] and [`Error::KeyReused`]; those of the database.
     pub async fn update_entry(
         &self,
         reference: &Reference,
@@ -107,11 +148,12 @@ impl TenantServices {
         if let Some(earlier) = asked.earlier() {
             return self.entry_of(earlier).await;
         }
-        let (entry, definition) = (self.own_entry(reference).await?, Value::Object(definition));
-        self.check_definition(&definition, Some(&entry.name))?;
+        let entry = self.own_entry(reference).await?;
+        let (_, definition) = self.check_definition(definition, Some(&entry.name))?;
         let event = self.event_of(Action::IntegrationUpdated, &entry);
         let may_change_requests = self.has_scope(Scope::InstallationsWrite);
-        let change = OwnChange::Replace { id: entry.id, definition, may_change_requests };
+        let max_bytes = MAX_OWN_CATALOG_BYTES;
+        let change = OwnChange::Replace { id: entry.id, definition, may_change_requests, max_bytes };
         self.change_own(change, entry.id, event, &asked).await?;
         self.integration(&Reference::Id(entry.id)).await.map(Done::now)
     }
@@ -189,7 +231,7 @@ impl TenantServices {
     pub async fn definition(&self, reference: &Reference) -> Result<Map<String, Value>> {
         let entry = self.view().await?.find(reference)?;
         let row = match entry.is_custom {
-            true => self.tenant.own_entries().await?.into_iter().find(|row| row.id == entry.id.0),
+            true => self.tenant.own_entries_among(&[entry.id.0]).await?.pop(),
             false => self.inner().store.system().catalog_entry(entry.id).await?,
         };
         match row.ok_or(Error::NotFound)?.definition {
@@ -207,14 +249,16 @@ impl TenantServices {
         Event::new(self.call(), action).of(entry)
     }
 
-    /// The name in it, if nothing is wrong; `kept` is the name that it must have.
-    fn check_definition(&self, definition: &Value, kept: Option<&str>) -> Result<String> {
-        if json_len(definition) > OWN_DEFINITION_BYTES {
+    /// The name in the definition, if nothing is wrong, and the definition; `kept` is the name that it must have.
+    ///
+    fn check_definition(&self, definition: Map<String, Value>, kept: Option<&str>) -> Result<(String, Value)> {
+        let definition = Value::Object(definition);
+        if json_len(&definition) > OWN_DEFINITION_BYTES {
             let message = format!("is larger than {OWN_DEFINITION_BYTES} bytes");
             return Err(Error::DefinitionInvalid(vec![DefinitionProblem { pointer: String::new(), message }]));
         }
-        let checked = catalog::check(definition, Set::Custom, Utc::now().date_naive());
-        let mut problems: Vec<_> = checked.problems.into_iter().map(DefinitionProblem::from).collect();
+        let checked = run_blocking(|| catalog::check(&definition, Set::Custom, Utc::now().date_naive()));
+        let mut problems = checked.problems.map(DefinitionProblem::from);
         let name = checked.file.name;
         let at_name = |message: &str| DefinitionProblem { pointer: "/name".into(), message: message.into() };
         match kept {
@@ -226,7 +270,13 @@ impl TenantServices {
             }
             _ => {}
         }
-        if problems.is_empty() { Ok(name) } else { Err(Error::DefinitionInvalid(problems)) }
+        match problems.is_empty() {
+            true => Ok((name, definition)),
+            false => {
+                let summary = |message| DefinitionProblem { pointer: String::new(), message };
+                Err(Error::DefinitionInvalid(problems.into_vec(summary)))
+            }
+        }
     }
 }
 

@@ -54,9 +54,8 @@ impl Snapshot {
     }
 
     /// The same with these entries in it. A name that both have is theirs; what they hide is still found by its id.
-    pub(super) fn with(&self, own: Vec<Entry>) -> Self {
-        let own = own.into_iter().map(|entry| Arc::new(Listed::new(entry)));
-        Self::of(self.revision, self.listed.iter().cloned().chain(own).collect())
+    pub(super) fn with(&self, own: &[Arc<Listed>]) -> Self {
+        Self::of(self.revision, self.listed.iter().chain(own).cloned().collect())
     }
 
     fn of(revision: i64, mut listed: Vec<Arc<Listed>>) -> Self {
@@ -201,11 +200,11 @@ impl Snapshot {
 }
 
 impl Listed {
-    fn new(entry: Entry) -> Self {
+    pub(super) fn new(entry: Entry) -> Self {
         Self { sort_key: sort_key(&entry), forms: OnceLock::new(), entry: Arc::new(entry) }
     }
 
-    /// The entry's schemas, compiled when first needed.
+    /// The rules of the entry's fields.
     pub(super) fn forms(&self) -> &Forms {
         self.forms.get_or_init(|| Forms::of(&self.entry))
     }

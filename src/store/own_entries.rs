@@ -6,9 +6,11 @@
 
 use ::entity::account_revision;
 use ::entity::own_integration::{ActiveModel, Column, Entity, Model};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DbErr, PaginatorTrait, QueryFilter, Set};
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::{ColumnTrait, DbErr, PaginatorTrait, QueryFilter, QuerySelect, Set};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::failure::Failed;
 use super::pool::Transaction;
@@ -31,6 +33,8 @@ pub enum OwnChange {
         definition: Value,
         /// How many the account may have.
         most: u64,
+        /// The maximum size of all definitions of the account, in bytes of stored JSON.
+        max_bytes: u64,
     },
     /// Another definition, under the same name.
     Replace {
@@ -40,6 +44,8 @@ pub enum OwnChange {
         definition: Value,
         /// Whether requests of an installation may change.
         may_change_requests: bool,
+        /// The maximum size of all definitions of the account, in bytes of stored JSON.
+        max_bytes: u64,
     },
     /// Not to be installed anew.
     Deprecate {
@@ -67,10 +73,30 @@ impl TenantStore {
         Ok(rows.into_iter().map(read).collect())
     }
 
+    /// Those of these own entries that were not deleted.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn own_entries_among(&self, ids: &[Uuid]) -> Result<Vec<CatalogRow>> {
+        let rows =
+            self.select::<Entity>().filter(Column::State.ne(DELETED)).filter(Column::Id.is_in(ids.iter().copied()));
+        Ok(rows.all(&self.store.read).await?.into_iter().map(read).collect())
+    }
+
+    /// The id of each own entry that was not deleted, and the time of its last change.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn own_versions(&self) -> Result<Vec<(Uuid, DateTime<Utc>)>> {
+        let rows = self.select::<Entity>().filter(Column::State.ne(DELETED)).select_only();
+        Ok(rows.columns([Column::Id, Column::UpdatedAt]).into_tuple().all(&self.store.read).await?)
+    }
+
     /// Makes the change, with its event; whether there was anything to do.
     ///
     /// # Errors
-    /// [`Error::NameTaken`], [`Error::TooManyEntries`], [`Error::NotFound`], [`Error::Installed`], [`Error::Forbidden`];
+    /// [`Error::NameTaken`], [`Error::TooManyEntries`], [`Error::OwnCatalogFull`], [`Error::NotFound`],
+    /// [`Error::Installed`], [`Error::Forbidden`];
     /// [`Error::RequestRunning`] when there is a receipt already where the handle carries one; those of the database.
     pub async fn change_own(&self, change: OwnChange, event: Event) -> Result<bool> {
         let is_erasure = matches!(change, OwnChange::Delete { .. });
@@ -102,8 +128,10 @@ impl Work for ChangeOwn {
     async fn run(&self, t: &Transaction) -> std::result::Result<Outcome<bool>, Failed> {
         self.tenant.advance_revision(t).await?;
         let changed = match &self.change {
-            OwnChange::Create { id, name, definition, most } => self.create(t, *id, name, definition, *most).await?,
-            OwnChange::Replace { id, definition, may_change_requests } => {
+            OwnChange::Create { id, name, definition, most, .. } => {
+                self.create(t, *id, name, definition, *most).await?
+            }
+            OwnChange::Replace { id, definition, may_change_requests, .. } => {
                 self.replace(t, *id, definition, *may_change_requests).await?
             }
             OwnChange::Deprecate { id } => {
@@ -115,6 +143,7 @@ impl Work for ChangeOwn {
             OwnChange::Delete { id, force, may_purge } => self.delete(t, *id, *force, *may_purge).await?,
         };
         let Some(names) = changed else { return Ok(Outcome::Nothing(false)) };
+        self.check_room(t).await?;
         self.tenant.mark_own_catalog(t).await?;
         self.tenant.insert_event(&self.event.clone().naming(names), t).await?;
         self.tenant.write_receipt(t).await?;
@@ -150,6 +179,24 @@ impl ChangeOwn {
         };
         self.tenant.insert(row).exec_without_returning(t).await?;
         Ok(Some(FieldNames::default()))
+    }
+
+    /// Refuses a new definition that does not fit beside the account's other ones.
+    async fn check_room(&self, t: &Transaction) -> std::result::Result<(), Failed> {
+        let (OwnChange::Create { id, definition, max_bytes, .. }
+        | OwnChange::Replace { id, definition, max_bytes, .. }) = &self.change
+        else {
+            return Ok(());
+        };
+        let text = Expr::col(Column::Definition).cast_as("text");
+        let bytes = Func::sum(Func::cust("octet_length").arg(text)).cast_as("bigint");
+        let others = self.tenant.select::<Entity>().filter(Column::State.ne(DELETED)).filter(Column::Id.ne(id.0));
+        let sum: Option<Option<i64>> = others.select_only().expr_as(bytes, "bytes").into_tuple().one(t).await?;
+        let used = sum.flatten().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default();
+        match used.saturating_add(definition.to_string().len() as u64) <= *max_bytes {
+            true => Ok(()),
+            false => Err(Failed::Rule(Error::OwnCatalogFull { limit: *max_bytes, used })),
+        }
     }
 
     async fn replace(

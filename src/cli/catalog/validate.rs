@@ -44,8 +44,12 @@ pub(super) fn validate(paths: &[PathBuf], builtin: bool, json: bool) -> Result<(
     };
     match json {
         true => print_json(&report)?,
-        false => report.lines().try_for_each(|line| print(&format!("{line}
-")))?,
+        false => report.lines().try_for_each(|line| {
+            print(&format!(
+                "{line}
+"
+            ))
+        })?,
     }
     report.verdict()?;
     tell(&format!("{} in {}: no mistakes", count_entries(report.entries), count(report.files as u64, "file")));

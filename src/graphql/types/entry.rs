@@ -119,6 +119,8 @@ pub(in crate::graphql) enum IntegrationDefinitionErrorCode {
     NameTaken,
     /// The account has as many entries of its own as it may.
     TooManyEntries,
+    /// The definitions of the account's custom integrations would exceed 1 MiB of JSON.
+    OwnCatalogFull,
     /// A rule of catalog entries is broken.
     DefinitionInvalid,
 }
@@ -136,6 +138,7 @@ impl IntegrationDefinitionError {
             Error::Installed => Code::IntegrationInstalled,
             Error::NameTaken => Code::NameTaken,
             Error::TooManyEntries { .. } => Code::TooManyEntries,
+            Error::OwnCatalogFull { .. } => Code::OwnCatalogFull,
             Error::DefinitionInvalid(problems) => return Ok(problems.iter().cloned().map(Self::at).collect()),
             _ => return Err(error),
         };
