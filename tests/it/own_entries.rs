@@ -220,7 +220,8 @@ async fn every_mistake_of_a_definition_is_told_and_nothing_is_stored() {
     let mut with_nul = billing();
     with_nul["secrets"][0]["default"] = json!("a\0b");
     let refused = create(&acme, &with_nul).await.json();
-    let problem = json!([{"pointer": "/secrets/0/default", "detail": "must not contain the NUL character"}]);
+    let detail = "must not contain U+0000: control, bidirectional and zero-width characters are refused";
+    let problem = json!([{"pointer": "/secrets/0/default", "detail": detail}]);
     assert_eq!(refused["errors"], problem);
     let mut huge = billing();
     huge["params"] =

@@ -192,7 +192,7 @@ fn objects(keys: Vec<(&'static str, BoxedStrategy<Value>)>) -> impl Strategy<Val
     members.collect::<Vec<_>>().prop_map(|members| Value::from_iter(members.into_iter().flatten()))
 }
 
-fn many(items: impl Strategy<Value = Value>) -> BoxedStrategy<Value> {
+fn many(items: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Value> {
     let count = prop_oneof![8 => 1..3_usize, 2 => 1..70_usize, 1 => 1..1_200_usize];
     (prop::collection::vec(items, 0..3), count)
         .prop_map(|(items, count)| {
