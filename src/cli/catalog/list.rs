@@ -55,7 +55,6 @@ impl Listed {
         let display_name = printable(&self.display_name);
         let marks = [(!self.builtin, "own"), (self.modified, "edited"), (self.state != "active", "deprecated")];
         let marks: Vec<_> = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark).collect();
-        let (category, name, display_name) = (printable(category), printable(name), printable(display_name));
         format!("{category:<16} {name:<20} {:<18} {display_name}\n", marks.join(","))
     }
 }
