@@ -132,8 +132,8 @@ async fn create(keys: &ApiKeys, wanted: Create) -> Result<(), String> {
 }
 
 /// What an operator is told who makes a key for all accounts without a rate.
-const SHARED_LIMIT: &str = "Note: the key has the default limits, however many accounts it acts for \
-    (limits.requests_per_minute and the others). --rate gives it a limit of its own.";
+const SHARED_LIMIT: &str = "Note: the key has no rate of its own: the limits of each account that it acts for apply. \
+    --rate bounds what the key may request in all.";
 
 fn description(key: &ApiKey) -> String {
     format!(
