@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::document::{self, Document, Syntax};
-use super::{Set, builtin, check, retired};
+use super::{Set, builtin_files, check, retired};
 use crate::domain::Problems;
 use crate::domain::text::printable;
 
@@ -127,7 +127,8 @@ impl Batch {
 
     /// What the names owe to each other, to the files, and to those that are gone.
     fn names(&mut self, set: Set, retired: &[String]) {
-        let builtin: BTreeSet<_> = builtin().into_iter().flatten().map(|(file, _)| file.name).collect();
+        // Each file has the name of its entry: the set need not be parsed for that.
+        let builtin: BTreeSet<_> = builtin_files().iter().filter_map(|(name, _)| name.strip_suffix(".json")).collect();
         let mut first: BTreeMap<&str, &BatchEntry> = BTreeMap::new();
         for entry in &self.entries {
             let BatchEntry { name, file, line, .. } = entry;
@@ -146,7 +147,7 @@ impl Batch {
             if set == Set::Builtin && stem(file) != name {
                 wrong(format!("{name} stands in a file of another name: call the file {name}.json"));
             }
-            if set == Set::Custom && builtin.contains(name) {
+            if set == Set::Custom && builtin.contains(name.as_str()) {
                 let message = format!("{name} is a built-in entry: importing this edits it for every account");
                 self.warnings.push(Finding { line: Some(*line), ..entry.finding(message) });
             }

@@ -34,8 +34,6 @@ fn validate_file(text: &str, syntax: Syntax) -> (usize, Cost) {
 
 /// Fails when checking the document costs or answers too much, as a request or as a file.
 fn assert_in_proportion(document: &Value) -> Result<(), TestCaseError> {
-    // The built-in set is parsed once, for its names.
-    let _ = catalog::builtin();
     let text = document.to_string();
     let yaml = catalog::write(document, Syntax::Yaml);
     let runs = [
