@@ -8,7 +8,7 @@ use super::settings::{items, network};
 use super::{AuthSection, Resolved};
 use crate::domain::limits::{InstallLimits, RequestLimits, Window};
 use crate::edge::BodyLimits;
-use crate::graphql::{DocumentLimits, SocketLimits};
+use crate::graphql::{DocumentLimits, Introspection, SocketLimits};
 use crate::server::PeerLimits;
 use crate::service::{KeyPolicy, ServiceSettings};
 use crate::store::{StoreSettings, Target};
@@ -259,7 +259,13 @@ impl From<&Resolved> for Config {
                 max_aliases: resolved.number("graphql.max_aliases"),
                 max_directives: resolved.number("graphql.max_directives"),
                 max_document_bytes: size("graphql.max_document_bytes"),
-                introspection: resolved.switch("graphql.introspection"),
+                max_root_fields: resolved.number("graphql.max_root_fields"),
+                max_mutations: resolved.number("graphql.max_mutations"),
+                introspection: match resolved.text("graphql.introspection") {
+                    "credential" => Introspection::Credential,
+                    "off" | "false" => Introspection::Off,
+                    _ => Introspection::On,
+                },
             },
             sockets: SocketLimits {
                 max_per_credential: u32::try_from(resolved.number("graphql.max_sockets_per_credential"))

@@ -503,6 +503,14 @@ pub const SETTINGS: &[Setting] = &[
     ),
     number("graphql.max_aliases", 0, 10_000, "30", "Most aliases of an operation."),
     number("graphql.max_directives", 0, 10_000, "10", "Most directives of a document."),
+    number(
+        "graphql.max_root_fields",
+        1,
+        10_000,
+        "20",
+        "Most fields of the root that an operation executes, equal ones merged; each counts as a request.",
+    ),
+    number("graphql.max_mutations", 1, 10_000, "10", "Most mutations of an operation, equal ones merged."),
     number("graphql.max_document_bytes", 256, 1_048_576, "65536", "Largest query document."),
     number(
         "graphql.max_sockets_per_credential",
@@ -535,9 +543,10 @@ pub const SETTINGS: &[Setting] = &[
     setting("graphql.graphiql", AUTO, "auto", "Serve GraphiQL at /graphiql. auto: when listening on loopback."),
     setting(
         "graphql.introspection",
-        Kind::Switch,
-        "true",
-        "Answer questions about the schema, and suggest names where a document has a wrong one.",
+        Kind::Choice(&["on", "credential", "off", "true", "false"]),
+        "on",
+        "Who may ask for the schema: on (everybody, and wrong names get suggestions), credential (callers that prove one), \
+         off. true and false mean on and off.",
     ),
     number(
         "catalog.poll_ms",

@@ -6,6 +6,10 @@ pub const SECRETS_PER_INSTALLATION: usize = 64;
 pub const JSON_DEPTH: usize = 64;
 /// Most API keys in force for one account alone; and of those for several accounts, altogether.
 pub const API_KEYS_IN_FORCE: u64 = 1_000;
+/// Most characters of a search text.
+pub const MAX_SEARCH_CHARS: usize = 200;
+/// Most words of a search text. Each is compared with every word of the catalog.
+pub const MAX_SEARCH_WORDS: usize = 8;
 /// Largest page of either API.
 pub const PAGE_MAX: usize = 200;
 /// Page size when the client names none.

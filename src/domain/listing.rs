@@ -2,6 +2,7 @@
 
 use super::entry::AuthKind;
 use super::integration::Status;
+use super::search_text::SearchText;
 use super::words::words;
 
 /// What of the catalog is wanted, and in which order. What is not given matches everything.
@@ -11,9 +12,9 @@ pub struct CatalogQuery {
     pub category: Option<String>,
     /// Only this status.
     pub status: Option<Status>,
-    /// Case-insensitive part of name, display name, description or tag; when nothing in the catalog has it, what comes
-    /// within a letter of its words.
-    pub search: Option<String>,
+    /// Part of name, display name, description or tag, without case and diacritics; when nothing in the catalog has it,
+    /// entries with words within a letter of its words.
+    pub search: Option<SearchText>,
     /// Only what has exactly this tag; one that nobody has matches nothing.
     pub tag: Option<String>,
     /// Only what can be authenticated to like this.

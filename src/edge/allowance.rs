@@ -161,6 +161,24 @@ impl<C: Clock + Clone> Allowances<C> {
         self.places(&self.holders(actor, account), &mut Standing::default())
     }
 
+    /// Spends further units for a request that was counted as one. A request that costs more than a whole window spends
+    /// the whole window.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`].
+    pub fn spend_more(
+        &self,
+        actor: &Actor,
+        account: Option<&AccountId>,
+        units: u32,
+        standing: &mut Standing,
+    ) -> Result<()> {
+        let holders = self.holders(actor, account);
+        holders.iter().flatten().try_for_each(|(holder, allowance)| {
+            self.count(*holder, allowance, standing, |limit| NonZeroU32::new(units.min(limit - 1)))
+        })
+    }
+
     fn holders<'a>(&self, actor: &'a Actor, account: Option<&'a AccountId>) -> Holders<'a, C> {
         let is_credential = matches!(actor.kind, ActorKind::ApiKey | ActorKind::Token);
         let credential = is_credential.then_some(Holder::Credential(actor.kind, &actor.id));
@@ -186,7 +204,7 @@ impl<C: Clock + Clone> Allowances<C> {
     fn take(&self, holders: &Holders<C>, standing: &mut Standing) -> Result<Places> {
         let places = self.places(holders, standing)?;
         for (holder, allowance) in holders.iter().flatten() {
-            self.count(*holder, allowance, standing)?;
+            self.count(*holder, allowance, standing, |_| Some(NonZeroU32::MIN))?;
         }
         Ok(places)
     }
@@ -216,10 +234,19 @@ impl<C: Clock + Clone> Allowances<C> {
         place.map(Some).map_err(|_| holder.refused(limit, None, IN_FLIGHT_RETRY_SECONDS))
     }
 
-    fn count(&self, holder: Holder, allowance: &Allowance<C>, standing: &mut Standing) -> Result<()> {
+    /// Spends the units that `units` gives for a window's limit.
+    fn count(
+        &self,
+        holder: Holder,
+        allowance: &Allowance<C>,
+        standing: &mut Standing,
+        units: impl Fn(u32) -> Option<NonZeroU32>,
+    ) -> Result<()> {
         for (at, window) in Window::ALL.into_iter().enumerate() {
             let (Some(limiter), limit) = (&allowance.windows[at], self.0.limits.per_window[at]) else { continue };
-            let checked = limiter.check();
+            let Some(units) = units(limit) else { continue };
+            // No request spends more than the limit, so the capacity never lacks.
+            let Ok(checked) = limiter.check_n(units) else { continue };
             let remaining = checked.as_ref().map_or(0, StateSnapshot::remaining_burst_capacity);
             let known = standing.windows[at].map_or(limit, |left| left.remaining);
             standing.windows[at] = Some(Left { window, limit, remaining: remaining.min(known) });
@@ -376,6 +403,23 @@ mod tests {
             bench.wait(f64::from(window.seconds()) * 10.0);
             assert_eq!(bench.drain("a", "acme").0, 4, "{window:?}: all came back, and no more");
         }
+    }
+
+    #[test]
+    fn further_units_are_spent_without_a_place_and_at_most_a_window() {
+        let bench = Bench::new(RequestLimits { per_window: [10, 0, 0], in_flight: 1 });
+        let spend = |units| {
+            let (mut standing, places) = bench.spend("a", "acme");
+            let _places = places?;
+            let actor = actor(ActorKind::ApiKey, "a");
+            let account = AccountId::parse("acme");
+            bench.allowances.spend_more(&actor, account.as_ref(), units, &mut standing)?;
+            Ok::<_, Error>(standing.windows().map(|left| left.remaining).collect::<Vec<_>>())
+        };
+        assert_eq!(spend(3).expect("spent"), [6]);
+        assert!(matches!(spend(6), Err(Error::RateLimited { .. })), "the window has five left");
+        bench.wait(60.0);
+        assert_eq!(spend(1_000).expect("spent"), [0], "a whole window");
     }
 
     #[test]

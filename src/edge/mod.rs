@@ -14,10 +14,11 @@ mod noted;
 mod permits;
 mod repeat;
 mod request_id;
+mod static_file;
 mod visitor;
 
 pub use allowance::{Allowances, Left, Places, Standing};
-pub use body::{BodyLimits, BodyReceiver, is_json, read_body, read_optional_json};
+pub use body::{BodyLimits, BodyReceiver, NoCompression, is_json, read_body, read_optional_json};
 pub use bound::{Bound, Permit};
 pub use failure::Failure;
 pub use gate::{ACTOR_HEADER, GATEWAY_TOKEN_HEADER, Gate, Gateway, Peer};
@@ -27,6 +28,7 @@ pub use noted::Noted;
 pub use permits::{Permits, SharedPermits};
 pub use repeat::{IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, idempotency_key, mark_replay, parse_idempotency_key};
 pub use request_id::{REQUEST_ID_HEADER, RequestId, identify};
+pub use static_file::StaticFile;
 pub use visitor::{ACCOUNT_HEADER, Visitor, admit};
 
 use crate::service::Services;

@@ -12,7 +12,7 @@ use super::gate::Proof;
 use super::{
     ACTOR_HEADER, EdgeState, Failure, GATEWAY_TOKEN_HEADER, Noted, Peer, Permits, Places, RequestId, Standing,
 };
-use crate::domain::{AccountId, Call, Operation};
+use crate::domain::{AccountId, ActorKind, Call, Operation};
 use crate::error::{CredentialFault, Denial, Error};
 use crate::service::TenantServices;
 
@@ -109,6 +109,22 @@ impl EdgeState {
         response
     }
 
+    /// Counts a request that was counted as one as `units` requests.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`].
+    pub fn count_units(&self, visitor: &mut Visitor, units: usize) -> Result<()> {
+        let (Some(allowances), Some(call), Some(standing)) = (&self.allowances, &visitor.call, &mut visitor.standing)
+        else {
+            return Ok(());
+        };
+        let further = u32::try_from(units.saturating_sub(1)).unwrap_or(u32::MAX);
+        if further == 0 {
+            return Ok(());
+        }
+        allowances.spend_more(&call.principal.actor, visitor.account.as_ref(), further, standing)
+    }
+
     /// The services of the visitor's account, for one operation.
     ///
     /// # Errors
@@ -151,6 +167,11 @@ impl Visitor {
         }
     }
 
+    /// Whether the caller proved a credential of its own.
+    pub fn has_credential(&self) -> bool {
+        self.call.as_ref().is_some_and(|call| call.principal.actor.kind != ActorKind::Anonymous)
+    }
+
     /// How the visitor stands with the limits; `None` when there are none.
     pub fn standing(&self) -> Option<&Standing> {
         self.standing.as_ref()
@@ -170,7 +191,7 @@ pub async fn admit(State(edge): State<EdgeState>, mut request: Request, next: Ne
             note(&visitor);
             let has_credential = visitor.call.is_some();
             let begun = edge.begin_work(&mut visitor, &mut request).await;
-            let standing = visitor.standing;
+            let first = visitor.standing;
             let mut response = match begun {
                 Ok(permits) => {
                     request.extensions_mut().insert(visitor);
@@ -178,6 +199,8 @@ pub async fn admit(State(edge): State<EdgeState>, mut request: Request, next: Ne
                 }
                 Err(failure) => failure.into_response(),
             };
+            // A handler that counted more than one request says how the visitor stands since.
+            let standing = response.extensions().get::<Standing>().copied().or(first);
             if let (Some(allowances), Some(standing)) = (&edge.allowances, standing) {
                 allowances.tell(&standing, response.headers_mut());
             }

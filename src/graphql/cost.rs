@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use async_graphql::parser::types::{
-    ExecutableDocument, Field, FragmentDefinition, OperationDefinition, Selection, SelectionSet,
+    ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType, Selection, SelectionSet,
 };
 use async_graphql::{Name, Positioned, Value, Variables};
 
@@ -18,6 +18,8 @@ pub(super) const LEVELS_MAX: usize = 64;
 /// Fields that answer a page: what stands under their `nodes` and `edges` counts once per item.
 const PAGED: [&str; 3] = ["integrations", "installationEvents", "apiKeys"];
 const PER_ITEM: [&str; 2] = ["nodes", "edges"];
+/// What a field of the root costs beside what it answers: it reads, whatever is selected.
+const ROOT_FIELD_COST: u64 = 10;
 /// Fields that answer with the schema. `__typename` is not among them: clients add it to everything.
 const INTROSPECTION: [&str; 2] = ["__schema", "__type"];
 
@@ -29,12 +31,26 @@ pub(super) fn check(
     document: &ExecutableDocument,
     variables: &Variables,
     limits: &DocumentLimits,
+    may_introspect: bool,
 ) -> Result<(), Refusal> {
     count_directives(document, limits)?;
     for (_, operation) in document.operations.iter() {
-        Counter { document, operation: &operation.node, variables, fragments: HashMap::new(), limits }.check()?;
+        let operation = &operation.node;
+        let fragments = HashMap::new();
+        Counter { document, operation, variables, fragments, limits, may_introspect }.check()?;
     }
     Ok(())
+}
+
+/// Checks how many fields of the root an operation executes, equal ones merged.
+///
+/// # Errors
+/// The limit that it exceeds.
+pub(super) fn check_root(kind: OperationType, fields: usize, limits: &DocumentLimits) -> Result<(), Refusal> {
+    if kind == OperationType::Mutation {
+        within("mutations", fields as u64, limits.max_mutations)?;
+    }
+    within("root fields", fields as u64, limits.max_root_fields)
 }
 
 /// Per document: fragments are counted where they stand, not where they are spread.
@@ -73,6 +89,8 @@ struct Cost {
     aliases: u64,
     depth: u64,
     levels: usize,
+    /// Fields of the set itself, without those below them and `__typename`.
+    own_fields: u64,
 }
 
 struct Counter<'a> {
@@ -82,6 +100,7 @@ struct Counter<'a> {
     /// `None` while a fragment is being counted: meeting it again then is a circle.
     fragments: HashMap<&'a Name, Option<Cost>>,
     limits: &'a DocumentLimits,
+    may_introspect: bool,
 }
 
 impl<'a> Counter<'a> {
@@ -89,7 +108,10 @@ impl<'a> Counter<'a> {
         let cost = self.selection_set(&self.operation.selection_set.node, 1)?;
         within("depth", cost.depth, self.limits.max_depth)?;
         within("aliases", cost.aliases, self.limits.max_aliases)?;
-        within("complexity", cost.fields.saturating_add(cost.per_item), self.limits.max_complexity)?;
+        let reads = if self.operation.ty == OperationType::Query { cost.own_fields } else { 0 };
+        let fields = cost.fields.saturating_add(cost.per_item);
+        let complexity = fields.saturating_add(reads.saturating_mul(ROOT_FIELD_COST));
+        within("complexity", complexity, self.limits.max_complexity)?;
         within("selections", cost.selections, self.limits.max_complexity.saturating_mul(2))
     }
 
@@ -115,8 +137,8 @@ impl<'a> Counter<'a> {
             self.selection_set(&field.selection_set.node, level + 1)?
         };
         let name = field.name.node.as_str();
-        if !self.limits.introspection && INTROSPECTION.contains(&name) {
-            return Err(Refusal::Invalid("The schema cannot be asked for here: graphql.introspection is off".into()));
+        if !self.may_introspect && INTROSPECTION.contains(&name) {
+            return Err(Refusal::Invalid(self.limits.introspection.refusal().into()));
         }
         let items = if PAGED.contains(&name) { self.page_size(field) } else { 1 };
         let inside = below.fields.saturating_add(below.per_item.saturating_mul(items));
@@ -128,6 +150,7 @@ impl<'a> Counter<'a> {
             aliases: below.aliases.saturating_add(field.alias.is_some().into()),
             depth: below.depth + 1,
             levels: below.levels,
+            own_fields: (name != "__typename").into(),
         })
     }
 
@@ -183,6 +206,7 @@ impl Cost {
         self.aliases = self.aliases.saturating_add(other.aliases);
         self.depth = self.depth.max(other.depth);
         self.levels = self.levels.max(other.levels);
+        self.own_fields = self.own_fields.saturating_add(other.own_fields);
     }
 }
 

@@ -4,9 +4,10 @@
 
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition};
 use async_graphql::parser::{Error as ParseError, parse_query};
-use async_graphql::{Pos, ServerError};
+use async_graphql::{Pos, Positioned, ServerError};
 
 use super::brackets::{bracket_depth, find_large_integer};
+use super::typename;
 
 /// Deepest nesting of brackets of any kind that is parsed at all: the parser recurses.
 const BRACKETS_MAX: usize = 200;
@@ -22,10 +23,37 @@ pub struct DocumentLimits {
     pub max_aliases: u64,
     /// Most directives of a document.
     pub max_directives: u64,
+    /// Most fields of the root that an operation executes, equal ones merged.
+    pub max_root_fields: u64,
+    /// Most mutations of an operation, equal ones merged.
+    pub max_mutations: u64,
     /// Largest document.
     pub max_document_bytes: usize,
-    /// Whether the schema may be asked for.
-    pub introspection: bool,
+    /// Who may ask for the schema.
+    pub introspection: Introspection,
+}
+
+/// Who may ask for the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Introspection {
+    /// Everybody.
+    On,
+    /// Callers that prove a credential.
+    Credential,
+    /// Nobody.
+    Off,
+}
+
+impl Introspection {
+    /// The sentence for a caller that may not ask for the schema.
+    pub(super) fn refusal(self) -> &'static str {
+        match self {
+            Self::Credential => {
+                "The schema cannot be asked for without a credential: graphql.introspection is credential"
+            }
+            Self::On | Self::Off => "The schema cannot be asked for here: graphql.introspection is off",
+        }
+    }
 }
 
 /// Why a document is not run.
@@ -37,6 +65,10 @@ pub(super) enum Refusal {
     Syntax(Option<Pos>),
     /// Breaks a rule of the language that is checked here.
     Invalid(String),
+    /// Breaks a rule of validation at a place of the document; in words that quote the schema alone.
+    Fault(ServerError),
+    /// Has the hash of a query in its place.
+    PersistedQuery,
     /// Costs more than allowed.
     TooComplex(String),
     /// The operation to run cannot be told.
@@ -58,7 +90,9 @@ pub(super) fn parse(text: &str, limits: &DocumentLimits) -> Result<ExecutableDoc
     if let Some(at) = find_large_integer(text) {
         return Err(Refusal::Integer(at));
     }
-    parse_query(text).map_err(|error| syntax(&error))
+    let mut document = parse_query(text).map_err(|error| syntax(&error))?;
+    typename::normalize(&mut document).map_err(Refusal::Fault)?;
+    Ok(document)
 }
 
 fn syntax(error: &ParseError) -> Refusal {
@@ -81,7 +115,7 @@ fn syntax(error: &ParseError) -> Refusal {
 pub(super) fn select<'a>(
     document: &'a ExecutableDocument,
     name: Option<&str>,
-) -> Result<&'a OperationDefinition, Refusal> {
+) -> Result<&'a Positioned<OperationDefinition>, Refusal> {
     let mut operations = document.operations.iter();
     let found = match name.filter(|name| !name.is_empty()) {
         Some(name) => operations
@@ -96,7 +130,7 @@ pub(super) fn select<'a>(
             }
         },
     };
-    Ok(&found.1.node)
+    Ok(found.1)
 }
 
 #[cfg(test)]
@@ -114,19 +148,21 @@ mod tests {
             max_complexity: 5_000,
             max_aliases: 30,
             max_directives: 10,
+            max_root_fields: 20,
+            max_mutations: 10,
             max_document_bytes: 65_536,
-            introspection: true,
+            introspection: Introspection::On,
         }
     }
 
     fn read(text: &str, variables: &Variables) -> Result<ExecutableDocument, Refusal> {
         let document = parse(text, &limits())?;
-        cost::check(&document, variables, &limits()).map(|()| document)
+        cost::check(&document, variables, &limits(), true).map(|()| document)
     }
 
     fn verdict(text: &str) -> Result<OperationType, Refusal> {
         let document = read(text, &Variables::default())?;
-        select(&document, None).map(|operation| operation.ty)
+        select(&document, None).map(|operation| operation.node.ty)
     }
 
     fn is_too_complex(text: &str) -> bool {

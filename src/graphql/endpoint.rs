@@ -13,10 +13,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::document::Refusal;
-use super::executor::Caller;
+use super::executor::{Admission, Caller, PERSISTED_QUERY};
 use super::plan::MayHoldJson;
 use super::{GraphqlState, body, error};
-use crate::edge::{Failure, RequestId, Visitor, check_variables, is_json, read_body};
+use crate::edge::{Failure, NoCompression, RequestId, Visitor, check_variables, is_json, read_body};
 use crate::error::Error;
 
 const LEGACY: &str = "application/json";
@@ -25,7 +25,7 @@ const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 pub(super) async fn handle(
     State(state): State<GraphqlState>,
     Extension(request_id): Extension<RequestId>,
-    visitor: Visitor,
+    mut visitor: Visitor,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -34,7 +34,7 @@ pub(super) async fn handle(
     let queries_only = method == Method::GET;
     let mut request =
         if queries_only { from_query(&uri)? } else { from_body(&headers, body, state.edge.max_body_bytes).await? };
-    let admission = match state.executor.admit(&mut request) {
+    let admission = match state.executor.admit(&mut request, &visitor) {
         Ok(admission) => admission,
         Err(refusal) => {
             let status = matches!(refusal, Refusal::TooLarge { .. }).then_some(StatusCode::PAYLOAD_TOO_LARGE);
@@ -48,9 +48,35 @@ pub(super) async fn handle(
         }
         _ => {}
     }
+    let counted = state.edge.count_units(&mut visitor, admission.root_fields);
+    let standing = visitor.standing().copied();
+    let mut response = match counted {
+        Ok(()) => execute(&state, &headers, request, admission, visitor, request_id).await,
+        Err(error) => Failure::from(error).into_response(),
+    };
+    if let Some(standing) = standing {
+        response.extensions_mut().insert(standing);
+    }
+    Ok(response)
+}
+
+async fn execute(
+    state: &GraphqlState,
+    headers: &HeaderMap,
+    request: Request,
+    admission: Admission,
+    visitor: Visitor,
+    request_id: RequestId,
+) -> HttpResponse {
     let caller = Caller { tenant: state.edge.services_of(&visitor), visitor, request_id };
+    let is_mutation = admission.kind == OperationType::Mutation;
     let response = state.executor.run(request.data(MayHoldJson), admission, caller).await;
-    Ok(answer(&headers, None, &response))
+    let mut response = answer(headers, None, &response);
+    if is_mutation {
+        // A mutation may have made an API key.
+        response.extensions_mut().insert(NoCompression);
+    }
+    response
 }
 
 /// The media type the client prefers of the two; the older one when it does not say.
@@ -141,8 +167,11 @@ fn json_parameter(name: &str, text: &str) -> Result<Value, Error> {
 }
 
 fn request(parts: Parts) -> Result<Request, Error> {
+    let extensions = object("extensions", parts.extensions)?;
+    let is_persisted = extensions.is_some_and(|extensions| extensions.contains_key(PERSISTED_QUERY));
     let query = match parts.query {
         Some(Value::String(query)) => query,
+        None | Some(Value::Null) if is_persisted => String::new(),
         Some(_) => return Err(Error::bad_input("query must be a string")),
         None => return Err(Error::bad_input("query is missing")),
     };
@@ -151,10 +180,12 @@ fn request(parts: Parts) -> Result<Request, Error> {
         Some(Value::String(name)) => Some(name),
         Some(_) => return Err(Error::bad_input("operationName must be a string")),
     };
-    object("extensions", parts.extensions)?;
     let variables = object("variables", parts.variables)?.unwrap_or_default();
     let mut request = Request::new(query).variables(Variables::from_json(Value::Object(variables)));
     request.operation_name = operation_name;
+    if is_persisted {
+        request.extensions.insert(PERSISTED_QUERY.to_owned(), Default::default());
+    }
     Ok(request)
 }
 

@@ -81,8 +81,14 @@ fn code(error: &Error) -> &'static str {
 const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
 const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
 
-/// Gives every error its code and request id, cleans what the library wrote, and writes each to the log once.
+/// Most errors of an answer.
+const MAX_ERRORS: usize = 20;
+
+/// Gives every error its code and request id, cleans what the library wrote, and writes each to the log once. After
+/// [`MAX_ERRORS`] errors, a last one says how many more there are.
 pub(super) fn finish(mut response: Response, request_id: &RequestId, vocabulary: &Vocabulary) -> Response {
+    let more = response.errors.len().saturating_sub(MAX_ERRORS);
+    response.errors.truncate(MAX_ERRORS);
     for error in &mut response.errors {
         let inside = error.source.as_ref().and_then(|source| source.downcast_ref::<Error>()).cloned();
         match inside {
@@ -92,6 +98,10 @@ pub(super) fn finish(mut response: Response, request_id: &RequestId, vocabulary:
         let extensions = error.extensions.get_or_insert_default();
         extensions.set("requestId", request_id.0.as_ref());
         error.source = None;
+    }
+    if let (1.., Some(last)) = (more, response.errors.last()) {
+        let extensions = last.extensions.clone();
+        response.errors.push(ServerError { extensions, ..ServerError::new(format!("and {more} more errors"), None) });
     }
     response
 }
@@ -118,7 +128,10 @@ pub(super) fn refused(refusal: Refusal, request_id: &RequestId, vocabulary: &Voc
         }
         Refusal::TooComplex(message) => ("QUERY_TOO_COMPLEX", message, None),
         Refusal::Invalid(message) => (VALIDATION_FAILED, message, None),
+        Refusal::Fault(error) => (VALIDATION_FAILED, error.message, error.locations.first().copied()),
         Refusal::Operation(message) => (VALIDATION_FAILED, message, None),
+        // Word and code of Apollo Server: by either its clients know that they are to send the query.
+        Refusal::PersistedQuery => ("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported".into(), None),
         Refusal::Value(error) => (BAD_USER_INPUT, vocabulary.reword(&error.message), error.locations.first().copied()),
         Refusal::Integer(at) => (BAD_USER_INPUT, format!("An integer is out of range: {INTEGER_RANGE}"), Some(at)),
         Refusal::Syntax(Some(at)) => {

@@ -5,6 +5,7 @@
 mod body;
 mod brackets;
 mod coercion;
+mod collect;
 mod cost;
 mod document;
 mod documents;
@@ -14,21 +15,26 @@ mod executor;
 mod loaders;
 mod mutation;
 mod plan;
+mod protocol;
 mod query;
 mod socket;
 mod socket_slots;
 mod subscription;
+mod turns;
+mod typename;
 mod types;
 mod wording;
 
-use async_graphql::{SDLExportOptions, Schema};
+use std::time::Duration;
+
+use async_graphql::{SDLExportOptions, Schema, SchemaBuilder};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use document::DocumentLimits;
+pub use document::{DocumentLimits, Introspection};
 pub use error::render;
 pub use socket_slots::SocketLimits;
 
@@ -51,6 +57,8 @@ pub const SOCKET_PATH: &str = "/graphql/ws";
 pub struct GraphqlState {
     edge: EdgeState,
     executor: Executor,
+    /// How long a query or mutation may take on a socket; requests over HTTP are ended further out.
+    request_timeout: Duration,
     /// Cancelled when the server starts to stop.
     stopping: CancellationToken,
     /// Waited for at shutdown.
@@ -63,11 +71,12 @@ impl GraphqlState {
     pub fn new(
         edge: EdgeState,
         (limits, sockets_at_once): (DocumentLimits, SocketLimits),
+        request_timeout: Duration,
         stopping: CancellationToken,
         sockets: TaskTracker,
     ) -> Self {
         let slots = SocketSlots::new(sockets_at_once);
-        Self { edge, executor: Executor::new(schema(), limits), stopping, sockets, slots }
+        Self { edge, executor: Executor::new(limits), request_timeout, stopping, sockets, slots }
     }
 }
 
@@ -97,10 +106,13 @@ pub fn sdl() -> String {
 }
 
 fn schema() -> PatchbaySchema {
+    schema_builder().finish()
+}
+
+fn schema_builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     // Depth, complexity and directives are counted by `cost`, in linear time and before the library looks; its own
     // counting takes exponential time on nested fragments.
     Schema::build(Query, Mutation, Subscription)
         .register_output_type::<types::Node>()
         .limit_recursive_depth(cost::LEVELS_MAX + 1)
-        .finish()
 }

@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, InputType, Object, Pos, ServerError, Value};
 
 use super::error::Result;
 use super::query::caller;
+use super::turns::CpuTurns;
 use super::types::{
     ApiKey, ApiKeyError, CreateApiKeyInput, CreateApiKeyPayload, CreateIntegrationInput, CreateIntegrationPayload,
     DeleteIntegrationInput, DeleteIntegrationPayload, DeprecateIntegrationInput, DeprecateIntegrationPayload,
@@ -144,6 +145,7 @@ async fn install(ctx: &Context<'_>, input: InstallIntegrationInput) -> Result<In
 
 async fn validate(ctx: &Context<'_>, input: ValidateInstallationInput) -> Result<ValidateInstallationPayload> {
     let tenant = caller(ctx).tenant(Operation::Validate)?;
+    let _turn = ctx.data_unchecked::<CpuTurns>().take().await;
     let supplied = Supplied::new(input.params.map(|p| p.0.into_owned()), input.secrets.map(|s| s.0.into_owned()))?;
     Ok(match tenant.validate(&input.integration.into(), &supplied).await {
         Ok(Verdict { problems, missing_fields, unknown_fields }) => {

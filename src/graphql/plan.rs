@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use async_graphql::parser::types::{Field, OperationDefinition, Selection, SelectionSet};
+use async_graphql::parser::types::{Field, Selection, SelectionSet};
 use async_graphql::registry::{MetaTypeName, Registry};
 use async_graphql::resolver_utils::{ContainerType, resolve_container};
 use async_graphql::{Context, ContextSelectionSet, Name, OutputType, Positioned, ServerResult, Value};
@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use serde::Serialize;
 
 use super::body;
+use super::turns::CpuTurns;
 
 /// What most pages fit in, in bytes.
 const JSON_CAPACITY: usize = 16 * 1024;
@@ -40,8 +41,8 @@ impl<T: AtHand> OutputType for InOneGo<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        // The library merges the answers of one key, for which it has to look into them.
-        if ctx.data_opt::<MayHoldJson>().is_none() || !stands_alone(ctx, &field.node) {
+        let _turn = ctx.data_unchecked::<CpuTurns>().take().await;
+        if ctx.data_opt::<MayHoldJson>().is_none() {
             return resolve_container(ctx, &self.0).await;
         }
         let plan = Planner { ctx }.plan(&T::type_name(), &[&ctx.item.node]);
@@ -49,24 +50,6 @@ impl<T: AtHand> OutputType for InOneGo<T> {
         writer.object(&self.0, &plan);
         Ok(Value::Binary(writer.json.into()))
     }
-}
-
-/// Whether a field is the only one of the root with its key.
-fn stands_alone(ctx: &ContextSelectionSet<'_>, field: &Field) -> bool {
-    fn count(ctx: &ContextSelectionSet<'_>, set: &SelectionSet, key: &Name) -> usize {
-        let of = |selection: &Positioned<Selection>| match &selection.node {
-            Selection::Field(field) => usize::from(field.node.response_key().node == *key),
-            Selection::InlineFragment(inline) => count(ctx, &inline.node.selection_set.node, key),
-            Selection::FragmentSpread(spread) => {
-                let fragment = ctx.query_env.fragments.get(&spread.node.fragment_name.node);
-                fragment.map_or(0, |fragment| count(ctx, &fragment.node.selection_set.node, key))
-            }
-        };
-        set.items.iter().map(of).sum()
-    }
-    let OperationDefinition { selection_set, .. } = &ctx.query_env.operation.node;
-    let at_root = ctx.path_node.as_ref().is_some_and(|path| path.parent.is_none());
-    at_root && count(ctx, &selection_set.node, &field.response_key().node) == 1
 }
 
 /// A selection set with its fragments laid out and its repeated keys merged, for one type.

@@ -8,12 +8,13 @@ use super::error::Result;
 use super::executor::Caller;
 use super::loaders::Loaders;
 use super::plan::InOneGo;
+use super::turns::CpuTurns;
 use super::types::{
     ApiKeyConnection, AuditEventConnection, AuditEventFilter, AuthKind, Integration, IntegrationConnection,
     IntegrationOrder, IntegrationRef, IntegrationStatus, JsonObject, McpConnectionList, NativeToolList, Node,
     PageArguments, RateLimit, first_of,
 };
-use crate::domain::{CatalogQuery, Cursor, Operation, Reference};
+use crate::domain::{CatalogQuery, Cursor, Operation, Reference, SearchText};
 use crate::error::Error;
 use crate::service::ApiKeyPage;
 
@@ -34,8 +35,9 @@ impl Query {
         #[graphql(desc = "Only this category. One that does not exist matches nothing.")] category: Option<String>,
         #[graphql(desc = "Only integrations with this status.")] status: Option<IntegrationStatus>,
         #[graphql(
-            desc = "Case-insensitive part of the name, display name, description or a tag. When nothing in the catalog \
-                    has it, what comes within a letter of its words is found."
+            desc = "Part of the name, display name, description or a tag, at most 200 characters and 8 words. Case, \
+                    diacritics and compatibility forms such as full-width letters make no difference. When nothing in \
+                    the catalog has it, entries with words within a letter of its words are found."
         )]
         search: Option<String>,
         #[graphql(desc = "Only what has exactly this tag. One that nobody has matches nothing.")] tag: Option<String>,
@@ -51,8 +53,10 @@ impl Query {
         let tenant = caller(ctx).tenant(Operation::ListIntegrations)?;
         let page = PageArguments { first, after, last, before }.page()?;
         let (status, auth_kind) = (status.map(Into::into), auth_kind.map(Into::into));
+        let search = search.map_or(Ok(None), |text| SearchText::parse(&text))?;
         let order = order_by.map(Into::into).unwrap_or_default();
         let listing = tenant.list(CatalogQuery { category, status, search, tag, auth_kind, order }).await?;
+        let _turn = ctx.data_unchecked::<CpuTurns>().take().await;
         Ok(InOneGo(IntegrationConnection::new(listing, &page)?))
     }
 

@@ -4,8 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use async_graphql::{Data, Error as GraphqlError};
-use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
 use axum::Extension;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts, Request, State};
@@ -15,10 +13,10 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_util::sync::PollSender;
 
 use super::GraphqlState;
 use super::executor::{Caller, SocketExecutor};
+use super::protocol::Protocol;
 use super::socket_slots::SocketSlot;
 use crate::domain::Principal;
 use crate::edge::{
@@ -43,14 +41,10 @@ const OUTGOING_MAX: usize = 16;
 
 /// Close codes of RFC 6455, section 7.4.1, and of the protocol.
 const GOING_AWAY: u16 = 1001;
-const INVALID_MESSAGE: u16 = 4400;
 const UNAUTHORIZED: u16 = 4401;
 const FORBIDDEN: u16 = 4403;
 const INIT_TIMED_OUT: u16 = 4408;
 const TRY_AGAIN_LATER: u16 = 1013;
-/// What the library closes with where the protocol has a code of its own.
-const PROTOCOL_ERROR: u16 = 1002;
-const UNEXPECTED: u16 = 1011;
 
 pub(super) async fn upgrade(
     State(state): State<GraphqlState>,
@@ -62,15 +56,11 @@ pub(super) async fn upgrade(
     if !speaks_protocol(&parts.headers) {
         return Err(Error::bad_input("The WebSocket sub-protocol must be graphql-transport-ws").into());
     }
-    // The library would also take up the protocol's predecessor, if a client offers both.
-    parts.headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
-    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
-    let protocol = GraphQLProtocol::from_request_parts(&mut parts, &()).await;
-    let (Ok(upgrade), Ok(protocol)) = (upgrade, protocol) else {
+    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
         return Err(Error::bad_input("This address is for WebSocket connections").into());
     };
     let peer = parts.extensions.get::<Peer>().copied();
-    let connection = Connection { protocol, state, visitor, headers: parts.headers, peer, request_id };
+    let connection = Connection { state, visitor, headers: parts.headers, peer, request_id };
     let limit = connection.state.edge.max_body_bytes;
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(limit).max_frame_size(limit);
     Ok(upgrade.on_upgrade(move |socket| async move {
@@ -86,7 +76,6 @@ fn speaks_protocol(headers: &HeaderMap) -> bool {
 
 /// One socket and what is known of its client.
 struct Connection {
-    protocol: GraphQLProtocol,
     state: GraphqlState,
     /// As the upgrade's headers have it.
     visitor: Visitor,
@@ -96,14 +85,15 @@ struct Connection {
 }
 
 impl Connection {
-    /// The library speaks the protocol on one side of a short queue; on the other, this loop hands messages to the
-    /// client and ends what takes too long.
+    /// [`Protocol`] is on one side of a short queue; on the other, this loop hands messages to the client and ends what
+    /// takes too long.
     async fn serve(self, socket: WebSocket) {
         let stopping = self.state.stopping.clone();
         let executor = SocketExecutor {
             executor: self.state.executor.clone(),
             edge: self.state.edge.clone(),
             request_id: self.request_id.clone(),
+            timeout: self.state.request_timeout,
         };
         let (mut sink, stream) = socket.split();
         let (queue, mut outgoing) = mpsc::channel(OUTGOING_MAX);
@@ -111,24 +101,18 @@ impl Connection {
         let told = heard.clone();
         let incoming = stream.inspect(move |_| told.notify_one()).map(check_message);
         let initialised = Arc::new(AtomicBool::new(false));
-        let refused = Arc::new(OnceLock::new());
-        let (seen, refusal) = (initialised.clone(), refused.clone());
+        let seen = initialised.clone();
         let admitted = Arc::new(OnceLock::new());
         let slot = Arc::new(OnceLock::new());
         // Held until the socket is closed.
         let _slot = slot.clone();
         let fallen = fallen(self.state.edge.services.clone(), admitted.clone());
         tokio::pin!(fallen);
-        let protocol = GraphQLWebSocket::new_with_pair(PollSender::new(queue), incoming, executor, self.protocol)
-            .on_connection_init(move |payload: Value| async move {
-                seen.store(true, Ordering::Relaxed);
-                self.admit(&payload, &admitted, &slot).await.map_err(|error| {
-                    // The library's close code for this is the one for a malformed message.
-                    let refused = refusal.get_or_init(|| Refused::of(&error));
-                    GraphqlError::new(refused.reason.clone())
-                })
-            })
-            .serve();
+        let admit = move |payload: Value| async move {
+            seen.store(true, Ordering::Relaxed);
+            self.admit(&payload, &admitted, &slot).await.map_err(|error| refusal(&error))
+        };
+        let protocol = Protocol::new(executor, queue, admit).serve(incoming);
         tokio::pin!(protocol);
         let init_deadline = Instant::now() + INIT_TIMEOUT;
         let mut last_heard = Instant::now();
@@ -138,7 +122,7 @@ impl Connection {
             let message = tokio::select! {
                 // Ready messages first: what was to be said before the end is said.
                 biased;
-                message = outgoing.recv() => message.map(|message| translate(message, refused.get())),
+                message = outgoing.recv() => message,
                 () = &mut protocol, if !is_over => {
                     is_over = true;
                     continue;
@@ -174,7 +158,7 @@ impl Connection {
         payload: &Value,
         admitted: &OnceLock<Arc<Principal>>,
         slot: &OnceLock<SocketSlot>,
-    ) -> Result<Data, Error> {
+    ) -> Result<Caller, Error> {
         let edge = &self.state.edge;
         let init = init_headers(payload);
         let visitor = match init.is_empty() {
@@ -185,9 +169,7 @@ impl Connection {
         let counted = self.state.slots.open(&call.principal.actor, account)?;
         slot.get_or_init(|| counted);
         admitted.get_or_init(|| call.principal.clone());
-        let mut data = Data::default();
-        data.insert(Caller { tenant: edge.services_of(&visitor), visitor, request_id: self.request_id });
-        Ok(data)
+        Ok(Caller { tenant: edge.services_of(&visitor), visitor, request_id: self.request_id })
     }
 }
 
@@ -230,39 +212,16 @@ fn check_message(message: Result<Message, axum::Error>) -> Result<Message, axum:
 /// The headers that `connection_init` is read for. The edge decides which of them count.
 const INIT_HEADERS: [HeaderName; 4] = [header::AUTHORIZATION, ACCOUNT_HEADER, ACTOR_HEADER, GATEWAY_TOKEN_HEADER];
 
-/// Why a connection was not let in, in the protocol's words.
-struct Refused {
-    code: u16,
-    reason: String,
-}
-
-impl Refused {
-    fn of(error: &Error) -> Self {
-        let (code, reason) = match error {
-            Error::AccountRequired => (FORBIDDEN, "Missing X-Account-ID in header or connection_init".into()),
-            Error::AccountInvalid => (FORBIDDEN, "Invalid X-Account-ID in connection_init".into()),
-            Error::Unauthenticated(_) => (UNAUTHORIZED, error.public_message()),
-            Error::Forbidden(_) => (FORBIDDEN, error.public_message()),
-            _ => (TRY_AGAIN_LATER, error.public_message()),
-        };
-        Self { code, reason: reason.into_owned() }
-    }
-}
-
-/// The library's close in the protocol's codes. Its reason for a malformed message quotes it.
-fn translate(message: Message, refused: Option<&Refused>) -> Message {
-    match (&message, refused) {
-        (Message::Close(Some(frame)), Some(refused)) if frame.code == PROTOCOL_ERROR => {
-            close(refused.code, refused.reason.clone())
-        }
-        (Message::Close(Some(frame)), None) if frame.code == PROTOCOL_ERROR => {
-            close(INVALID_MESSAGE, "Malformed message")
-        }
-        (Message::Close(Some(frame)), _) if frame.code == UNEXPECTED => {
-            close(UNAUTHORIZED, "connection_init must come first")
-        }
-        _ => message,
-    }
+/// The close frame for a connection that is not let in, in the protocol's codes.
+fn refusal(error: &Error) -> CloseFrame {
+    let (code, reason) = match error {
+        Error::AccountRequired => (FORBIDDEN, "Missing X-Account-ID in header or connection_init".into()),
+        Error::AccountInvalid => (FORBIDDEN, "Invalid X-Account-ID in connection_init".into()),
+        Error::Unauthenticated(_) => (UNAUTHORIZED, error.public_message()),
+        Error::Forbidden(_) => (FORBIDDEN, error.public_message()),
+        _ => (TRY_AGAIN_LATER, error.public_message()),
+    };
+    CloseFrame { code, reason: reason.into_owned().into() }
 }
 
 fn close(code: u16, reason: impl Into<Utf8Bytes>) -> Message {

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::coercion::MISSING;
+use super::executor::CONFLICT;
 
 /// The words of the schema: all that an error may quote.
 #[derive(Clone)]
@@ -56,7 +57,7 @@ impl Vocabulary {
             return self.without_foreign_names(message);
         }
         match message {
-            MISSING => MISSING.into(),
+            MISSING | CONFLICT => message.into(),
             _ => "The request is not valid".into(),
         }
     }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{RestState, json, query, request_schemas, respond};
 use crate::domain::limits::PAGE_DEFAULT;
 use crate::domain::{Accounts, ApiKey, ApiKeyWish, Cursor, Operation, Scope, WishedAccounts, reported_names};
-use crate::edge::{Failure, Visitor, idempotency_key, is_json, mark_replay, read_body};
+use crate::edge::{Failure, NoCompression, Visitor, idempotency_key, is_json, mark_replay, read_body};
 use crate::error::Result;
 use crate::service::{ApiKeyPage, MadeKey};
 
@@ -78,6 +78,7 @@ pub(super) async fn create(State(state): State<RestState>, visitor: Visitor, hea
     let mut response = respond::json(json::text(&created)?);
     *response.status_mut() = StatusCode::CREATED;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.extensions_mut().insert(NoCompression);
     Ok(response)
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
+use axum::http::{HeaderValue, header as headers};
 use axum::response::Response;
 use serde_json::Value;
 use utoipa::OpenApi;
@@ -20,7 +21,7 @@ use super::{body, request_schemas, respond};
 use crate::domain::entry::Part;
 use crate::domain::limits::{Reached, Window};
 use crate::domain::{IdempotencyKey, Operation, Scope};
-use crate::edge::Failure;
+use crate::edge::{Failure, StaticFile};
 use crate::error::{
     CredentialFault, DefinitionProblem, Denial, Error, FieldProblem, InputProblem, RETRY_AFTER_SECONDS,
 };
@@ -287,14 +288,17 @@ fn shared_header(name: &str) -> RefOr<utoipa::openapi::header::Header> {
 
 /// The document as it is served.
 #[derive(Clone)]
-pub(super) struct Document(Arc<[u8]>);
+pub(super) struct Document(Arc<StaticFile>);
 
 impl Document {
     pub(super) fn new(document: &Value) -> Self {
-        Self(document.to_string().into_bytes().into())
+        let json = document.to_string();
+        Self(Arc::new(StaticFile::new(json, HeaderValue::from_static("application/json"), respond::CACHE_CONTROL)))
     }
 
     pub(super) async fn serve(self, request: Request) -> Response {
-        respond::cached_bytes(request.headers(), self.0.to_vec())
+        let mut response = self.0.respond(request.headers()).await;
+        response.headers_mut().append(headers::VARY, HeaderValue::from_static(respond::VARY));
+        response
     }
 }

@@ -10,7 +10,7 @@ use super::fragments::Detail;
 use super::{PREFIX, request_schemas};
 use crate::domain::integration::Status;
 use crate::domain::limits::{PAGE_DEFAULT, PAGE_MAX};
-use crate::domain::{AuthKind, CatalogOrder, CatalogQuery, Cursor, Page};
+use crate::domain::{AuthKind, CatalogOrder, CatalogQuery, Cursor, Page, SearchText};
 use crate::error::{Error, Result};
 
 /// Filters and paging of a list.
@@ -26,8 +26,10 @@ pub(super) struct ListQuery {
     /// Only integrations with this status.
     #[param(value_type = Option<super::body::Status>)]
     status: Option<String>,
-    /// Case-insensitive part of the name, display name, description or a tag, such as `stripe`. When nothing in the catalog
-    /// has it, what comes within a letter of its words is found.
+    /// Part of the name, display name, description or a tag, such as `stripe`, at most 200 characters and 8 words. Case,
+    /// diacritics and compatibility forms such as full-width letters make no difference. When nothing in the catalog has
+    /// it, entries with words within a letter of its words are found.
+    #[param(max_length = 200)]
     search: Option<String>,
     /// Only what has exactly this tag. One that nobody has matches nothing.
     tag: Option<String>,
@@ -125,6 +127,7 @@ impl ListQuery {
         let auth_kind = word("auth_kind", self.auth_kind.as_deref(), AuthKind::ALL, AuthKind::as_str)?;
         let order = word("order", self.order.as_deref(), CatalogOrder::ALL, CatalogOrder::as_str)?.unwrap_or_default();
         let Self { category, search, tag, .. } = self;
+        let search = search.map_or(Ok(None), |text| SearchText::parse(&text))?;
         Ok(Wanted { query: CatalogQuery { category, status, search, tag, auth_kind, order }, page, detail })
     }
 }

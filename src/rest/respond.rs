@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 use crate::error::Result;
 
 /// Kept by the client alone, and asked for again each time.
-const CACHE_CONTROL: &str = "private, no-cache";
+pub(super) const CACHE_CONTROL: &str = "private, no-cache";
 /// What else the answer depends on.
-const VARY: &str = "Accept, Authorization, X-Account-ID";
+pub(super) const VARY: &str = "Accept, Authorization, X-Account-ID";
 /// Bytes of the digest in an ETag.
 const TAG: usize = 16;
 
@@ -68,12 +68,8 @@ impl Tag {
 
 /// The value as JSON, or 304 when the client has it already.
 pub(super) fn cached(request: &HeaderMap, value: &impl Serialize) -> Result<Response> {
-    Ok(cached_bytes(request, super::json::text(value)?))
-}
-
-/// The JSON text, or 304 when the client has it already.
-pub(super) fn cached_bytes(request: &HeaderMap, body: Vec<u8>) -> Response {
-    Tag::of(&[&body]).respond(request, body)
+    let body = super::json::text(value)?;
+    Ok(Tag::of(&[&body]).respond(request, body))
 }
 
 /// The JSON text of an answer without a tag, such as what came of a change.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::integrations::Id;
 use super::{RestState, body, json};
 use crate::domain::Operation;
-use crate::edge::{Failure, Visitor, read_optional_json};
+use crate::edge::{Failure, NoCompression, Visitor, read_optional_json};
 use crate::error::{Error, Result};
 use crate::service::Opened;
 
@@ -44,6 +44,7 @@ pub(super) async fn read(
     let json = written(&opened, &wanted.ignored_fields)?;
     let mut response = ([(header::CONTENT_TYPE, "application/json")], json).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.extensions_mut().insert(NoCompression);
     Ok(response)
 }
 

@@ -17,19 +17,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use accept::serve;
 pub use peers::PeerLimits;
 
 use crate::config::Config;
-use crate::edge::{Allowances, BodyReceiver, Bound, EdgeState, Failure, Gate, identify};
+use crate::edge::{Allowances, BodyReceiver, Bound, EdgeState, Failure, Gate, NoCompression, identify};
 use crate::graphql::GraphqlState;
 use crate::service::Services;
 use crate::telemetry::{Metrics, Traces};
@@ -103,8 +104,9 @@ impl Server {
         let pages = middleware::from_fn_with_state(pages, layers::hold_permit);
         // Anybody may ask for the schema.
         let for_graphql = EdgeState { accepts_anonymous_bodies: true, ..edge.clone() };
-        let graphql =
-            GraphqlState::new(for_graphql, (config.graphql, config.sockets), self.stopping.clone(), self.tasks.clone());
+        let limits = (config.graphql, config.sockets);
+        let (timeout, stopping, tasks) = (config.server.request_timeout, self.stopping.clone(), self.tasks.clone());
+        let graphql = GraphqlState::new(for_graphql, limits, timeout, stopping, tasks);
         let mut router = rest::router(edge).merge(graphql::router(graphql)).merge(health::router(self.clone()));
         if config.server.gallery {
             router = router.merge(web::gallery(&config.auth).route_layer(pages.clone()));
@@ -127,13 +129,17 @@ impl Server {
             .layer(fixed(CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"))
             // The pages have policies of their own; anything else has nothing to load.
             .layer(fixed(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
-            .layer(CompressionLayer::new())
+            .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(may_compress)))
             .layer(middleware::from_fn(layers::render))
             .layer(middleware::from_fn_with_state(browsers.clone(), browsers::refuse_foreign))
             .option_layer(browsers.cors())
             .layer(middleware::from_fn_with_state(guard, layers::guard));
         router.fallback(async || Failure::NoRoute).method_not_allowed_fallback(async || Failure::Method).layer(layers)
     }
+}
+
+fn may_compress(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<NoCompression>().is_none()
 }
 
 fn fixed(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

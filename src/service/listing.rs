@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use super::cursor::{self, Binding};
 use super::search::Rank;
 use super::snapshot::Snapshot;
-use crate::domain::{AccountId, CatalogOrder, CatalogQuery, Cursor, Integration, IntegrationId, Page, Slice, Status};
+use crate::domain::{
+    AccountId, CatalogOrder, CatalogQuery, Cursor, Integration, IntegrationId, Page, SearchText, Slice, Status,
+};
 use crate::error::Result;
 use crate::store::AccountState;
 
@@ -56,9 +58,8 @@ impl Listing {
         account: &AccountId,
         snapshot: Arc<Snapshot>,
         state: Arc<AccountState>,
-        mut query: CatalogQuery,
+        query: CatalogQuery,
     ) -> Self {
-        query.search = query.search.map(|text| text.to_lowercase()).filter(|text| !text.is_empty());
         Self { account: account.clone(), snapshot, state, query, ranks: OnceLock::new(), matches: OnceLock::new() }
     }
 
@@ -170,7 +171,7 @@ impl Listing {
     }
 
     fn ranks(&self) -> &[(usize, Rank)] {
-        let search = self.query.search.as_deref();
+        let search = self.query.search.as_ref().map(SearchText::as_str);
         self.ranks.get_or_init(|| search.map(|text| self.snapshot.search(text)).unwrap_or_default())
     }
 
@@ -392,7 +393,7 @@ mod tests {
             .prop_map(|(category, installed, search, tag, auth, order)| CatalogQuery {
                 category: category.map(|n| CATEGORIES.get(n).unwrap_or(&"nothing").to_string()),
                 status: installed.map(|yes| if yes { Status::Installed } else { Status::Available }),
-                search: search.map(str::to_owned),
+                search: search.and_then(|text| SearchText::parse(text).expect("within the limits")),
                 tag: tag.map(|n| TAGS.get(n).unwrap_or(&"nothing").to_string()),
                 auth_kind: auth.map(|n| KINDS[n]),
                 order,
@@ -471,7 +472,7 @@ mod tests {
 
     /// The answer, worked out the slow way.
     fn expected(kinds: &[Kind], query: &CatalogQuery) -> Answer {
-        let ranks = found_by(kinds, query.search.as_deref());
+        let ranks = found_by(kinds, query.search.as_ref().map(SearchText::as_str));
         let fits = |n: usize| {
             let kind = &kinds[n];
             ranks[n].is_some()

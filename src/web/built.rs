@@ -1,42 +1,72 @@
 //! What Vite made of `web/`, inside the binary; nothing when npm was absent at build time.
 
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::edge::Failure;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+
+use crate::edge::{Failure, StaticFile};
 
 // `FILES`: path and content.
 include!(concat!(env!("OUT_DIR"), "/web.rs"));
 
 /// Names in `assets/` carry a digest of their content.
 const FOREVER: &str = "public, max-age=31536000, immutable";
-const ASK_AGAIN: &str = "no-cache";
+pub(super) const ASK_AGAIN: &str = "no-cache";
 
 /// The content of a file of the build.
 pub(super) fn file(path: &str) -> Option<&'static [u8]> {
     FILES.iter().find(|(name, _)| *name == path).map(|(_, content)| *content)
 }
 
-/// A file beside a page, such as `assets/index-1a2b3c.js` of `graphiql`, under the page's policy: a worker has its own.
-pub(super) fn asset(page: &str, path: &str, csp: &'static str) -> Result<Response, Failure> {
-    let file = file(&format!("{page}/{path}")).filter(|_| !path.ends_with(".html")).ok_or(Failure::NoRoute)?;
-    let cache = if path.starts_with("assets/") { FOREVER } else { ASK_AGAIN };
-    let headers = [
-        (header::CONTENT_TYPE, content_type(path)),
-        (header::CACHE_CONTROL, cache),
-        (header::CONTENT_SECURITY_POLICY, csp),
-    ];
-    Ok((headers, file).into_response())
+/// A page and the files beside it, such as `assets/index-1a2b3c.js`, under one policy: a worker has its own.
+#[derive(Clone)]
+pub(super) struct Site(Arc<Inner>);
+
+struct Inner {
+    page: StaticFile,
+    files: HashMap<&'static str, StaticFile>,
+    policy: HeaderValue,
 }
 
-/// A page under its policy.
-pub(super) fn html(csp: &'static str, page: impl IntoResponse) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CACHE_CONTROL, ASK_AGAIN),
-        (header::CONTENT_SECURITY_POLICY, csp),
-    ];
-    (headers, page).into_response()
+impl Site {
+    /// A page with this content, and the files of a folder of the build.
+    pub(super) fn new(folder: &str, page: impl Into<Bytes>, policy: &'static str) -> Self {
+        let beside = FILES.iter().filter_map(|(name, content)| {
+            let path = name.strip_prefix(folder)?.strip_prefix('/').filter(|path| !path.ends_with(".html"))?;
+            let cache = if path.starts_with("assets/") { FOREVER } else { ASK_AGAIN };
+            let content_type = HeaderValue::from_static(content_type(path));
+            Some((path, StaticFile::new(*content, content_type, cache)))
+        });
+        let html = HeaderValue::from_static("text/html; charset=utf-8");
+        Self(Arc::new(Inner {
+            page: StaticFile::new(page, html, ASK_AGAIN),
+            files: beside.collect(),
+            policy: HeaderValue::from_static(policy),
+        }))
+    }
+
+    /// Answers with the page.
+    pub(super) async fn page(&self, request: &HeaderMap) -> Response {
+        self.send(&self.0.page, request).await
+    }
+
+    /// Answers with a file beside the page.
+    ///
+    /// # Errors
+    /// [`Failure::NoRoute`] for a path that no file has.
+    pub(super) async fn file(&self, path: &str, request: &HeaderMap) -> Result<Response, Failure> {
+        let file = self.0.files.get(path).ok_or(Failure::NoRoute)?;
+        Ok(self.send(file, request).await)
+    }
+
+    async fn send(&self, file: &StaticFile, request: &HeaderMap) -> Response {
+        let mut response = file.respond(request).await;
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, self.0.policy.clone());
+        response
+    }
 }
 
 fn content_type(path: &str) -> &'static str {

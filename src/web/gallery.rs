@@ -4,12 +4,14 @@
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::Path;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
 
-use super::built;
+use super::built::{self, Site};
 use crate::config::AuthSection;
+use crate::edge::Failure;
 
 const FOLDER: &str = "ui";
 const INDEX: &str = "ui/ui.html";
@@ -23,21 +25,21 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-
 
 /// The page, at `/ui` and at each entry's address, and its assets.
 pub fn router(auth: &AuthSection) -> Router {
-    let page = built::file(INDEX).map(|page| for_modes(page, auth));
-    let list = page.clone();
-    let list = move || std::future::ready(answer(list.clone()));
-    let inside = move |Path(path): Path<String>| {
-        let is_entry = path.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-        std::future::ready(if is_entry { Ok(answer(page.clone())) } else { built::asset(FOLDER, &path, CSP) })
-    };
-    Router::new().route("/ui", get(list.clone())).route("/ui/", get(list)).route("/ui/{*path}", get(inside))
+    let page = built::file(INDEX).map_or(Bytes::from_static(ABSENT.as_bytes()), |page| for_modes(page, auth));
+    Router::new()
+        .route("/ui", get(list))
+        .route("/ui/", get(list))
+        .route("/ui/{*path}", get(inside))
+        .with_state(Site::new(FOLDER, page, CSP))
 }
 
-fn answer(page: Option<Bytes>) -> Response {
-    match page {
-        Some(page) => built::html(CSP, page),
-        None => built::html(CSP, ABSENT),
-    }
+async fn list(State(site): State<Site>, headers: HeaderMap) -> Response {
+    site.page(&headers).await
+}
+
+async fn inside(State(site): State<Site>, Path(path): Path<String>, headers: HeaderMap) -> Result<Response, Failure> {
+    let is_entry = path.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if is_entry { Ok(site.page(&headers).await) } else { site.file(&path, &headers).await }
 }
 
 /// The page with the modes in force written into it: it asks for a key, or for an account alone.

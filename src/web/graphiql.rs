@@ -1,11 +1,12 @@
 //! GraphiQL at `/graphiql`, built from `web/` and embedded; without npm at build time, a page that says so.
 
 use axum::Router;
-use axum::extract::{Path, RawQuery};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
 
-use super::built;
+use super::built::{self, Site};
 use crate::edge::Failure;
 
 const FOLDER: &str = "graphiql";
@@ -15,7 +16,7 @@ const FROM_CDN: &str = include_str!("graphiql_cdn.html");
 
 /// Nothing from anywhere else. Monaco sets inline styles and has images in its style sheet.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-    font-src 'self'; connect-src 'self' ws: wss:; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// For the page that a person asked for by name: its scripts are of one version each and pinned by digest, as is the one
 /// that starts it.
 const CDN_CSP: &str = "default-src 'none'; script-src https://unpkg.com/react@18.3.1/ https://unpkg.com/react-dom@18.3.1/ \
@@ -25,19 +26,32 @@ const CDN_CSP: &str = "default-src 'none'; script-src https://unpkg.com/react@18
 
 /// The page and its assets.
 pub fn router() -> Router {
-    Router::new().route("/graphiql", get(page)).route("/graphiql/", get(page)).route("/graphiql/{*path}", get(asset))
+    let built = built::file(INDEX);
+    let pages = Pages {
+        site: Site::new(FOLDER, built.unwrap_or(ABSENT.as_bytes()), CSP),
+        from_cdn: built.is_none().then(|| Site::new(FOLDER, FROM_CDN, CDN_CSP)),
+    };
+    Router::new()
+        .route("/graphiql", get(page))
+        .route("/graphiql/", get(page))
+        .route("/graphiql/{*path}", get(asset))
+        .with_state(pages)
 }
 
-async fn page(RawQuery(query): RawQuery) -> Response {
-    match built::file(INDEX) {
-        Some(index) => built::html(CSP, index),
-        None if query.as_deref() == Some("cdn") => built::html(CDN_CSP, FROM_CDN),
-        None => built::html(CSP, ABSENT),
-    }
+#[derive(Clone)]
+struct Pages {
+    site: Site,
+    /// Where npm was absent at build time.
+    from_cdn: Option<Site>,
 }
 
-async fn asset(Path(path): Path<String>) -> Result<Response, Failure> {
-    built::asset(FOLDER, &path, CSP)
+async fn page(State(pages): State<Pages>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let from_cdn = pages.from_cdn.filter(|_| query.as_deref() == Some("cdn"));
+    from_cdn.unwrap_or(pages.site).page(&headers).await
+}
+
+async fn asset(State(pages): State<Pages>, Path(path): Path<String>, headers: HeaderMap) -> Result<Response, Failure> {
+    pages.site.file(&path, &headers).await
 }
 
 #[cfg(test)]

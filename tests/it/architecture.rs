@@ -14,7 +14,7 @@ struct Floor {
 const DATABASE: [&str; 4] = ["sea_orm", "sea_orm_migration", "entity", "migration"];
 const WEB: [&str; 4] = ["axum", "tower", "tower_http", "utoipa"];
 const HTTP: [&str; 2] = ["hyper", "http_body_util"];
-const GRAPHQL: [&str; 2] = ["async_graphql", "async_graphql_axum"];
+const GRAPHQL: [&str; 1] = ["async_graphql"];
 const CIPHER: [&str; 1] = ["aes_gcm"];
 const AWS: [&str; 4] = ["aws_config", "aws_credential_types", "aws_sdk_kms", "aws_smithy_http_client"];
 const IDENTITY: [&str; 2] = ["jsonwebtoken", "ring"];

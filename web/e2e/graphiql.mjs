@@ -224,6 +224,44 @@ await run('graphiql', async ({ page, base, check, screenshot }) => {
     for (const text of [...SECRETS, 'not-to-be-kept', 'installIntegration', 'tabState']) excludes(kept, text, 'the storage');
   });
 
+  await check('a shared link opens with its operation, and sends nothing but the introspection query', async () => {
+    const sent = [];
+    const record = request => {
+      if (new URL(request.url()).pathname === '/graphql') sent.push(request.postDataJSON());
+    };
+    page.on('request', record);
+    const link = new URL('/graphiql', base);
+    link.searchParams.set(
+      'query',
+      'mutation First { installIntegration(input: { integration: { name: "stripe" } }) { changed } }\n' +
+        'query Second($name: String!) { integration(by: { name: $name }) { name status } }',
+    );
+    link.searchParams.set('variables', '{"name":"stripe"}');
+    link.searchParams.set('operationName', 'Second');
+    const subscriptions = sockets.length;
+    await page.goto(link.href, { waitUntil: 'load' });
+    await until(async () => (await editorText('operation.graphql')).includes('mutation First'), 'the query');
+    assert((await editorText('variables.json')) === '{\n  "name": "stripe"\n}', 'the variables');
+    assert((await page.locator('.graphiql-tab-button').count()) === 6, 'tabs');
+    await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
+    await page.locator('.graphiql-doc-explorer').getByText('Mutation', { exact: true }).waitFor(); // the schema is there
+    await page.getByRole('button', { name: 'Hide Documentation Explorer' }).click();
+    await page.waitForTimeout(1_000);
+    await screenshot('shared.png');
+    assert(sent.length > 0 && sent.every(({ query }) => query.includes('__schema')), JSON.stringify(sent));
+    assert(sockets.length === subscriptions, 'a socket was opened');
+    await page.locator('.graphiql-editor-tool .graphiql-editor:not(.hidden) .view-lines').click();
+    const [request] = await Promise.all([
+      page.waitForRequest(request => new URL(request.url()).pathname === '/graphql'),
+      page.keyboard.press('Control+Enter'),
+    ]);
+    page.off('request', record);
+    const { operationName, variables } = request.postDataJSON();
+    assert(operationName === 'Second' && variables.name === 'stripe', request.postData());
+    await panelShows('"AVAILABLE"');
+    await page.goto(new URL('/graphiql', base).href, { waitUntil: 'load' });
+  });
+
   await check('after a reload the account is remembered, the rest is fresh', async () => {
     await page.reload({ waitUntil: 'load' });
     await until(async () => (await editorText('request-headers.json')).includes('globex'), 'the account');

@@ -10,6 +10,7 @@ import { createRoot } from 'react-dom/client';
 import { initialHeaders, SharedHeaders } from './account';
 import { exampleTabs } from './examples';
 import { fetcher } from './fetcher';
+import { shared, SharedOperation } from './shared';
 import { storage } from './storage';
 
 const headers = initialHeaders();
@@ -18,14 +19,16 @@ createRoot(document.getElementById('graphiql')!).render(
   <GraphiQL
     fetcher={fetcher}
     storage={storage}
-    defaultTabs={exampleTabs}
+    defaultTabs={shared ? [shared, ...exampleTabs] : exampleTabs}
+    initialVariables={shared?.variables}
     defaultHeaders={headers}
-    defaultEditorToolsVisibility="headers"
+    defaultEditorToolsVisibility={shared?.variables ? 'variables' : 'headers'}
     inputValueDeprecation
     shouldPersistHeaders={false}
     showPersistHeadersSettings={false}
   >
     <GraphiQL.Logo>Patchbay</GraphiQL.Logo>
     <SharedHeaders initial={headers} />
+    {shared?.operationName && <SharedOperation name={shared.operationName} />}
   </GraphiQL>,
 );

@@ -98,7 +98,7 @@ async fn the_pages_have_policies_of_their_own_that_start_from_nothing() {
         ] {
             assert!(policy.contains(part), "{path}: {part} not in {policy}");
         }
-        for hole in ["unsafe-eval", "script-src 'self' 'unsafe-inline'", "http:", "https:", "*"] {
+        for hole in ["ws:", "wss:", "unsafe-eval", "script-src 'self' 'unsafe-inline'", "http:", "https:", "*"] {
             assert!(!policy.contains(hole), "{path}: {hole} in {policy}");
         }
         // Editors set styles as they go; our own page needs nothing of the kind.

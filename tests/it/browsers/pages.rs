@@ -1,5 +1,9 @@
 //! The gallery, GraphiQL, the API reference and introspection: there for whoever develops, and off where they are not wanted.
 
+use std::io::Read;
+
+use axum::body::Body;
+use axum::http::Method;
 use serde_json::json;
 
 use super::EVERYWHERE;
@@ -26,6 +30,35 @@ async fn pages_are_there_on_loopback_and_nowhere_else_unless_asked_for() {
             }
         }
         assert_eq!(world.nobody().get("/api/v1/openapi.json").await.status, 200, "the document is no page");
+    }
+}
+
+#[tokio::test]
+async fn static_files_have_a_tag_and_the_same_content_in_every_coding() {
+    let world = World::start().await;
+    let (plain, gzip) = (world.nobody(), world.nobody().header("accept-encoding", "gzip, br"));
+    for path in ["/ui", "/docs/", "/docs/swagger-ui-bundle.js", "/docs/swagger-initializer.js", "/api/v1/openapi.json"]
+    {
+        let whole = plain.get(path).await;
+        let tag = whole.header("etag").unwrap_or_else(|| panic!("{path} has no tag")).to_owned();
+        assert_eq!(whole.header("content-encoding"), None, "{path}");
+        for _ in 0..2 {
+            let small = gzip.get(path).await;
+            assert_eq!((small.header("content-encoding"), small.header("etag")), (Some("gzip"), Some(&*tag)), "{path}");
+            assert!(small.header("vary").is_some_and(|vary| vary.contains("accept-encoding")), "{path}");
+            let mut content = Vec::new();
+            flate2::read::GzDecoder::new(&*small.body).read_to_end(&mut content).expect("gzip");
+            assert_eq!(content, whole.body, "{path}");
+        }
+        for client in [&plain, &gzip] {
+            let head = client.send(Method::HEAD, path, Body::empty()).await;
+            let length = client.get(path).await.body.len().to_string();
+            assert_eq!((head.status.as_u16(), head.body.len()), (200, 0), "{path}");
+            assert_eq!((head.header("etag"), head.header("content-length")), (Some(&*tag), Some(&*length)), "{path}");
+            let again = client.clone().header("if-none-match", &tag).get(path).await;
+            assert_eq!((again.status.as_u16(), again.body.len()), (304, 0), "{path}");
+            assert_eq!(again.header("content-security-policy"), whole.header("content-security-policy"), "{path}");
+        }
     }
 }
 

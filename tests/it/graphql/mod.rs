@@ -7,12 +7,15 @@ mod http;
 mod limits;
 mod mutation;
 mod poison;
+mod properties;
 mod query;
 mod quoting;
 mod repeats;
+mod root_fields;
 mod schema;
 mod selections;
 pub mod socket;
+mod strictness;
 mod subscription;
 
 use serde_json::{Value, json};

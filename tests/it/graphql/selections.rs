@@ -1,13 +1,15 @@
 //! Random selections on the list, written in one go, against the library's own way of resolving the same.
 //!
-//! The library resolves a list itself where two share a key. 256 selections, or 10,000 with `LONG_TESTS=1`.
+//! Over a socket the library resolves a list itself. 256 selections, or 10,000 with `LONG_TESTS=1`.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::json;
 
+use super::socket::Socket;
 use super::{acme, install};
 use crate::support::{Client, World};
 
@@ -204,8 +206,11 @@ fn a_list_written_in_one_go_is_what_the_library_would_answer() {
     });
     let cases = if std::env::var_os("LONG_TESTS").is_some() { 10_000 } else { 256 };
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
-    let outcome = TestRunner::new(config).run(&items(), |items| runtime.block_on(compare(&acme, &items)));
-    runtime.block_on(async { drop(world) });
+    let served = runtime.block_on(world.serve());
+    let socket = RefCell::new(runtime.block_on(Socket::of(&served, "acme")));
+    let outcome = TestRunner::new(config)
+        .run(&items(), |items| runtime.block_on(compare(&acme, &mut socket.borrow_mut(), &items)));
+    runtime.block_on(async { drop((socket, served, world)) });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
@@ -221,16 +226,19 @@ async fn every_field_of_the_list_is_among_the_random_ones() {
     }
 }
 
-async fn compare(client: &Client, items: &[Item]) -> Result<(), TestCaseError> {
+async fn compare(client: &Client, socket: &mut Socket, items: &[Item]) -> Result<(), TestCaseError> {
     let mut document = Document::default();
     let set = document.set(items, &CONNECTION);
     let fragments = document.fragments.join(" ");
     let fragments = format!("fragment s on IntegrationConnection {set} {fragments}");
     // A variable that is declared must be used.
+    let document = |lists: &str| {
+        format!(
+            "query($yes: Boolean = true, $no: Boolean! = false) {{ ... @include(if: $yes) @skip(if: $no) {{ {lists} }} }} {fragments}"
+        )
+    };
     let ask = |lists: &str| {
-        let document = format!(
-            "query($yes: Boolean = true, $no: Boolean!) {{ ... @include(if: $yes) @skip(if: $no) {{ {lists} }} }} {fragments}"
-        );
+        let document = document(lists);
         async move { client.graphql(&document, json!({"no": false})).await }
     };
     let first = ask("integrations(first: 3) { t: __typename ...s }").await;
@@ -239,5 +247,7 @@ async fn compare(client: &Client, items: &[Item]) -> Result<(), TestCaseError> {
     prop_assert!(alone.json().get("errors").is_none(), "{}", alone.text());
     prop_assert_eq!(alone.text(), shared.text());
     prop_assert_eq!(alone.text(), first.text(), "asked again");
+    let resolved = socket.answer(&document("integrations(first: 3) { t: __typename ...s }")).await;
+    prop_assert_eq!(alone.json(), resolved, "resolved by the library");
     Ok(())
 }

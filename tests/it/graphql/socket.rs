@@ -111,10 +111,14 @@ impl Socket {
         assert_eq!(self.next().await, Said::Json(complete));
     }
 
-    /// Runs one query to its end.
+    /// Runs one query to its end. A request that is refused has errors alone.
     pub async fn answer(&mut self, query: &str) -> Value {
         self.subscribe("query", query).await;
         let Said::Json(next) = self.next().await else { panic!("closed instead of answered") };
+        if next["type"] == "error" {
+            assert_eq!(next["id"], "query", "{next}");
+            return json!({"errors": next["payload"]});
+        }
         assert_eq!((&next["type"], &next["id"]), (&json!("next"), &json!("query")), "{next}");
         assert_eq!(self.next().await, Said::Json(json!({"type": "complete", "id": "query"})));
         next["payload"].clone()
@@ -126,6 +130,11 @@ impl Socket {
 
     pub async fn send_text(&mut self, text: &str) {
         self.0.send(Message::text(text)).await.expect("sent");
+    }
+
+    /// Whether the connection was open still.
+    pub async fn try_send_text(&mut self, text: &str) -> bool {
+        self.0.send(Message::text(text)).await.is_ok()
     }
 
     pub async fn send_bytes(&mut self, bytes: &[u8]) {

@@ -200,6 +200,53 @@ async fn messages_out_of_turn_close_the_connection() {
 }
 
 #[tokio::test]
+async fn second_subscriber_with_a_running_id_closes_the_connection() {
+    let (_world, served) = serving().await;
+    for id in ["1", "a/b é"] {
+        let mut socket = Socket::of(&served, "acme").await;
+        socket.subscribe(id, SUBSCRIPTION).await;
+        socket.subscribe(id, "{ __typename }").await;
+        assert_eq!(socket.closed().await, (4409, format!("Subscriber for {id} already exists")));
+    }
+    let mut socket = Socket::of(&served, "acme").await;
+    let long = "x".repeat(200);
+    socket.subscribe(&long, SUBSCRIPTION).await;
+    socket.subscribe(&long, SUBSCRIPTION).await;
+    assert_eq!(socket.closed().await, (4409, "Subscriber already exists".to_owned()));
+    // An id is free again after its operation.
+    let mut socket = Socket::of(&served, "acme").await;
+    for _ in 0..2 {
+        assert_eq!(socket.answer("{ __typename }").await["data"]["__typename"], "Query");
+        socket.subscribe("again", SUBSCRIPTION).await;
+        socket.complete("again").await;
+    }
+}
+
+#[tokio::test]
+async fn refused_document_ends_its_operation_with_an_error_message() {
+    let (_world, served) = serving().await;
+    let mut socket = Socket::of(&served, "acme").await;
+    for (query, code) in [
+        ("{ integrations {", "GRAPHQL_PARSE_FAILED"),
+        ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        ("query($n: Int!) { integrations(first: $n) { totalCount } }", "BAD_USER_INPUT"),
+        ("{ rateLimit { isLimited } rateLimit { nothing } }", "GRAPHQL_VALIDATION_FAILED"),
+        ("subscription { integrationChanged { x: id } integrationChanged { x: name } }", "GRAPHQL_VALIDATION_FAILED"),
+    ] {
+        socket.subscribe("1", query).await;
+        let Said::Json(said) = socket.next().await else { panic!("closed: {query}") };
+        assert_eq!((&said["type"], &said["id"]), (&json!("error"), &json!("1")), "{query}: {said}");
+        assert_eq!(said["payload"][0]["extensions"]["code"], code, "{query}: {said}");
+        // Nothing follows it, and the id is free.
+        assert_eq!(socket.answer("{ __typename }").await["data"]["__typename"], "Query");
+    }
+    // A field that fails when it is executed is an answer.
+    let failed = socket.answer("{ integrations(first: 0) { totalCount } }").await;
+    assert_eq!((&failed["data"], &failed["errors"][0]["path"]), (&Value::Null, &json!(["integrations"])), "{failed}");
+}
+
+#[tokio::test]
 async fn a_malformed_message_closes_without_an_echo() {
     let (_world, served) = serving().await;
     let deep = "[".repeat(100_000);

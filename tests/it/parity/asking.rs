@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use axum::http::Method;
 use patchbay::domain::{
-    AuthKind, CatalogOrder, CatalogQuery, Cursor, FormField, Integration, Page as DomainPage, Part, Reference, Status,
-    Supplied,
+    AuthKind, CatalogOrder, CatalogQuery, Cursor, FormField, Integration, Page as DomainPage, Part, Reference,
+    SearchText, Status, Supplied,
 };
 use patchbay::edge::Failure;
 use patchbay::error::Error;
@@ -252,7 +252,8 @@ async fn ask_service(world: &World, account: &str, question: &Question) -> Resul
                 "installed" => Status::Installed,
                 other => panic!("no status {other}"),
             });
-            let [category, search, tag] = [filter.category, filter.search, filter.tag].map(|text| text.map(Into::into));
+            let [category, tag] = [filter.category, filter.tag].map(|text| text.map(Into::into));
+            let search = filter.search.map_or(Ok(None), SearchText::parse)?;
             let auth_kind = filter.auth_kind.map(|name| AuthKind::parse(name).expect("a kind"));
             let order = filter.order.map(|name| CatalogOrder::parse(name).expect("an order")).unwrap_or_default();
             let listing = tenant.list(CatalogQuery { category, status, search, tag, auth_kind, order }).await?;

@@ -1,0 +1,155 @@
+//! The protocol `graphql-transport-ws`: messages of one client in, messages for it out.
+
+use std::collections::HashMap;
+use std::future::ready;
+use std::sync::Arc;
+
+use async_graphql::http::ClientMessage;
+use async_graphql::{Request, Response};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes};
+use futures_util::stream::{AbortHandle, BoxStream, SelectAll, abortable};
+use futures_util::{Stream, StreamExt, stream};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::Sender;
+
+use super::executor::{Caller, SocketExecutor};
+use super::{body, error};
+
+/// Close codes of the protocol.
+const INVALID_MESSAGE: u16 = 4400;
+const UNAUTHORIZED: u16 = 4401;
+const SUBSCRIBER_EXISTS: u16 = 4409;
+const TOO_MANY_INITIALISATIONS: u16 = 4429;
+/// Longest id that a close frame repeats: its reason has at most 123 bytes.
+const MAX_REPEATED_ID: usize = 64;
+
+/// One client's side of a socket.
+pub(super) struct Protocol<A> {
+    executor: SocketExecutor,
+    outgoing: Sender<Message>,
+    /// Admits the client by the payload of `connection_init`, once.
+    admit: Option<A>,
+    caller: Option<Caller>,
+    running: HashMap<Arc<str>, AbortHandle>,
+    /// What operations answer, with their ids; `None` at the end of one.
+    answers: SelectAll<BoxStream<'static, (Arc<str>, Option<Response>)>>,
+}
+
+/// The socket is closed, or its client is gone.
+struct Closed;
+
+impl<A, F> Protocol<A>
+where
+    A: FnOnce(Value) -> F,
+    F: Future<Output = Result<Caller, CloseFrame>>,
+{
+    pub(super) fn new(executor: SocketExecutor, outgoing: Sender<Message>, admit: A) -> Self {
+        let (running, answers) = (HashMap::new(), SelectAll::new());
+        Self { executor, outgoing, admit: Some(admit), caller: None, running, answers }
+    }
+
+    /// Serves until either side closes. The last message is the close frame, if the server closes.
+    pub(super) async fn serve<E>(mut self, incoming: impl Stream<Item = Result<Message, E>>) {
+        tokio::pin!(incoming);
+        loop {
+            let outcome = tokio::select! {
+                message = incoming.next() => match message {
+                    Some(Ok(message)) => self.receive(message).await,
+                    Some(Err(_)) | None => Err(Closed),
+                },
+                Some((id, answer)) = self.answers.next(), if !self.answers.is_empty() => self.answer(id, answer).await,
+            };
+            if outcome.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn receive(&mut self, message: Message) -> Result<(), Closed> {
+        let message = match &message {
+            Message::Text(text) => ClientMessage::from_bytes(text.as_bytes()),
+            Message::Binary(bytes) => ClientMessage::from_bytes(bytes),
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Close(_) => return Err(Closed),
+        };
+        match message {
+            // The reason would quote the message.
+            Err(_) => self.close(INVALID_MESSAGE, "Malformed message").await,
+            Ok(ClientMessage::ConnectionInit { payload }) => self.initialise(payload.unwrap_or_default()).await,
+            Ok(ClientMessage::Start { id, payload }) => self.start(id.into(), payload).await,
+            Ok(ClientMessage::Stop { id }) => match self.running.remove(&*id) {
+                None => Ok(()),
+                Some(operation) => {
+                    operation.abort();
+                    self.send(&json!({"type": "complete", "id": id})).await
+                }
+            },
+            Ok(ClientMessage::Ping { .. }) => self.send(&json!({"type": "pong"})).await,
+            Ok(ClientMessage::Pong { .. }) => Ok(()),
+            Ok(ClientMessage::ConnectionTerminate) => Err(Closed),
+        }
+    }
+
+    async fn initialise(&mut self, payload: Value) -> Result<(), Closed> {
+        let Some(admit) = self.admit.take() else {
+            return self.close(TOO_MANY_INITIALISATIONS, "Too many initialisation requests").await;
+        };
+        match admit(payload).await {
+            Ok(caller) => {
+                self.caller = Some(caller);
+                self.send(&json!({"type": "connection_ack"})).await
+            }
+            Err(CloseFrame { code, reason }) => self.close(code, reason).await,
+        }
+    }
+
+    async fn start(&mut self, id: Arc<str>, request: Request) -> Result<(), Closed> {
+        let Some(caller) = &self.caller else {
+            return self.close(UNAUTHORIZED, "connection_init must come first").await;
+        };
+        if self.running.contains_key(&id) {
+            let reason = match id.len() {
+                ..=MAX_REPEATED_ID => format!("Subscriber for {id} already exists"),
+                _ => "Subscriber already exists".to_owned(),
+            };
+            return self.close(SUBSCRIBER_EXISTS, reason).await;
+        }
+        let answers = self.executor.execute(request, caller.clone()).map(Some).chain(stream::once(ready(None)));
+        let (answers, handle) = abortable(answers);
+        self.running.insert(id.clone(), handle);
+        self.answers.push(answers.map(move |answer| (id.clone(), answer)).boxed());
+        Ok(())
+    }
+
+    /// Passes on an operation's answer, or its end. A request that was refused ends with its errors.
+    async fn answer(&mut self, id: Arc<str>, answer: Option<Response>) -> Result<(), Closed> {
+        let Some(response) = answer else {
+            self.running.remove(&id);
+            return self.send(&json!({"type": "complete", "id": id})).await;
+        };
+        if error::is_refusal(&response) {
+            if let Some(operation) = self.running.remove(&id) {
+                operation.abort();
+            }
+            return self.send(&json!({"type": "error", "id": id, "payload": response.errors})).await;
+        }
+        let mut message = b"{\"type\":\"next\",\"id\":".to_vec();
+        body::write(&&*id, &mut message);
+        message.extend_from_slice(b",\"payload\":");
+        message.extend_from_slice(&body::to_json(&response, false));
+        message.push(b'}');
+        // JSON of this process is UTF-8.
+        let text = Utf8Bytes::try_from(message).map_err(|_| Closed)?;
+        self.outgoing.send(Message::Text(text)).await.map_err(|_| Closed)
+    }
+
+    async fn send(&self, message: &Value) -> Result<(), Closed> {
+        self.outgoing.send(Message::Text(message.to_string().into())).await.map_err(|_| Closed)
+    }
+
+    async fn close(&self, code: u16, reason: impl Into<Utf8Bytes>) -> Result<(), Closed> {
+        let frame = CloseFrame { code, reason: reason.into() };
+        let _ = self.outgoing.send(Message::Close(Some(frame))).await;
+        Err(Closed)
+    }
+}
