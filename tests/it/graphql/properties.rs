@@ -30,8 +30,10 @@ fn check<S: Strategy>(
     }
     let served = runtime.block_on(world.serve());
     let cell = RefCell::new(&mut property);
-    let outcome =
-        TestRunner::new(config).run(&strategy, |value| runtime.block_on((cell.borrow_mut())(&served, &acme, value)));
+    let outcome = TestRunner::new(config).run(&strategy, |value| {
+        let mut property = cell.borrow_mut();
+        runtime.block_on((**property)(&served, &acme, value))
+    });
     runtime.block_on(async { drop((served, world)) });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
