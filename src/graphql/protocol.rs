@@ -143,11 +143,11 @@ where
         self.outgoing.send(Message::Text(text)).await.map_err(|_| Closed)
     }
 
-    async fn send(&self, message: &Value) -> Result<(), Closed> {
+    async fn send(&mut self, message: &Value) -> Result<(), Closed> {
         self.outgoing.send(Message::Text(message.to_string().into())).await.map_err(|_| Closed)
     }
 
-    async fn close(&self, code: u16, reason: impl Into<Utf8Bytes>) -> Result<(), Closed> {
+    async fn close(&mut self, code: u16, reason: impl Into<Utf8Bytes>) -> Result<(), Closed> {
         let frame = CloseFrame { code, reason: reason.into() };
         let _ = self.outgoing.send(Message::Close(Some(frame))).await;
         Err(Closed)
