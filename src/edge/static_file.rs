@@ -95,9 +95,9 @@ fn has_tag(request: &HeaderMap, tag: &HeaderValue) -> bool {
 
 /// Whether a client takes gzip (RFC 9110, section 12.5.3).
 fn takes_gzip(request: &HeaderMap) -> bool {
-    let values = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let quality = |wanted: &str| {
-        let mut codings = values.clone().flat_map(|value| value.split(','));
+        let values = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+        let mut codings = values.flat_map(|value| value.split(','));
         codings.find_map(|coding| {
             let mut parts = coding.split(';').map(str::trim);
             let is_wanted = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
