@@ -14,6 +14,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::executor::{Caller, SocketExecutor};
 use super::{body, error};
+use crate::edge::check_variables;
 
 /// Close codes of the protocol.
 const INVALID_MESSAGE: u16 = 4400;
@@ -66,27 +67,28 @@ where
     }
 
     async fn receive(&mut self, message: Message) -> Result<(), Closed> {
-        let message = match &message {
-            Message::Text(text) => ClientMessage::from_bytes(text.as_bytes()),
-            Message::Binary(bytes) => ClientMessage::from_bytes(bytes),
+        let bytes = match &message {
+            Message::Text(text) => text.as_bytes(),
+            Message::Binary(bytes) => bytes,
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
             Message::Close(_) => return Err(Closed),
         };
+        // Neither reason is passed on: it would quote the message.
+        let message = check_variables(bytes).ok().and_then(|()| ClientMessage::from_bytes(bytes).ok());
+        let Some(message) = message else { return self.close(INVALID_MESSAGE, "Malformed message").await };
         match message {
-            // The reason would quote the message.
-            Err(_) => self.close(INVALID_MESSAGE, "Malformed message").await,
-            Ok(ClientMessage::ConnectionInit { payload }) => self.initialise(payload.unwrap_or_default()).await,
-            Ok(ClientMessage::Start { id, payload }) => self.start(id.into(), payload).await,
-            Ok(ClientMessage::Stop { id }) => match self.running.remove(&*id) {
+            ClientMessage::ConnectionInit { payload } => self.initialise(payload.unwrap_or_default()).await,
+            ClientMessage::Start { id, payload } => self.start(id.into(), payload).await,
+            ClientMessage::Stop { id } => match self.running.remove(&*id) {
                 None => Ok(()),
                 Some(operation) => {
                     operation.abort();
                     self.send(&json!({"type": "complete", "id": id})).await
                 }
             },
-            Ok(ClientMessage::Ping { .. }) => self.send(&json!({"type": "pong"})).await,
-            Ok(ClientMessage::Pong { .. }) => Ok(()),
-            Ok(ClientMessage::ConnectionTerminate) => Err(Closed),
+            ClientMessage::Ping { .. } => self.send(&json!({"type": "pong"})).await,
+            ClientMessage::Pong { .. } => Ok(()),
+            ClientMessage::ConnectionTerminate => Err(Closed),
         }
     }
 

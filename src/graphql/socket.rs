@@ -19,9 +19,7 @@ use super::executor::{Caller, SocketExecutor};
 use super::protocol::Protocol;
 use super::socket_slots::SocketSlot;
 use crate::domain::Principal;
-use crate::edge::{
-    ACCOUNT_HEADER, ACTOR_HEADER, Failure, GATEWAY_TOKEN_HEADER, Peer, RequestId, Visitor, check_variables,
-};
+use crate::edge::{ACCOUNT_HEADER, ACTOR_HEADER, Failure, GATEWAY_TOKEN_HEADER, Peer, RequestId, Visitor};
 use crate::error::Error;
 use crate::service::Services;
 
@@ -99,7 +97,7 @@ impl Connection {
         let (queue, mut outgoing) = mpsc::channel(OUTGOING_MAX);
         let heard = Arc::new(Notify::new());
         let told = heard.clone();
-        let incoming = stream.inspect(move |_| told.notify_one()).map(check_message);
+        let incoming = stream.inspect(move |_| told.notify_one());
         let initialised = Arc::new(AtomicBool::new(false));
         let seen = initialised.clone();
         let admitted = Arc::new(OnceLock::new());
@@ -198,14 +196,6 @@ async fn fallen(services: Services, admitted: Arc<OnceLock<Arc<Principal>>>) -> 
         if let Err(error @ Error::Unauthenticated(_)) = services.check_standing(principal).await {
             return error.public_message().into_owned();
         }
-    }
-}
-
-/// The message, or an empty one, which the library refuses, where it would read another value than was sent.
-fn check_message(message: Result<Message, axum::Error>) -> Result<Message, axum::Error> {
-    match &message {
-        Ok(Message::Text(text)) if check_variables(text.as_bytes()).is_err() => Ok(Message::Text(Utf8Bytes::default())),
-        _ => message,
     }
 }
 
