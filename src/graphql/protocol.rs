@@ -67,7 +67,7 @@ where
     }
 
     async fn receive(&mut self, message: Message) -> Result<(), Closed> {
-        let bytes = match &message {
+        let bytes: &[u8] = match &message {
             Message::Text(text) => text.as_bytes(),
             Message::Binary(bytes) => bytes,
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
