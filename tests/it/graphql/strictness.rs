@@ -101,7 +101,7 @@ async fn introspection_needs_a_credential_where_the_setting_says_so() {
 async fn answers_with_secrets_are_not_compressed() {
     let world = World::with(&[("secrets.read_back", "true")]).await;
     let acme = world.account("acme").header("accept-encoding", "gzip");
-    install(&world.account("acme"), "stripe", json!({"secrets": {"api_key": "s".repeat(2_000)}})).await;
+    install(&world.account("acme"), "stripe", json!({"secrets": {"long": "s".repeat(2_000)}})).await;
     let padding = "x".repeat(90);
     let key = json!({"name": padding, "scopes": ["catalog:read"]});
     let mutation = format!(
