@@ -159,11 +159,8 @@ impl Provider for Local {
         self.replace(|fresh| {
             // A key that neither ring has is no reason to keep the one in use.
             let known: Vec<_> = ring.ids().chain(fresh.ids()).map(kek_ref).collect();
-            let checks = recorded.iter().filter(|check| check.provider == LOCAL && known.contains(&check.kek_ref));
-            checks
-                .map(|check| verify(fresh, check))
-                .collect::<Result<(), _>>()
-                .map_err(|fault| fault.cause().to_owned())
+            let mut checks = recorded.iter().filter(|check| check.provider == LOCAL && known.contains(&check.kek_ref));
+            checks.try_for_each(|check| verify(fresh, check)).map_err(|fault| fault.cause().to_owned())
         })
     }
 }
@@ -219,20 +216,20 @@ mod tests {
     async fn broken_or_foreign_file_keeps_the_ring_in_use() {
         let (_folder, file, local) = started();
         let check = local.check().await.expect("check");
-        assert_eq!(local.reload(&[check.clone()]).await, Ok(Reloaded::Unchanged));
+        assert_eq!(local.reload(std::slice::from_ref(&check)).await, Ok(Reloaded::Unchanged));
         let text = std::fs::read_to_string(&file).expect("text");
         std::fs::write(&file, "{").expect("broken");
-        assert!(local.reload(&[check.clone()]).await.is_err());
+        assert!(local.reload(std::slice::from_ref(&check)).await.is_err());
         std::fs::remove_file(&file).expect("removed");
-        assert!(local.reload(&[check.clone()]).await.is_err());
+        assert!(local.reload(std::slice::from_ref(&check)).await.is_err());
         Keyring::create(&file).expect("another ring");
-        let refusal = local.reload(&[check.clone()]).await.expect_err("refused");
+        let refusal = local.reload(std::slice::from_ref(&check)).await.expect_err("refused");
         assert!(refusal.contains("another key than the one in use"), "{refusal}");
         std::fs::write(&file, &text).expect("put back");
         Keyring::add(&file).expect("added");
         Keyring::promote(&file, 2).expect("promoted");
         Keyring::remove(&file, 1).expect("removed");
-        let refusal = local.reload(&[check.clone()]).await.expect_err("refused");
+        let refusal = local.reload(std::slice::from_ref(&check)).await.expect_err("refused");
         assert!(refusal.contains("this database needs key local:1"), "{refusal}");
         assert!(local.verify(&check).await.is_ok(), "the ring of before");
         assert_eq!(local.reload(&[]).await, Ok(Reloaded::Changed), "nothing on record needs key 1");
