@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::Type;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType};
 
-use crate::catalog::ENTRY_SCHEMA;
 use crate::domain::event::Outcome;
 use crate::domain::limits::SECRETS_PER_INSTALLATION;
 use crate::domain::new_api_key::ACCOUNTS_MAX;
 use crate::domain::{Action, Scope};
+use crate::service::ENTRY_SCHEMA;
 
 /// Prefix of a reference to a component of the document.
 const COMPONENTS: &str = "#/components/schemas/";

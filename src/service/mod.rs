@@ -39,6 +39,8 @@ pub use repeats::Done;
 pub use snapshot::Snapshot;
 pub use startup::compare_keys;
 
+pub use crate::catalog::ENTRY_SCHEMA;
+
 use crate::domain::limits::InstallLimits;
 use crate::domain::{AccountId, Call, Event, Principal, api_key};
 use crate::error::Result;

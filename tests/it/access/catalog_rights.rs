@@ -91,9 +91,9 @@ async fn catalog_write_erases_nothing_that_is_kept() {
     let (world, admin) = with_entry(true).await;
     let catalog = client(&world, &["catalog:write"]).await;
     delete(&catalog, &format!("{OWN}?force=true")).await.assert_refused(403, "forbidden", PURGE);
-    assert_eq!(delete(&catalog, &format!("{OWN}")).await.status.as_u16(), 409);
+    assert_eq!(delete(&catalog, OWN).await.status.as_u16(), 409);
     admin.post(&format!("{OWN}/uninstall"), &Value::Null).await.ok();
-    delete(&catalog, &format!("{OWN}")).await.assert_refused(403, "forbidden", PURGE);
+    delete(&catalog, OWN).await.assert_refused(403, "forbidden", PURGE);
     let document =
         "mutation { deleteIntegration(input: {integration: {name: \"acme_billing\"}, force: true}) { deletedId } }";
     let refused = catalog.graphql(document, json!({})).await;
@@ -111,7 +111,7 @@ async fn entry_without_an_installation_is_the_catalogs_alone() {
     let catalog = client(&world, &["catalog:write"]).await;
     delete(&catalog, &format!("{OWN}?force=true")).await.assert_refused(403, "forbidden", PURGE);
     put(&catalog, OWN, &redirected()).await.ok();
-    assert_eq!(delete(&catalog, &format!("{OWN}")).await.status.as_u16(), 204);
+    assert_eq!(delete(&catalog, OWN).await.status.as_u16(), 204);
 }
 
 #[tokio::test]
