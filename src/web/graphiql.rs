@@ -19,21 +19,25 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsa
 /// For the page that a person asked for by name: its scripts are of one version each and pinned by digest, as is the one
 /// that starts it.
 const CDN_CSP: &str = "default-src 'none'; script-src https://unpkg.com/react@18.3.1/ https://unpkg.com/react-dom@18.3.1/ \
-    https://unpkg.com/graphiql@4.1.2/ 'sha256-ykMjWBmzBbOK6YvzI0Aojdgm6SCB1it8lcwpF5SfjhI='; \
+    https://unpkg.com/graphiql@4.1.2/ 'sha256-TI5Isq7YO7PkXTTK8H4kCOWcAkp40Ip2yXqifUEKJNA='; \
     style-src https://unpkg.com/graphiql@4.1.2/ 'unsafe-inline'; img-src 'self' data:; font-src data:; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The page and its assets.
-pub fn router() -> Router {
-    Router::new().route("/graphiql", get(page)).route("/graphiql/", get(page)).route("/graphiql/{*path}", get(asset))
-}
-
-async fn page(RawQuery(query): RawQuery) -> Response {
-    match built::file(INDEX) {
-        Some(index) => built::html(CSP, index),
-        None if query.as_deref() == Some("cdn") => built::html(CDN_CSP, FROM_CDN),
-        None => built::html(CSP, ABSENT),
-    }
+pub fn router(prefix: &str) -> Router {
+    let index = built::file(INDEX).map(|index| built::page_under(prefix, FOLDER, index));
+    let absent = ABSENT.replace("\"/graphiql", &format!("\"{prefix}/graphiql"));
+    let page = move |RawQuery(query): RawQuery| {
+        std::future::ready(match &index {
+            Some(index) => built::html(CSP, index.clone()),
+            None if query.as_deref() == Some("cdn") => built::html(CDN_CSP, FROM_CDN),
+            None => built::html(CSP, absent.clone()),
+        })
+    };
+    Router::new()
+        .route("/graphiql", get(page.clone()))
+        .route("/graphiql/", get(page))
+        .route("/graphiql/{*path}", get(asset))
 }
 
 async fn asset(Path(path): Path<String>) -> Result<Response, Failure> {

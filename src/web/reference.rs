@@ -12,8 +12,8 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsa
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The page and its assets.
-pub fn router() -> Router {
-    let config = Config::from("/api/v1/openapi.json")
+pub fn router(prefix: &str) -> Router {
+    let config = Config::from(format!("{prefix}/api/v1/openapi.json"))
         .use_base_layout()
         .display_request_duration(true)
         .persist_authorization(false)

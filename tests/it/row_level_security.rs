@@ -241,7 +241,7 @@ fn where_it_would_do_nothing_the_start_is_refused_with_a_way_out() {
     let refused = |arguments: &[&str]| {
         let setting = ["--listen", "127.0.0.1:0", "--set", "database.row_level_security=true"];
         let output = Process::run(&[&setting, arguments].concat());
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(2));
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
     let folder = tempfile::tempdir().expect("folder");

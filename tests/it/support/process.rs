@@ -45,7 +45,7 @@ impl Process {
         let stderr = Captured::read(child.stderr.take().expect("piped"), None);
         let mut process = Self { child, url: String::new(), stdout, stderr };
         // The channel ends when standard output does, so when the process does.
-        match ready.iter().find_map(|line| line.trim().strip_prefix("REST").map(|url| url.trim().to_owned())) {
+        match ready.iter().find_map(|line| rest_url(&line)) {
             Some(rest) => {
                 process.url = rest.trim_end_matches("/api/v1").to_owned();
                 Ok(process)
@@ -96,6 +96,12 @@ impl Process {
         assert_eq!(self.wait(Duration::from_secs(20)), Some(0), "{}", self.log());
         (self.stdout.whole(), self.stderr.whole())
     }
+}
+
+/// The REST address that a server prints when it is ready, for people or as JSON.
+fn rest_url(line: &str) -> Option<String> {
+    let plain = line.trim().strip_prefix("REST").map(|url| url.trim().to_owned());
+    plain.or_else(|| Some(serde_json::from_str::<serde_json::Value>(line).ok()?["rest"].as_str()?.to_owned()))
 }
 
 impl Captured {
