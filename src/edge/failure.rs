@@ -78,9 +78,7 @@ impl Failure {
                 Error::Database { .. }
                 | Error::DatabaseUnfit { .. }
                 | Error::SecretUnreadable { .. }
-                | Error::Internal { .. } => {
-                    StatusCode::INTERNAL_SERVER_ERROR
-                }
+                | Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,

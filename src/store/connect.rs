@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::sqlx::{self, ConnectOptions as _, PgConnection, Row};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection, PgConnection, Row};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 use super::database_url::PostgresUrl;
@@ -230,7 +230,7 @@ async fn refuse_other_encodings(pool: &Pool) -> Result<()> {
     let row = pool.query_one_raw(Statement::from_string(DbBackend::Postgres, ENCODING)).await?;
     let encoding: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?;
     match encoding {
-        Some(encoding) if encoding != "UTF8" => Err(Error::Database {
+        Some(encoding) if encoding != "UTF8" => Err(Error::DatabaseUnfit {
             cause: format!(
                 "the database has the encoding {encoding}, and Patchbay needs UTF8: create it with ENCODING 'UTF8' \
                  TEMPLATE template0"
