@@ -152,7 +152,7 @@ fn secrets_are_refused_as_flags() {
         assert!(output.contains(setting.key) && output.contains(&format!("{variable}_FILE")), "{output}");
         assert!(!output.contains("CANARY"), "{output}");
     }
-    let output = refused(&["config", "show", "--database-url", "postgres://h/d?password=CANARY"], &[]);
+    let output = refused(&["config", "show", "--set", "database.url=postgres://h/d?password=CANARY"], &[]);
     assert!(output.contains("PATCHBAY_DATABASE_URL_FILE") && !output.contains("CANARY"), "{output}");
     let open = Process::run(&["config", "show", "--database-url", "postgres://u@h/d"]);
     assert!(open.status.success(), "{}", written(&open));

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use patchbay::store::has_password;
+
 use super::database::environment_for;
 
 /// A running `patchbay`.
@@ -154,6 +156,15 @@ pub fn command(arguments: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.envs(environment_for(arguments));
-    command.args(arguments).current_dir(std::env::temp_dir()).stdin(Stdio::null()).stderr(Stdio::piped());
+    // A URL with a password, as that of a test server, is refused as a flag.
+    let url = arguments.windows(2).position(|pair| pair[0] == "--database-url" && has_password(pair[1]));
+    let (before, after) = match url {
+        Some(at) => {
+            command.env("PATCHBAY_DATABASE_URL", arguments[at + 1]);
+            (&arguments[..at], &arguments[at + 2..])
+        }
+        None => (arguments, &[][..]),
+    };
+    command.args(before).args(after).current_dir(std::env::temp_dir()).stdin(Stdio::null()).stderr(Stdio::piped());
     command
 }
