@@ -10,7 +10,6 @@ mod configuration;
 mod health;
 mod keys;
 mod print;
-mod process;
 mod signals;
 mod welcome;
 

@@ -87,8 +87,6 @@ pub struct ServerSection {
     pub cors_origins: Vec<String>,
     /// Where a proxy has this server: empty, or `/a/b`.
     pub path_prefix: String,
-    /// Let the system write core dumps, and debuggers of the same user look inside.
-    pub core_dumps: bool,
     /// Serve `/docs`.
     pub docs: bool,
     /// Serve `/ui`.
@@ -224,7 +222,6 @@ impl From<&Resolved> for Config {
             },
             cors_origins: items(resolved.text("server.cors_origins")).map(str::to_owned).collect(),
             path_prefix: resolved.text("server.path_prefix").to_owned(),
-            core_dumps: resolved.switch("server.core_dumps"),
             docs: page("server.docs"),
             gallery: page("server.gallery"),
             graphiql: page("graphql.graphiql"),

@@ -225,12 +225,6 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "Path under which a proxy offers this server, such as /patchbay. Pages and links start with it; requests are served with it and without.",
     ),
-    setting(
-        "server.core_dumps",
-        Kind::Switch,
-        "false",
-        "Allow core dumps, and debuggers of the same user. Off, neither can take secrets out of memory (Linux).",
-    ),
     setting("server.gallery", AUTO, "auto", "Serve the gallery at /ui. auto: when listening on loopback."),
     setting("server.docs", AUTO, "auto", "Serve the API reference at /docs. auto: when listening on loopback."),
     setting(

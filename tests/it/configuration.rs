@@ -348,22 +348,6 @@ fn standard_output_is_json_when_the_log_is() {
     }
 }
 
-#[test]
-fn memory_is_kept_out_of_core_dumps() {
-    let folder = tempfile::tempdir().expect("folder");
-    let data = text(&folder.path().join("data"));
-    let core_limit = |process: &Process| {
-        let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).expect("limits");
-        let line = limits.lines().find(|line| line.starts_with("Max core file size")).expect("line");
-        line.split_whitespace().nth(4).expect("value").to_owned()
-    };
-    let own = std::fs::read_to_string("/proc/self/limits").expect("limits");
-    let own = own.lines().find(|line| line.starts_with("Max core file size")).expect("line").to_owned();
-    assert_eq!(core_limit(&Process::serve(&["--data-dir", &data])), "0");
-    let allowed = Process::serve(&["--data-dir", &data, "--set", "server.core_dumps=true"]);
-    assert!(own.contains(&core_limit(&allowed)), "{own}");
-}
-
 #[tokio::test]
 async fn a_pooler_is_not_taken_for_postgresql() {
     let Ok(pooler) = std::env::var("TEST_POOLER_URL") else { return };
