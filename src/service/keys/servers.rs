@@ -36,7 +36,7 @@ impl KeyKeeper {
     pub async fn reload_ring(&self) {
         let reloaded = match startup::recorded(&self.store).await {
             Ok(recorded) => self.vault.reload(&recorded).await,
-            Err(error) => Err(startup::sentence(error)),
+            Err(error) => Err(startup::sentence(error).into()),
         };
         match reloaded {
             Ok(Reloaded::Changed) => self.look_for_keys().await,
