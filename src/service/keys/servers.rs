@@ -87,7 +87,9 @@ impl KeyKeeper {
             let current = self.wrapping_key().await;
             let is_recorded = current.as_ref().is_none_or(|key| recorded.iter().any(|check| check.kek_ref == *key));
             if self.vault.first_provider() == Some(LOCAL) && !is_recorded {
-                startup::check_keys(&self.store, &self.vault).await.map_err(|refusal| Error::Internal { cause: refusal.into() })?;
+                startup::check_keys(&self.store, &self.vault)
+                    .await
+                    .map_err(|refusal| Error::Internal { cause: refusal.into() })?;
             }
             self.count_unopenable(&recorded).await
         };
