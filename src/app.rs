@@ -3,6 +3,7 @@
 mod keys;
 mod pepper;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -20,7 +21,7 @@ pub(crate) use pepper::pepper_at_hand;
 
 use crate::config::Config;
 use crate::domain::{ActorKind, ApiKey, Call};
-use crate::error::Error;
+use crate::error::{Error, StartError};
 use crate::server::{self, Server};
 use crate::service::{ApiKeyPolicy, ApiKeys, KeyKeeper, MadeKey, Pepper, Services};
 use crate::store::{StatementObserver, Store};
@@ -54,7 +55,7 @@ impl App {
     ///
     /// # Errors
     /// A sentence for the operator that names the culprit and the cure.
-    pub async fn prepare(config: Config, witness: Option<StatementObserver>) -> Result<Self, String> {
+    pub async fn prepare(config: Config, witness: Option<StatementObserver>) -> Result<Self, StartError> {
         Self::prepare_with(config, witness, Vec::new()).await
     }
 
@@ -66,7 +67,7 @@ impl App {
         config: Config,
         witness: Option<StatementObserver>,
         key_services: Vec<Arc<dyn Provider>>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, StartError> {
         let gate = config.auth.gate()?;
         let tokens = config.auth.tokens()?;
         let metrics = Arc::new(Metrics::default());
@@ -104,11 +105,17 @@ impl App {
     ///
     /// # Errors
     /// When the address is not loopback while nobody is authenticated, or cannot be listened on.
-    pub async fn listen(&self) -> Result<TcpListener, String> {
+    pub async fn listen(&self) -> Result<TcpListener, StartError> {
         refuse_open_address(&self.config)?;
         let address = self.config.server.listen;
         bind(address).map_err(|e| {
-            format!("cannot listen on {address}: {e}. Choose another address with --listen, for instance --listen 127.0.0.1:8081")
+            let sentence = format!(
+                "cannot listen on {address}: {e}. Choose another address with --listen, for instance --listen 127.0.0.1:8081"
+            );
+            match e.kind() {
+                ErrorKind::PermissionDenied => StartError::Permanent(sentence),
+                _ => StartError::Transient(sentence),
+            }
         })
     }
 
@@ -117,11 +124,11 @@ impl App {
     ///
     /// # Errors
     /// A sentence for the operator.
-    pub async fn first_key(&self) -> Result<Option<MadeKey>, String> {
+    pub async fn first_key(&self) -> Result<Option<MadeKey>, StartError> {
         if !self.config.auth.api_key || self.config.server.listen.ip().is_loopback() {
             return Ok(None);
         }
-        self.services.api_keys().create_first().await.map_err(database_sentence)
+        self.services.api_keys().create_first().await.map_err(|error| start_error(&self.config, error))
     }
 
     /// Withdraws the key of a first start, so that the next start makes another.
@@ -254,7 +261,7 @@ impl App {
 ///
 /// # Errors
 /// A sentence for the operator.
-pub async fn open_api_keys(config: &Config, to_make: bool) -> Result<(Store, ApiKeys), String> {
+pub async fn open_api_keys(config: &Config, to_make: bool) -> Result<(Store, ApiKeys), StartError> {
     let store = open_existing(config).await?;
     let pepper = match to_make {
         true => pepper::pepper(config, &store, true).await?,
@@ -282,7 +289,7 @@ pub async fn open_keys(config: &Config) -> Result<(Store, KeyKeeper), String> {
 ///
 /// # Errors
 /// A sentence for the operator.
-pub async fn migrate(config: &Config) -> Result<(), String> {
+pub async fn migrate(config: &Config) -> Result<(), StartError> {
     if config.embedded_database().is_some_and(|path| !path.exists()) {
         keys::keyring(config)?;
     }
@@ -294,13 +301,14 @@ pub async fn migrate(config: &Config) -> Result<(), String> {
 ///
 /// # Errors
 /// A sentence for the operator.
-pub async fn open(config: &Config, observer: Option<StatementObserver>) -> Result<Store, String> {
+pub async fn open(config: &Config, observer: Option<StatementObserver>) -> Result<Store, StartError> {
     if let Some(path) = config.embedded_database() {
         make_folder_of(path)?;
         keys::refuse_emptied_database(config, path)?;
     }
-    let store = Store::connect(&config.database, observer).await.map_err(database_sentence)?;
-    let applied = store.migrate(&config.database).await.map_err(database_sentence)?;
+    let failed = |error| start_error(config, error);
+    let store = Store::connect(&config.database, observer).await.map_err(failed)?;
+    let applied = store.migrate(&config.database).await.map_err(failed)?;
     if !applied.is_empty() {
         tracing::info!(steps = applied.len(), "schema migrated");
     }
@@ -324,7 +332,7 @@ pub async fn open_existing(config: &Config) -> Result<Store, String> {
 /// The pepper that the keys were made with, if it is there.
 async fn recorded_pepper(config: &Config, store: &Store) -> Result<Option<Pepper>, String> {
     let recorded = store.api_keys().recorded_pepper().await.map_err(database_sentence)?;
-    Ok(pepper_at_hand(config).unwrap_or_default().filter(|pepper| Some(pepper.fingerprint()) == recorded))
+    Ok(pepper_at_hand(config).unwrap_or_default().into_iter().find(|pepper| Some(pepper.fingerprint()) == recorded))
 }
 
 fn api_key_policy(config: &Config) -> ApiKeyPolicy {
@@ -370,14 +378,53 @@ fn refuse_open_address(config: &Config) -> Result<(), String> {
     ))
 }
 
+/// A failure of the database at the start. A server may come up later; a file does not change by itself, unless it is in
+/// use or the disk is full.
+fn start_error(config: &Config, error: Error) -> StartError {
+    const PASSING: [&str; 3] = ["disk", "locked", "busy"];
+    let is_permanent = match &error {
+        Error::DatabaseUnfit { .. } => true,
+        Error::Database { cause } => {
+            config.embedded_database().is_some() && !PASSING.iter().any(|word| cause.contains(word))
+        }
+        _ => false,
+    };
+    let sentence = database_sentence(error);
+    if is_permanent { StartError::Permanent(sentence) } else { StartError::Transient(sentence) }
+}
+
 /// What an operator is told of a failure of the database.
 pub fn database_sentence(error: Error) -> String {
     let cause = error.cause().unwrap_or_default();
-    format!(
-        "{}: {cause}. Check database.url, and that the server is running and lets this user in",
-        error.public_message()
-    )
+    if matches!(error, Error::DatabaseUnfit { .. }) {
+        return cause.to_owned();
+    }
+    format!("{}: {cause}. {}", error.public_message(), database_cure(cause))
 }
+
+/// What to check after a failure with this cause.
+fn database_cure(cause: &str) -> &'static str {
+    const CURES: [(&str, &str); 5] = [
+        (
+            "unsupported startup parameter",
+            "A pooler refuses start-up parameters: set database.transaction_pooler = true, and database.migration_url to a \
+             URL that leads past the pooler",
+        ),
+        ("unable to open database file", READ_ONLY_CURE),
+        ("readonly database", READ_ONLY_CURE),
+        ("is not a database", "Name another file in database.url or another folder in server.data_dir"),
+        (
+            "failed to lookup address",
+            "Check the host in database.url. Special characters in its user name and password are percent-encoded: @ is %40, \
+             / is %2F",
+        ),
+    ];
+    let cure = CURES.iter().find(|(part, _)| cause.contains(part)).map(|(_, cure)| *cure);
+    cure.unwrap_or("Check database.url, and that the server is running and lets this user in")
+}
+
+const READ_ONLY_CURE: &str = "Check server.data_dir or database.url, and that the user that runs Patchbay may write to the \
+    database file and its folder (`ls -ld`)";
 
 fn both(first: StatementObserver, second: Option<StatementObserver>) -> StatementObserver {
     match second {
@@ -386,5 +433,25 @@ fn both(first: StatementObserver, second: Option<StatementObserver>) -> Statemen
             first(statement, took, failed);
             second(statement, took, failed);
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn database_failures_lead_to_their_cure() {
+        for (cause, cure) in [
+            ("unsupported startup parameter in options: enable_seqscan", "database.migration_url"),
+            ("unsupported startup parameter: statement_timeout", "database.transaction_pooler"),
+            ("(code: 14) unable to open database file", "may write to the database file and its folder"),
+            ("(code: 8) attempt to write a readonly database", "may write to the database file and its folder"),
+            ("failed to lookup address information: Name or service not known", "percent-encoded"),
+            ("password authentication failed", "lets this user in"),
+        ] {
+            let told = database_sentence(Error::Database { cause: cause.to_owned() });
+            assert!(told.contains(cause) && told.contains(cure), "{told}");
+        }
     }
 }

@@ -6,10 +6,12 @@ mod audit;
 mod backup;
 mod bar;
 mod catalog;
+mod configuration;
 mod health;
 mod keys;
 mod print;
 mod signals;
+mod welcome;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,23 +20,23 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::app::{self, App};
-use crate::config::{self, AuthSection, Config, Resolved, ServerSection, Sources};
+use crate::config::{self, Config};
 use crate::domain::{AccountId, ActorKind, Call};
+use crate::error::StartError;
 use crate::service::MadeKey;
 use crate::{graphql, rest, telemetry};
 use account::AccountCommand;
 use api_keys::ApiKeysCommand;
 use backup::{Backup, Restore};
 use catalog::CatalogCommand;
+use configuration::{configure, resolve};
 use keys::KeysCommand;
 use print::{print, print_once};
 use signals::{Hangups, Signals};
+use welcome::Welcome;
 
-/// The configuration file that is read when it is there.
-const DEFAULT_FILE: &str = "patchbay.toml";
-const CONFIG_VARIABLE: &str = "PATCHBAY_CONFIG";
-/// Exit code for a configuration that cannot be used, as for a wrong flag.
-const BAD_CONFIGURATION: u8 = 2;
+/// Exit code of a refusal that waiting does not end: a wrong flag, setting, key or file.
+const PERMANENT: u8 = 2;
 
 /// The integrations backend of a multi-tenant platform: one catalog, sealed secrets, GraphQL and REST, one binary.
 ///
@@ -162,7 +164,7 @@ pub fn main() -> ExitCode {
             for fault in faults {
                 print::complain(&fault);
             }
-            ExitCode::from(BAD_CONFIGURATION)
+            ExitCode::from(PERMANENT)
         }
         Err(Failure::Other(sentence)) => {
             print::complain(&sentence);
@@ -179,6 +181,15 @@ enum Failure {
 impl From<String> for Failure {
     fn from(sentence: String) -> Self {
         Self::Other(sentence)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Permanent(sentence) => Self::Configuration(vec![sentence]),
+            StartError::Transient(sentence) => Self::Other(sentence),
+        }
     }
 }
 
@@ -228,29 +239,32 @@ fn run(cli: Cli) -> Result<(), Failure> {
     Ok(())
 }
 
-fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), Failure> {
+fn block_on<E: Into<Failure>>(work: impl Future<Output = Result<(), E>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| format!("cannot start: {e}"))?;
+    let runtime = runtime.map_err(|e| Failure::Other(format!("cannot start: {e}")))?;
     let outcome = runtime.block_on(work);
     // What is still running after the drain has had its time.
     runtime.shutdown_background();
-    Ok(outcome?)
+    outcome.map_err(Into::into)
 }
 
-async fn serve(config: Config) -> Result<(), String> {
+async fn serve(config: Config) -> Result<(), Failure> {
     telemetry::init(&config.log);
     let hangups = Hangups::listen()?;
-    let (pages, auth) = (pages(&config.server), config.auth.clone());
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let welcome = Welcome::new(&config);
     let app = App::prepare(config, None).await?;
     let listener = app.listen().await?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     // Before anybody is told that the server is there: a signal that arrives then must drain, not kill.
     let signals = Signals::listen()?;
-    if let Err(cause) = print(&welcome(&format!("http://{address}"), &pages, &auth)) {
+    if let Err(cause) = print(&welcome.text(address)) {
         tracing::warn!(cause, "the welcome is not shown");
     }
     if let Some(made) = app.first_key().await? {
-        show_first_key(&app, &made).await?;
+        show_first_key(&app, &welcome, &made).await?;
     }
     tracing::info!(%address, "ready");
     tokio::spawn(hangups.follow(app.services().keys().clone()));
@@ -259,44 +273,16 @@ async fn serve(config: Config) -> Result<(), String> {
 }
 
 /// Prints the key of a first start; one that cannot be printed is withdrawn, so that the next start makes another.
-async fn show_first_key(app: &App, made: &MadeKey) -> Result<(), String> {
-    let Err(cause) = print_once(&api_keys::first(made)) else { return Ok(()) };
+async fn show_first_key(app: &App, welcome: &Welcome, made: &MadeKey) -> Result<(), String> {
+    let Err(cause) = print_once(&welcome.first_key(made)) else { return Ok(()) };
     app.withdraw_first_key(&made.key).await?;
     Err(format!("{cause}: the API key of the first start was not shown, and is withdrawn. Start again"))
 }
 
-/// The pages that are served, name and path.
-fn pages(settings: &ServerSection) -> Vec<(&'static str, &'static str)> {
-    let gallery = settings.gallery.then_some(("Gallery", "/ui"));
-    let graphiql = settings.graphiql.then_some(("GraphiQL", "/graphiql"));
-    let docs = settings.docs.then_some(("API reference", "/docs"));
-    gallery.into_iter().chain(graphiql).chain(docs).collect()
-}
-
-fn welcome(url: &str, pages: &[(&str, &str)], auth: &AuthSection) -> String {
-    let pages: String = pages.iter().map(|(name, path)| format!("\n  {name:<14} {url}{path}")).collect();
-    format!(
-        "Patchbay {} is ready{pages}\n  GraphQL        {url}/graphql\n  REST           {url}/api/v1\n\nTry it:\n  \
-         curl -s {} {url}/api/v1/integrations/stripe\n",
-        env!("CARGO_PKG_VERSION"),
-        try_it(auth)
-    )
-}
-
-/// Headers that open the door, in the words of a shell.
-fn try_it(auth: &AuthSection) -> &'static str {
-    match auth {
-        AuthSection { open: true, .. } => "-H 'X-Account-ID: acme'",
-        AuthSection { api_key: true, .. } => "-H 'X-Account-ID: acme' -H \"Authorization: Bearer $KEY\"",
-        AuthSection { jwt: true, .. } => "-H 'X-Account-ID: acme' -H \"Authorization: Bearer $TOKEN\"",
-        _ => "-H 'X-Account-ID: acme' -H \"X-Gateway-Token: $PATCHBAY_GATEWAY_TOKEN\"",
-    }
-}
-
-async fn migrate(config: Config) -> Result<(), String> {
+async fn migrate(config: Config) -> Result<(), StartError> {
     telemetry::init(&config.log);
     app::migrate(&config).await?;
-    print("The schema is up to date\n")
+    print("The schema is up to date\n").map_err(StartError::Transient)
 }
 
 fn openapi() -> Result<String, String> {
@@ -311,52 +297,4 @@ fn operator() -> Call {
 /// An account as it is named in an argument.
 fn account(text: &str) -> Result<AccountId, String> {
     AccountId::parse(text).ok_or_else(|| "not an account id: a-z, 0-9, _ and -, at most 63".into())
-}
-
-fn configure(settings: &Settings) -> Result<Config, Failure> {
-    Ok(Config::from(&resolve(settings)?))
-}
-
-fn resolve(settings: &Settings) -> Result<Resolved, Failure> {
-    let sources = Sources {
-        file: read_file(settings)?,
-        environment: std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
-            .collect(),
-        flags: flags(settings)?,
-    };
-    Resolved::read(&sources).map_err(Failure::Configuration)
-}
-
-fn read_file(settings: &Settings) -> Result<Option<(String, String)>, Failure> {
-    let named = settings.config.clone().or_else(|| std::env::var_os(CONFIG_VARIABLE).map(PathBuf::from));
-    let is_optional = named.is_none();
-    let path = named.unwrap_or_else(|| DEFAULT_FILE.into());
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Some((path.display().to_string(), text))),
-        Err(e) if is_optional && e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Failure::Configuration(vec![format!("cannot read {}: {e}", path.display())])),
-    }
-}
-
-fn flags(settings: &Settings) -> Result<Vec<(String, String, String)>, Failure> {
-    let named = [
-        ("server.listen", "--listen", settings.listen.clone()),
-        ("server.data_dir", "--data-dir", settings.data_dir.clone()),
-        ("database.url", "--database-url", settings.database_url.clone()),
-        (
-            "server.insecure_trust_account_header",
-            "--insecure-trust-account-header",
-            settings.insecure_trust_account_header.then(|| "true".to_owned()),
-        ),
-    ];
-    let named = named.into_iter().filter_map(|(key, flag, value)| Some((key.to_owned(), flag.to_owned(), value?)));
-    let mut flags: Vec<_> = named.collect();
-    for pair in &settings.set {
-        let (key, value) = pair.split_once('=').ok_or_else(|| {
-            Failure::Configuration(vec!["--set takes KEY=VALUE, for instance --set log.level=debug".to_owned()])
-        })?;
-        flags.push((key.to_owned(), "--set".to_owned(), value.to_owned()));
-    }
-    Ok(flags)
 }

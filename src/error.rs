@@ -113,6 +113,11 @@ pub enum Error {
         /// For the log.
         cause: String,
     },
+    /// The database cannot be used as it is, or as Patchbay is configured. Waiting does not help.
+    DatabaseUnfit {
+        /// For the log, with the cure.
+        cause: String,
+    },
     /// The database cannot be reached or has no connection free.
     DatabaseUnavailable {
         /// For the log.
@@ -127,6 +132,27 @@ pub enum Error {
         /// For the log.
         cause: String,
     },
+}
+
+/// Why a server does not start: a sentence for the operator that names the culprit and the cure.
+#[derive(Debug)]
+pub enum StartError {
+    /// Waiting does not help: the configuration, a key or a file is wrong.
+    Permanent(String),
+    /// Another start may succeed: something is away, or in use.
+    Transient(String),
+}
+
+impl From<String> for StartError {
+    fn from(sentence: String) -> Self {
+        Self::Permanent(sentence)
+    }
+}
+
+impl From<StartError> for String {
+    fn from((StartError::Permanent(sentence) | StartError::Transient(sentence)): StartError) -> Self {
+        sentence
+    }
 }
 
 /// What is wrong with a credential. Only who holds the whole of it learns more than that it does not fit.
@@ -314,7 +340,7 @@ impl Error {
             Self::SecretUnreadable { name, .. } => {
                 format!("The stored secret {name} cannot be opened: store it again, or read the others by name").into()
             }
-            Self::Database { .. } => "Database error".into(),
+            Self::Database { .. } | Self::DatabaseUnfit { .. } => "Database error".into(),
             Self::DatabaseUnavailable { .. } => "Database unavailable".into(),
             Self::Overloaded => "Server is busy".into(),
             Self::Timeout => "Request timed out".into(),
@@ -328,6 +354,7 @@ impl Error {
             Self::SecretsUnavailable { cause, .. }
             | Self::SecretUnreadable { cause, .. }
             | Self::Database { cause }
+            | Self::DatabaseUnfit { cause }
             | Self::DatabaseUnavailable { cause }
             | Self::Internal { cause } => Some(cause),
             _ => None,

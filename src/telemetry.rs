@@ -36,6 +36,9 @@ use crate::service::{AuditObserver, RightsObserver};
 use crate::store::StatementObserver;
 use crate::vault::{Observed, VaultObserver};
 
+/// The driver's reader of URLs and password files: its warnings hold values of parameters, and lines of those files.
+const SILENCED: &str = "sqlx_postgres::options";
+
 /// Starts logging to standard error. A second call changes nothing.
 pub fn init(settings: &LogSection) {
     let pretty = match settings.format {
@@ -43,7 +46,7 @@ pub fn init(settings: &LogSection) {
         LogFormat::Json => false,
         LogFormat::Auto => stderr().is_terminal(),
     };
-    let ours = EnvFilter::new(format!("warn,patchbay={}", settings.level));
+    let ours = EnvFilter::new(format!("warn,{SILENCED}=off,patchbay={}", settings.level));
     // A line that cannot be written, as on a full disk, must not end the request that wanted it.
     let output = tracing_subscriber::fmt::layer().with_writer(stderr).log_internal_errors(false);
     let output = if pretty {

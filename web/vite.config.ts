@@ -9,7 +9,7 @@ const notices = thirdParty({ also: ['@vscode/codicons'] });
 const prettierJson = fileURLToPath(new URL('./src/prettier-json.ts', import.meta.url));
 
 export default defineConfig({
-  base: '/graphiql/',
+  base: './', // the server writes the path of the page in front
   plugins: [notices.collect(), notices.write()],
   resolve: {
     alias: { 'prettier/parser-babel': prettierJson, 'prettier/plugins/estree': prettierJson },

@@ -4,8 +4,9 @@ import { thirdParty } from './build/third-party.ts';
 // A build of its own beside GraphiQL's: the gallery is served without it, and neither page's bundle depends on the other's.
 const notices = thirdParty();
 
-export default defineConfig({
-  base: '/ui/',
+export default defineConfig(({ command }) => ({
+  // The server writes the path of the page in front.
+  base: command === 'build' ? './' : '/ui/',
   plugins: [notices.collect(), notices.write()],
   server: {
     proxy: { '/graphql': process.env.PATCHBAY_URL ?? 'http://127.0.0.1:8080' },
@@ -19,4 +20,4 @@ export default defineConfig({
     reportCompressedSize: false,
     rolldownOptions: { input: 'ui.html' },
   },
-});
+}));

@@ -26,7 +26,7 @@ pub struct AuthSection {
     pub api_key: bool,
     /// Tokens of identity providers are taken.
     pub jwt: bool,
-    /// What API keys are digested with; empty when not given.
+    /// What API keys are digested with, as it was given, white space around it included; empty when not given.
     pub pepper: String,
     /// Whether API keys that an older version made are signed.
     pub adopts_unsigned_keys: bool,
@@ -50,7 +50,7 @@ impl AuthSection {
             gateway: is_on("gateway"),
             api_key: is_on("api_key") || is_on("auto") && !is_private,
             jwt: is_on("jwt"),
-            pepper: resolved.text("auth.pepper").to_owned(),
+            pepper: resolved.untrimmed("auth.pepper").to_owned(),
             adopts_unsigned_keys: resolved.switch("auth.adopt_unsigned_keys"),
             max_token_key_life: days(resolved, "auth.max_key_days"),
             ended_key_retention: days(resolved, "auth.ended_key_retention_days"),

@@ -24,9 +24,19 @@ use source::Raw;
 pub struct Value {
     /// As text, in the setting's own form.
     pub text: String,
+    /// A secret with the white space around it, where there was any.
+    untrimmed: Option<String>,
     /// Who set it.
     pub origin: Origin,
 }
+
+/// A secret without the white space and byte order mark around it, which editors and `echo` leave in files.
+pub(crate) fn trim_secret(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == BYTE_ORDER_MARK)
+}
+
+/// What some editors put at the start of a file.
+pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The settings in force. Every key of [`SETTINGS`] is there.
 #[derive(Clone, Debug)]
@@ -43,11 +53,15 @@ impl Resolved {
         for setting in SETTINGS {
             let default = Raw { text: setting.default.to_owned(), origin: Origin::Default };
             let raw = raw.get(setting.key).unwrap_or(&default);
-            if let Err(fault) = setting.check(&raw.text) {
-                let shown = if setting.is_secret() { "<set>" } else { &raw.text };
-                faults.push(format!("{} = {shown} ({}): {fault}", setting.key, raw.origin));
+            // A secret is the same whether a variable, a file or a flag holds it.
+            let text = if setting.is_secret() { trim_secret(&raw.text) } else { &raw.text };
+            if let Err(fault) = setting.check(text) {
+                // The words of a library may quote what a URL holds.
+                let fault = if settings::may_hold_password(&fault) { "not valid" } else { &*fault };
+                faults.push(format!("{} = {} ({}): {fault}", setting.key, setting.shown(text), raw.origin));
             }
-            values.insert(setting.key, Value { text: raw.text.clone(), origin: raw.origin.clone() });
+            let untrimmed = (text != raw.text).then(|| raw.text.clone());
+            values.insert(setting.key, Value { text: text.to_owned(), untrimmed, origin: raw.origin.clone() });
         }
         if faults.is_empty() { Ok(Self(values)) } else { Err(faults) }
     }
@@ -74,6 +88,18 @@ impl Resolved {
 
     fn text(&self, key: &str) -> &str {
         &self.0[key].text
+    }
+
+    /// A secret as it was given.
+    fn untrimmed(&self, key: &str) -> &str {
+        let value = &self.0[key];
+        value.untrimmed.as_deref().unwrap_or(&value.text)
+    }
+
+    /// Whether the file sets a secret.
+    pub fn has_secret_from_file(&self) -> bool {
+        let is_from_file = |value: &Value| !value.text.is_empty() && matches!(value.origin, Origin::File(_));
+        SETTINGS.iter().any(|setting| setting.is_secret() && is_from_file(&self.0[setting.key]))
     }
 
     fn path(&self, key: &str) -> Option<PathBuf> {
@@ -170,13 +196,13 @@ mod tests {
         let all = faults.join("\n");
         assert_eq!(faults.len(), 6, "{all}");
         for part in [
-            "server.listen = nowhere (patchbay.toml)",
+            "server.listen = \"nowhere\" (patchbay.toml)",
             "server.colour (patchbay.toml)",
-            "graphql.max_depth = 0 (patchbay.toml)",
+            "graphql.max_depth = \"0\" (patchbay.toml)",
             "1 to 100",
-            "database.max_connections = many (environment variable PATCHBAY_DATABASE__MAX_CONNECTIONS)",
+            "database.max_connections = \"many\" (environment variable PATCHBAY_DATABASE__MAX_CONNECTIONS)",
             "environment variable PATCHBAY_NOPE",
-            "log.format = xml (--set)",
+            "log.format = \"xml\" (--set)",
             "auto, pretty, json",
         ] {
             assert!(all.contains(part), "{part} not in\n{all}");

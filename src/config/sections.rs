@@ -11,7 +11,7 @@ use crate::edge::BodyLimits;
 use crate::graphql::{DocumentLimits, Introspection, SocketLimits};
 use crate::server::PeerLimits;
 use crate::service::{KeyPolicy, ServiceSettings};
-use crate::store::{StoreSettings, Target};
+use crate::store::{PostgresUrl, StoreSettings, Target, parse_sqlite_url};
 use crate::vault::{CacheSettings, TransitSettings};
 
 /// SQLite readers beyond this only contend for two cores' worth of work.
@@ -44,6 +44,8 @@ pub struct Config {
     pub log: LogSection,
     /// Traces; `None` when they are sent nowhere.
     pub traces: Option<TracesSection>,
+    /// What the log warns of at the start.
+    pub warnings: Vec<String>,
 }
 
 /// Listening, limits of a connection, shutdown.
@@ -83,6 +85,8 @@ pub struct ServerSection {
     pub allowed_hosts: Option<Vec<String>>,
     /// Origins whose pages may use the APIs.
     pub cors_origins: Vec<String>,
+    /// Where a proxy has this server: empty, or `/a/b`.
+    pub path_prefix: String,
     /// Serve `/docs`.
     pub docs: bool,
     /// Serve `/ui`.
@@ -217,6 +221,7 @@ impl From<&Resolved> for Config {
                 names => Some(items(names).map(str::to_owned).collect()),
             },
             cors_origins: items(resolved.text("server.cors_origins")).map(str::to_owned).collect(),
+            path_prefix: resolved.text("server.path_prefix").to_owned(),
             docs: page("server.docs"),
             gallery: page("server.gallery"),
             graphiql: page("graphql.graphiql"),
@@ -273,6 +278,7 @@ impl From<&Resolved> for Config {
                 max_per_account: u32::try_from(resolved.number("graphql.max_sockets_per_account")).unwrap_or(u32::MAX),
             },
             traces: traces(resolved),
+            warnings: Vec::new(),
             catalog_poll: millis("catalog.poll_ms"),
             audit_kept: days("audit.retention_days"),
             log: LogSection {
@@ -334,14 +340,13 @@ fn kms(resolved: &Resolved) -> Option<KmsSection> {
 }
 
 fn database(resolved: &Resolved, data_dir: &std::path::Path) -> StoreSettings {
-    let url = resolved.text("database.url");
-    let target = if url.is_empty() {
-        Target::Sqlite(data_dir.join("patchbay.db"))
-    } else if let Some(path) = url.strip_prefix("sqlite:") {
-        Target::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
-    } else {
-        let migration_url = Some(resolved.text("database.migration_url").to_owned()).filter(|url| !url.is_empty());
-        Target::Postgres { url: url.to_owned(), migration_url }
+    let postgres = |key: &str| PostgresUrl::parse(resolved.text(key)).ok();
+    // Both were checked: what is no PostgreSQL URL is an SQLite one, or empty.
+    let target = match postgres("database.url") {
+        Some(url) => Target::Postgres { url, migration_url: postgres("database.migration_url") },
+        None => Target::Sqlite(
+            parse_sqlite_url(resolved.text("database.url")).unwrap_or_else(|_| data_dir.join("patchbay.db")),
+        ),
     };
     let most = u32::try_from(resolved.number("database.max_connections")).unwrap_or(u32::MAX);
     let millis = |key: &str| Duration::from_millis(resolved.number(key));

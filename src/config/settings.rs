@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::domain::Scope;
 use crate::outbound;
+use crate::store::{HOME_REFUSAL, PostgresUrl, parse_sqlite_url};
 use crate::tokens::issuers;
 
 /// What a value may be.
@@ -30,14 +31,22 @@ pub enum Kind {
     Text,
     /// Where another service is: encrypted, unless on this machine; or nothing.
     Url,
+    /// Where another service is, encrypted or not, without user name and query; or nothing.
+    Endpoint,
     /// Host names without ports, separated by commas; `*` alone for any; or nothing.
     Hosts,
     /// Origins as browsers send them, separated by commas; or nothing.
     Origins,
-    /// A database URL that may hold a password.
+    /// The start of a path, `/a/b` without a slash at the end; or nothing.
+    Prefix,
+    /// A database URL that may hold a password; or nothing.
     DatabaseUrl,
-    /// Text that is never shown.
+    /// The URL of a PostgreSQL database that may hold a password; or nothing.
+    PostgresUrl,
+    /// Text that is never shown. It may have several lines.
     Secret,
+    /// Text on one line that is never shown.
+    Token,
     /// Some of a few words, with commas between them.
     Words(&'static [&'static str]),
     /// Scopes, with commas between them.
@@ -210,6 +219,12 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "Sites whose pages may use the APIs from a browser. Empty: none but this server's own.",
     ),
+    setting(
+        "server.path_prefix",
+        Kind::Prefix,
+        "",
+        "Path under which a proxy offers this server, such as /patchbay. Pages and links start with it; requests are served with it and without.",
+    ),
     setting("server.gallery", AUTO, "auto", "Serve the gallery at /ui. auto: when listening on loopback."),
     setting("server.docs", AUTO, "auto", "Serve the API reference at /docs. auto: when listening on loopback."),
     setting(
@@ -222,7 +237,7 @@ pub const SETTINGS: &[Setting] = &[
         "PATCHBAY_GATEWAY_TOKEN",
         setting(
             "auth.gateway_token",
-            Kind::Secret,
+            Kind::Token,
             "",
             "What the gateway sends as X-Gateway-Token (mode gateway); at least 32 characters.",
         ),
@@ -285,7 +300,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "database.migration_url",
-        Kind::DatabaseUrl,
+        Kind::PostgresUrl,
         "",
         "A direct PostgreSQL URL for migrations, when database.url goes through a pooler or its role does not own the tables.",
     ),
@@ -365,7 +380,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "keys.transit_url",
-        Kind::Text,
+        Kind::Endpoint,
         "",
         "An OpenBao or Vault whose transit engine wraps data keys, for instance https://bao.example.com:8200.",
     ),
@@ -387,7 +402,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     named(
         "PATCHBAY_TRANSIT_TOKEN",
-        setting("keys.transit_token", Kind::Secret, "", "The token itself, instead of a file. Nobody renews it."),
+        setting("keys.transit_token", Kind::Token, "", "The token itself, instead of a file. Nobody renews it."),
     ),
     setting("keys.transit_namespace", Kind::Text, "", "Namespace of the transit engine. Empty for none."),
     setting(
@@ -583,13 +598,13 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "telemetry.otlp_endpoint",
-        Kind::Text,
+        Kind::Endpoint,
         "",
         "An OpenTelemetry collector that takes traces over HTTP, for instance http://127.0.0.1:4318. Empty: no traces. Needs a build with the feature otlp.",
     ),
     setting(
         "telemetry.otlp_headers",
-        Kind::Secret,
+        Kind::Token,
         "",
         "Headers for the collector, NAME=VALUE with commas between them, such as a token.",
     ),
@@ -614,6 +629,28 @@ impl Setting {
         SETTINGS.iter().find(|setting| setting.key == key)
     }
 
+    /// The setting whose name comes nearest to this key or variable, if one is near.
+    pub(super) fn similar(name: &str) -> Option<&'static Self> {
+        let letters = |text: &str| text.replace(['.', '_', '-'], "").to_lowercase();
+        let wanted = letters(name.strip_prefix("PATCHBAY_").unwrap_or(name));
+        let is_same = |setting: &&Self| letters(setting.key) == wanted || letters(setting.name()) == wanted;
+        let is_near = |setting: &&Self| {
+            let key = letters(setting.key);
+            wanted.len() >= 4 && (key.starts_with(&wanted) || wanted.ends_with(&letters(setting.name())))
+        };
+        SETTINGS.iter().find(is_same).or_else(|| SETTINGS.iter().find(is_near))
+    }
+
+    /// The part of the key before the dot.
+    pub(super) fn section(&self) -> &'static str {
+        self.key.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// The part of the key after the dot.
+    fn name(&self) -> &'static str {
+        self.key.split_once('.').map_or(self.key, |(_, name)| name)
+    }
+
     /// The environment variable that always works.
     pub fn env_name(&self) -> String {
         format!("PATCHBAY_{}", self.key.replace('.', "__").to_uppercase())
@@ -621,7 +658,12 @@ impl Setting {
 
     /// Never shown, and also readable from the file that `…_FILE` names.
     pub fn is_secret(&self) -> bool {
-        matches!(self.kind, Kind::Secret | Kind::DatabaseUrl)
+        matches!(self.kind, Kind::Secret | Kind::Token | Kind::DatabaseUrl | Kind::PostgresUrl)
+    }
+
+    /// Whether it names a database. Such a URL may hold a password, and need not.
+    pub fn is_database_url(&self) -> bool {
+        matches!(self.kind, Kind::DatabaseUrl | Kind::PostgresUrl)
     }
 
     /// The allowed values in words, where they are few or bounded.
@@ -632,6 +674,9 @@ impl Setting {
             Kind::Choice(words) => Some(words.join(", ")),
             Kind::Address => Some("ADDRESS:PORT, for instance 127.0.0.1:8080".into()),
             Kind::DatabaseUrl => Some("a URL that starts with postgres:// or sqlite:".into()),
+            Kind::Prefix => Some("a path such as /patchbay: letters, digits, - . _ ~, without a slash at the end".into()),
+            Kind::PostgresUrl => Some("a URL that starts with postgres://".into()),
+            Kind::Endpoint => Some("a URL with a host, without user name, password and query".into()),
             Kind::Hosts => Some("host names without ports, separated by commas, or * alone for any".into()),
             Kind::Origins => Some(
                 "origins separated by commas, for instance https://app.example.com; never *, which would let in every page"
@@ -645,33 +690,51 @@ impl Setting {
             Kind::Networks => Some("networks such as 10.1.0.0/16, with commas between".into()),
             Kind::Url => Some("a URL that starts with https:// (http:// only for this machine itself)".into()),
             Kind::Issuers => Some("tables [[auth.issuers]], elsewhere a JSON list".into()),
-            Kind::Path | Kind::Text | Kind::Secret => None,
+            Kind::Path | Kind::Text | Kind::Secret | Kind::Token => None,
         }
     }
 
     /// Whether a value fits.
     ///
     /// # Errors
-    /// What is allowed instead.
+    /// What is allowed instead. The sentence holds no part of a secret.
     pub fn check(&self, text: &str) -> Result<(), String> {
+        if !matches!(self.kind, Kind::Secret) && text.contains(char::is_control) {
+            return Err("line breaks and other control characters are not allowed".into());
+        }
         let fits = match self.kind {
             Kind::Issuers => return issuers(text).map(drop),
+            Kind::DatabaseUrl | Kind::PostgresUrl | Kind::Endpoint | Kind::Url if text.is_empty() => true,
+            Kind::DatabaseUrl if text.starts_with("sqlite:") => return parse_sqlite_url(text).map(drop),
+            Kind::DatabaseUrl | Kind::PostgresUrl if text.starts_with("postgres") => {
+                return PostgresUrl::parse(text).map(drop);
+            }
+            Kind::DatabaseUrl | Kind::PostgresUrl => false,
+            Kind::Path if text.starts_with('~') => return Err(HOME_REFUSAL.into()),
+            Kind::Endpoint => return check_endpoint(text),
             Kind::Number { min, max } => text.parse::<u64>().is_ok_and(|n| (min..=max).contains(&n)),
             Kind::Switch => matches!(text, "true" | "false"),
             Kind::Choice(words) => words.contains(&text),
             Kind::Address => text.parse::<SocketAddr>().is_ok(),
-            Kind::DatabaseUrl => ["", "postgres://", "postgresql://", "sqlite:"]
-                .iter()
-                .any(|p| if p.is_empty() { text.is_empty() } else { text.starts_with(p) }),
+            Kind::Prefix => is_prefix(text),
             Kind::Hosts => text == "*" || items(text).all(is_host),
             Kind::Origins => items(text).all(is_origin),
             Kind::Words(words) => items(text).next().is_some() && items(text).all(|word| words.contains(&word)),
             Kind::Scopes => items(text).all(|word| Scope::parse(word).is_some()),
             Kind::Networks => items(text).all(|word| network(word).is_some()),
-            Kind::Url => text.is_empty() || outbound::service_url(text).is_ok_and(|url| !outbound::is_exposed(&url)),
-            Kind::Path | Kind::Text | Kind::Secret => true,
+            Kind::Url => outbound::service_url(text).is_ok_and(|url| !outbound::is_exposed(&url)),
+            Kind::Path | Kind::Text | Kind::Secret | Kind::Token => true,
         };
         if fits { Ok(()) } else { Err(format!("allowed: {}", self.range().unwrap_or_default())) }
+    }
+
+    /// A value in a message: quoted, or `<set>` for a secret; a URL that may hold a password is left out.
+    pub(super) fn shown(&self, text: &str) -> String {
+        match text {
+            _ if self.is_secret() => "<set>".into(),
+            _ if may_hold_password(text) => "<not shown: it may hold a password>".into(),
+            _ => format!("{text:?}"),
+        }
     }
 
     /// A value in TOML.
@@ -683,9 +746,31 @@ impl Setting {
     }
 }
 
+/// Whether a text has a URL with a user name or a query.
+pub(super) fn may_hold_password(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| rest.contains(['@', '?']))
+}
+
+fn check_endpoint(text: &str) -> Result<(), String> {
+    let uri = outbound::service_url(text)?;
+    if uri.query().is_some() || text.contains('#') {
+        return Err("must end with the host or a path".into());
+    }
+    Ok(())
+}
+
 /// The items of a list; none when it is empty.
 pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(move |_| !text.trim().is_empty())
+}
+
+/// Empty, or segments of characters that need no encoding, none of which leads elsewhere.
+fn is_prefix(text: &str) -> bool {
+    let is_segment = |segment: &str| {
+        !matches!(segment, "" | "." | "..")
+            && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
+    };
+    text.is_empty() || text.strip_prefix('/').is_some_and(|path| path.split('/').all(is_segment))
 }
 
 /// A name or an address, IPv6 in brackets, without a port.

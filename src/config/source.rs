@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::BYTE_ORDER_MARK;
 use super::settings::{SETTINGS, Setting};
 
 const PREFIX: &str = "PATCHBAY_";
@@ -59,33 +60,40 @@ pub(super) fn gather(sources: &Sources) -> (BTreeMap<&'static str, Raw>, Vec<Str
     from_environment(&sources.environment, &mut raw, &mut faults);
     for (key, flag, text) in &sources.flags {
         match Setting::find(key) {
+            Some(setting) if text.trim().is_empty() => {
+                faults.push(format!("{} ({flag}): the value is empty: give one, or leave the flag out", setting.key));
+            }
             Some(setting) => {
                 raw.insert(setting.key, Raw { text: text.clone(), origin: Origin::Flag(flag.clone()) });
             }
-            None => faults.push(format!("{key} ({flag}): no such setting; `patchbay config show` lists them all")),
+            None => faults.push(unknown(&format!("{key} ({flag})"), key)),
         }
     }
     (raw, faults)
 }
 
 fn from_file(name: &str, text: &str, raw: &mut BTreeMap<&'static str, Raw>, faults: &mut Vec<String>) {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let document: toml::Table = match text.parse() {
         Ok(document) => document,
         Err(error) => {
             // The library's full text quotes the line, which may hold a password.
-            faults.push(format!("{name}: not valid TOML: {}", error.message()));
+            let position = error.span().map(|span| line_and_column(text, span.start)).unwrap_or_default();
+            faults.push(format!("{name}{position}: not valid TOML: {}", error.message()));
             return;
         }
     };
     for (section, content) in document {
         let toml::Value::Table(content) = content else {
-            faults.push(format!("{section} ({name}): settings stand in sections, for instance [server]"));
+            let home =
+                Setting::similar(&section).map_or("[server]".into(), |setting| format!("[{}]", setting.section()));
+            faults.push(format!("{section:?} ({name}): a setting belongs in a section, such as {home}"));
             continue;
         };
         for (setting, value) in content {
             let key = format!("{section}.{setting}");
             let Some(setting) = Setting::find(&key) else {
-                faults.push(format!("{key} ({name}): no such setting; `patchbay config show` lists them all"));
+                faults.push(unknown(&format!("{key} ({name})"), &key));
                 continue;
             };
             let text = match value {
@@ -98,26 +106,67 @@ fn from_file(name: &str, text: &str, raw: &mut BTreeMap<&'static str, Raw>, faul
     }
 }
 
+/// ` line L column C` of a byte of a text.
+fn line_and_column(text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    format!(" line {} column {}", before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// The fault of a name that is no setting's; `named` says it with its source.
+fn unknown(named: &str, name: &str) -> String {
+    let hint = match Setting::similar(name) {
+        Some(setting) => {
+            format!("did you mean {} ({})?", setting.key, setting.env.map_or(setting.env_name(), Into::into))
+        }
+        None => "`patchbay config show` lists them all".into(),
+    };
+    format!("{named}: no such setting; {hint}")
+}
+
 fn from_environment(environment: &[(String, String)], raw: &mut BTreeMap<&'static str, Raw>, faults: &mut Vec<String>) {
+    let mut given: BTreeMap<&'static str, (&str, String)> = BTreeMap::new();
     for (variable, text) in environment {
         if !variable.starts_with(PREFIX) || OTHERS.contains(&variable.as_str()) {
             continue;
         }
-        let origin = Origin::Environment(variable.clone());
-        let exact = SETTINGS.iter().find(|s| s.env == Some(variable) || s.env_name() == *variable);
-        if let Some(setting) = exact {
-            raw.insert(setting.key, Raw { text: text.clone(), origin });
-            continue;
-        }
-        let from_file = variable
-            .strip_suffix("_FILE")
-            .and_then(|name| SETTINGS.iter().find(|s| s.is_secret() && (s.env == Some(name) || s.env_name() == name)));
-        match from_file.map(|setting| (setting, std::fs::read_to_string(text))) {
-            Some((setting, Ok(content))) => {
-                raw.insert(setting.key, Raw { text: content.trim_end().to_owned(), origin });
-            }
-            Some((_, Err(error))) => faults.push(format!("{origin}: cannot read {text}: {error}")),
-            None => faults.push(format!("{origin}: no such setting; `patchbay config show` lists them all")),
+        match of_variable(variable, text) {
+            Err(fault) => faults.push(fault),
+            Ok((setting, text)) => match given.get(setting.key) {
+                Some((other, earlier)) if *earlier != text => faults.push(format!(
+                    "environment variables {other} and {variable} both set {}: unset one of them",
+                    setting.key
+                )),
+                _ => drop(given.insert(setting.key, (variable, text))),
+            },
         }
     }
+    for (key, (variable, text)) in given {
+        raw.insert(key, Raw { text, origin: Origin::Environment(variable.to_owned()) });
+    }
+}
+
+/// The setting that a variable sets, and its value, which a file may hold.
+fn of_variable(variable: &str, text: &str) -> Result<(&'static Setting, String), String> {
+    let origin = Origin::Environment(variable.to_owned());
+    let is_named = |setting: &&Setting, name: &str| setting.env == Some(name) || setting.env_name() == name;
+    let exact = SETTINGS.iter().find(|setting| is_named(setting, variable));
+    let from_file = variable.strip_suffix("_FILE").filter(|_| exact.is_none());
+    let from_file =
+        from_file.and_then(|name| SETTINGS.iter().find(|setting| setting.is_secret() && is_named(setting, name)));
+    let Some(setting) = exact.or(from_file) else { return Err(unknown(&origin.to_string(), variable)) };
+    if text.trim().is_empty() {
+        return Err(format!("{origin} is empty: give {} a value, or unset the variable", setting.key));
+    }
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(format!("{origin} is not valid UTF-8"));
+    }
+    if from_file.is_none() {
+        return Ok((setting, text.to_owned()));
+    }
+    let content = std::fs::read_to_string(text).map_err(|error| format!("{origin}: cannot read {text:?}: {error}"))?;
+    if super::trim_secret(&content).is_empty() {
+        return Err(format!("{origin}: the file {text:?} is empty"));
+    }
+    Ok((setting, content))
 }

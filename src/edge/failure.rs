@@ -75,9 +75,10 @@ impl Failure {
                 | Error::IdentityUnavailable
                 | Error::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
                 Error::Timeout => StatusCode::GATEWAY_TIMEOUT,
-                Error::Database { .. } | Error::SecretUnreadable { .. } | Error::Internal { .. } => {
-                    StatusCode::INTERNAL_SERVER_ERROR
-                }
+                Error::Database { .. }
+                | Error::DatabaseUnfit { .. }
+                | Error::SecretUnreadable { .. }
+                | Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -120,7 +121,7 @@ impl Failure {
                 Error::Invalid(problems) if problems.iter().any(|p| p.part == Part::Params) => "params_invalid",
                 Error::Invalid(_) => "secrets_invalid",
                 Error::SecretsUnavailable { .. } => "secrets_unavailable",
-                Error::Database { .. } => "database_error",
+                Error::Database { .. } | Error::DatabaseUnfit { .. } => "database_error",
                 Error::DatabaseUnavailable { .. } => "database_unavailable",
                 Error::Overloaded => "overloaded",
                 Error::Timeout => "timeout",

@@ -71,7 +71,7 @@ fn code(error: &Error) -> &'static str {
         Error::KeyReused => "IDEMPOTENCY_KEY_REUSED",
         Error::ApiKeyShownBefore { .. } => "API_KEY_SHOWN_BEFORE",
         Error::SecretsUnavailable { .. } => "SECRETS_UNAVAILABLE",
-        Error::Database { .. } | Error::DatabaseUnavailable { .. } => "DATABASE_ERROR",
+        Error::Database { .. } | Error::DatabaseUnfit { .. } | Error::DatabaseUnavailable { .. } => "DATABASE_ERROR",
         Error::Timeout => "TIMEOUT",
         Error::Overloaded | Error::RateLimited { .. } => "RATE_LIMITED",
         Error::IdentityUnavailable | Error::SecretUnreadable { .. } | Error::Internal { .. } => "INTERNAL",

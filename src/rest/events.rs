@@ -93,9 +93,11 @@ impl EventQuery {
 }
 
 fn moment(name: &str, text: Option<String>) -> Result<Option<DateTime<Utc>>> {
-    let parse = |text: String| DateTime::parse_from_rfc3339(&text).map(|moment| moment.to_utc());
-    let refused = |_| Error::bad_input(format!("{name} must be a moment like 2026-11-24T12:00:00Z"));
-    text.map(parse).transpose().map_err(refused)
+    let Some(text) = text else { return Ok(None) };
+    // A + in a query string is a space.
+    let hint = if text.contains(' ') { "; in a query string + is written %2B" } else { "" };
+    let parsed = DateTime::parse_from_rfc3339(&text).map(|moment| Some(moment.to_utc()));
+    parsed.map_err(|_| Error::bad_input(format!("{name} must be a moment like 2026-11-24T12:00:00Z{hint}")))
 }
 
 /// A page of the audit log.

@@ -45,11 +45,17 @@ struct RestState {
 }
 
 /// The routes, with the document that describes them at `/api/v1/openapi.json`.
-pub fn router(edge: EdgeState) -> Router {
+///
+/// `prefix` is the path under which a proxy offers the server: programs that read the document send requests there.
+pub fn router(edge: EdgeState, prefix: &str) -> Router {
     let admits = from_fn_with_state(edge.clone(), admit);
     let state = RestState { edge, fragments: Arc::default() };
     let (router, api) = documented().split_for_parts();
-    let document = openapi::Document::new(&openapi::finish(api));
+    let mut document = openapi::finish(api);
+    if !prefix.is_empty() {
+        document["servers"] = serde_json::json!([{"url": prefix}]);
+    }
+    let document = openapi::Document::new(&document);
     router
         .route_layer(admits)
         .route(&format!("{PREFIX}/openapi.json"), axum::routing::get(move |request: Request| document.serve(request)))

@@ -4,9 +4,11 @@ mod accept;
 mod browsers;
 mod connection;
 mod health;
+mod index;
 mod layers;
 mod leftover;
 mod peers;
+mod prefix;
 mod readiness;
 mod streams;
 mod supervision;
@@ -107,15 +109,19 @@ impl Server {
         let limits = (config.graphql, config.sockets);
         let (timeout, stopping, tasks) = (config.server.request_timeout, self.stopping.clone(), self.tasks.clone());
         let graphql = GraphqlState::new(for_graphql, limits, timeout, stopping, tasks);
-        let mut router = rest::router(edge).merge(graphql::router(graphql)).merge(health::router(self.clone()));
+        let prefix = &*config.server.path_prefix;
+        let mut router = rest::router(edge, prefix)
+            .merge(graphql::router(graphql))
+            .merge(health::router(self.clone()))
+            .merge(index::router(&config.server));
         if config.server.gallery {
-            router = router.merge(web::gallery(&config.auth).route_layer(pages.clone()));
+            router = router.merge(web::gallery(&config.auth, prefix).route_layer(pages.clone()));
         }
         if config.server.graphiql {
-            router = router.merge(web::graphiql().route_layer(pages.clone()));
+            router = router.merge(web::graphiql(prefix).route_layer(pages.clone()));
         }
         if config.server.docs {
-            router = router.merge(web::reference().route_layer(pages));
+            router = router.merge(web::reference(prefix).route_layer(pages));
         }
         let guard = Guard { timeout: config.server.request_timeout, max_header_bytes: config.server.max_header_bytes };
         let browsers = Browsers::new(&config.server);
@@ -134,7 +140,8 @@ impl Server {
             .layer(middleware::from_fn_with_state(browsers.clone(), browsers::refuse_foreign))
             .option_layer(browsers.cors())
             .layer(middleware::from_fn_with_state(guard, layers::guard));
-        router.fallback(async || Failure::NoRoute).method_not_allowed_fallback(async || Failure::Method).layer(layers)
+        router = router.fallback(index::no_route).method_not_allowed_fallback(async || Failure::Method).layer(layers);
+        prefix::under(prefix, router)
     }
 }
 

@@ -43,7 +43,7 @@ pub use crate::catalog::ENTRY_SCHEMA;
 
 use crate::domain::limits::InstallLimits;
 use crate::domain::{AccountId, Call, Event, Principal, api_key};
-use crate::error::Result;
+use crate::error::{Result, StartError};
 use crate::store::{Store, TenantStore};
 use crate::tokens::Tokens;
 use audit_budget::AuditBudget;
@@ -114,7 +114,7 @@ impl Services {
         api_keys: ApiKeys,
         tokens: Tokens,
         settings: ServiceSettings,
-    ) -> std::result::Result<Self, String> {
+    ) -> std::result::Result<Self, StartError> {
         keys.check().await?;
         if !keys.load_signals().await.map_err(startup::sentence)?.binds_secrets {
             tracing::info!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::catalog;
 use crate::domain::IntegrationId;
-use crate::error::Error;
+use crate::error::{Error, StartError};
 use crate::store::{BuiltinRow, KeyCheckRow, Store};
 use crate::vault::{Fault, KeyCheck, Vault};
 
@@ -13,12 +13,12 @@ const LEAST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Refuses a missing or wrong key, and records current keys that are new. A provider that is away is told of, and is not
 /// used until its keys were checked.
-pub(super) async fn check_keys(store: &Store, vault: &Vault) -> Result<(), String> {
+pub(super) async fn check_keys(store: &Store, vault: &Vault) -> Result<(), StartError> {
     vault.refuse_absent_providers(&recorded(store).await.map_err(sentence)?)?;
     for provider in vault.providers() {
         match check_provider(store, vault, provider).await.map_err(sentence)? {
             Ok(()) => {}
-            Err(Fault::Corrupt(refusal)) => return Err(refusal),
+            Err(Fault::Corrupt(refusal)) => return Err(refusal.into()),
             Err(fault) => {
                 tracing::error!(
                     provider,
@@ -44,12 +44,13 @@ pub(super) async fn follow_keys(store: &Store, vault: &Vault, provider: &'static
 }
 
 /// Refuses a missing or wrong key, and a provider that is away.
-pub(super) async fn require_keys(store: &Store, vault: &Vault) -> Result<(), String> {
+pub(super) async fn require_keys(store: &Store, vault: &Vault) -> Result<(), StartError> {
     vault.refuse_absent_providers(&recorded(store).await.map_err(sentence)?)?;
     if vault.providers().next().is_none() {
         return Err("no key ring and no key service is configured: point PATCHBAY_KEYRING_FILE at the key ring that \
                     the server uses"
-            .to_owned());
+            .to_owned()
+            .into());
     }
     for provider in vault.providers() {
         check_provider(store, vault, provider).await.map_err(sentence)?.map_err(|fault| match fault {
@@ -114,7 +115,7 @@ pub(super) async fn recorded(store: &Store) -> crate::error::Result<Vec<KeyCheck
     Ok(store.system().key_checks().await?.into_iter().map(from_row).collect())
 }
 
-pub(super) async fn load_catalog(store: &Store) -> Result<(), String> {
+pub(super) async fn load_catalog(store: &Store) -> Result<(), StartError> {
     let builtin = catalog::builtin().map_err(|faults| faults.join("\n"))?;
     let rows: Vec<_> = builtin
         .into_iter()
@@ -137,12 +138,12 @@ pub(super) async fn load_catalog(store: &Store) -> Result<(), String> {
     Ok(())
 }
 
-/// The error in words for an operator, who may see the cause.
-pub(super) fn sentence(error: Error) -> String {
-    match error.cause() {
+/// A failure of the database in words for an operator, who may see the cause.
+pub(super) fn sentence(error: Error) -> StartError {
+    StartError::Transient(match error.cause() {
         Some(cause) => format!("{}: {cause}", error.public_message()),
         None => error.public_message().into_owned(),
-    }
+    })
 }
 
 fn from_row(row: KeyCheckRow) -> KeyCheck {

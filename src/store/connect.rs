@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sea_orm::sqlx::Connection;
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::sqlx::{self, PgConnection, Row};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection, PgConnection, Row};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
+use super::database_url::PostgresUrl;
 use super::failure::is_busy;
 use super::lines::Lines;
 use super::log_truncation::LogTruncation;
@@ -37,7 +38,7 @@ const PING_AFTER_IDLE: Duration = Duration::from_secs(5);
 
 pub(super) async fn connect(settings: &StoreSettings, observer: Option<StatementObserver>) -> Result<Store> {
     match &settings.target {
-        Target::Sqlite(_) if settings.row_level_security => Err(Error::Database {
+        Target::Sqlite(_) if settings.row_level_security => Err(Error::DatabaseUnfit {
             cause:
                 "database.row_level_security is on, and SQLite has none: turn it off, or name a PostgreSQL server in \
                     database.url"
@@ -64,8 +65,8 @@ pub(super) async fn connect(settings: &StoreSettings, observer: Option<Statement
             Ok(Store { writer, _claim: Some(Arc::new(claim)), file: Some(file), log, ..store })
         }
         Target::Postgres { url, .. } => {
-            let watch = Watch::of_server(url, settings.silence)?;
-            let pool = Database::connect(postgres(settings, url, &watch)).await?;
+            let watch = Watch::of_server(url, settings.silence);
+            let pool = Database::connect(postgres(settings, session(settings, url), &watch)).await?;
             let driver = pool.get_postgres_connection_pool().clone();
             let enclosed = Enclosed::new(driver.clone(), observer.clone(), !settings.transaction_pooler);
             let walled = settings.row_level_security.then(|| enclosed.clone());
@@ -114,13 +115,12 @@ async fn open_file(options: ConnectOptions) -> Result<DatabaseConnection> {
 }
 
 /// A small pool for migrations: one connection holds the lock, another works; statements may take their time.
-pub(super) async fn connect_for_migration(settings: &StoreSettings, url: &str) -> Result<DatabaseConnection> {
+pub(super) async fn connect_for_migration(settings: &StoreSettings, url: &PostgresUrl) -> Result<DatabaseConnection> {
     let direct = StoreSettings { transaction_pooler: false, ..settings.clone() };
-    let mut options = postgres(&direct, url, &Watch::default());
-    options.max_connections(2).statement_timeout(Duration::ZERO).map_sqlx_postgres_opts(|postgres| {
-        // For the whole session, which nobody else ever gets.
-        postgres.application_name("patchbay").options([(wall::SETTING, wall::MIGRATION)])
-    });
+    // For the whole session, which nobody else ever gets.
+    let session = named(url).options([("statement_timeout", "0"), (wall::SETTING, wall::MIGRATION)]);
+    let mut options = postgres(&direct, session, &Watch::default());
+    options.max_connections(2);
     Ok(Database::connect(options).await?)
 }
 
@@ -162,9 +162,29 @@ fn sqlite(settings: &StoreSettings, path: &Path, read_only: bool) -> ConnectOpti
     options
 }
 
+/// The driver's options of every session.
+fn named(url: &PostgresUrl) -> PgConnectOptions {
+    url.options().application_name("patchbay").disable_statement_logging()
+}
+
+/// A session for requests.
+fn session(settings: &StoreSettings, url: &PostgresUrl) -> PgConnectOptions {
+    if settings.transaction_pooler {
+        // Behind a pooler the next statement may run on another server connection, where a named one is unknown; and
+        // poolers refuse start-up parameters that they do not know. The time-out is set on the role instead.
+        return named(url).statement_cache_capacity(0).extra_float_digits(None);
+    }
+    let timeout = settings.statement_timeout.as_millis().to_string();
+    // Every frequent statement goes by a key. Reading a table of a thousand accounts from front to back looks cheaper than
+    // that to the planner, and is not.
+    let options = [("statement_timeout", &*timeout), ("enable_seqscan", "off")];
+    named(url).statement_cache_capacity(STATEMENT_CACHE).options(options)
+}
+
 /// With a pool that gives up what led to a server that left.
-fn postgres(settings: &StoreSettings, url: &str, watch: &Watch) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
+fn postgres(settings: &StoreSettings, session: PgConnectOptions, watch: &Watch) -> ConnectOptions {
+    // The library parses a URL and may log it: it gets none of an operator's.
+    let mut options = ConnectOptions::new("postgres://localhost");
     let (taken, returned, pooler) = (watch.clone(), watch.clone(), settings.transaction_pooler);
     options
         .max_connections(settings.max_connections)
@@ -186,23 +206,8 @@ fn postgres(settings: &StoreSettings, url: &str, watch: &Watch) -> ConnectOption
             if pooler { pool } else { pool.after_connect(|connection, _| Box::pin(refuse_standby(connection))) }
         })
         .sqlx_logging(false)
-        .record_stmt_in_spans(false);
-    if !pooler {
-        // Sent with the start-up packet, which a transaction pooler refuses: there it is set on the role instead.
-        options.statement_timeout(settings.statement_timeout);
-    }
-    options.map_sqlx_postgres_opts(move |postgres| {
-        let postgres = postgres.application_name("patchbay");
-        if pooler {
-            // Behind a pooler the next statement may run on another server connection, where a named one is unknown;
-            // and poolers refuse start-up parameters that they do not know.
-            postgres.statement_cache_capacity(0).extra_float_digits(None)
-        } else {
-            // Every frequent statement goes by a key. Reading a table of a thousand accounts from front to back looks
-            // cheaper than that to the planner, and is not.
-            postgres.statement_cache_capacity(STATEMENT_CACHE).options([("enable_seqscan", "off")])
-        }
-    });
+        .record_stmt_in_spans(false)
+        .map_sqlx_postgres_opts(move |_| session.clone());
     options
 }
 
@@ -225,7 +230,7 @@ async fn refuse_other_encodings(pool: &Pool) -> Result<()> {
     let row = pool.query_one_raw(Statement::from_string(DbBackend::Postgres, ENCODING)).await?;
     let encoding: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?;
     match encoding {
-        Some(encoding) if encoding != "UTF8" => Err(Error::Database {
+        Some(encoding) if encoding != "UTF8" => Err(Error::DatabaseUnfit {
             cause: format!(
                 "the database has the encoding {encoding}, and Patchbay needs UTF8: create it with ENCODING 'UTF8' \
                  TEMPLATE template0"

@@ -31,7 +31,7 @@ pub(super) async fn migrate(store: &Store, settings: &StoreSettings) -> Result<V
             applied
         }
         Target::Postgres { url, migration_url } => {
-            let direct = connect::connect_for_migration(settings, migration_url.as_deref().unwrap_or(url)).await?;
+            let direct = connect::connect_for_migration(settings, migration_url.as_ref().unwrap_or(url)).await?;
             let lock = lock_advisory(&direct).await?;
             let applied = apply_and_wall(&direct, is_walled).await;
             lock.commit().await?;

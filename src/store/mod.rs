@@ -10,6 +10,7 @@ mod catalog;
 mod changes;
 mod claim;
 mod connect;
+mod database_url;
 mod departures;
 mod events;
 mod failure;
@@ -50,6 +51,7 @@ pub use backup::{Contents, Copied, Counts, Original, put_to_rest};
 pub use catalog::{BuiltinRow, CatalogRow, Loaded, RowEdit};
 pub use changes::Change;
 pub use claim::WholeClaim;
+pub use database_url::{HOME_REFUSAL, PostgresUrl, has_password, parse_sqlite_url};
 pub use installations::RecordedSecret;
 pub use key_walk::{KeyCount, KeySignals, Need};
 pub use keys::{AccountKey, Shredded};
@@ -101,12 +103,12 @@ pub struct StoreSettings {
 pub enum Target {
     /// A file, made when absent.
     Sqlite(PathBuf),
-    /// A server. The URL may hold a password and is never printed.
+    /// A server.
     Postgres {
         /// For requests.
-        url: String,
+        url: PostgresUrl,
         /// For migrations, when requests go through a pooler.
-        migration_url: Option<String>,
+        migration_url: Option<PostgresUrl>,
     },
 }
 

@@ -17,6 +17,7 @@ use sea_orm::sqlx::{self, ConnectOptions, Connection};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::database_url::PostgresUrl;
 use super::departures::Departures;
 use super::failure::{is_unreachable, means_down, of_driver};
 
@@ -47,11 +48,10 @@ impl Pulse {
     /// Of the server of this URL, which is silent when it answers nothing for so long.
     /// What was connected before a silence may lead to a server that is no more, and would be believed until the network
     /// gives it up: to `departures` it left.
-    pub(super) fn new(url: &str, silence: Duration, departures: Departures) -> Result<Self, DbErr> {
-        let server: PgConnectOptions = url.parse().map_err(|error| DbErr::Conn(of_driver(error)))?;
+    pub(super) fn new(url: &PostgresUrl, silence: Duration, departures: Departures) -> Self {
         // No start-up parameter that a pooler does not know.
-        let server = server.application_name("patchbay").extra_float_digits(None).disable_statement_logging();
-        Ok(Self(Arc::new(Inner {
+        let server = url.options().application_name("patchbay").extra_float_digits(None).disable_statement_logging();
+        Self(Arc::new(Inner {
             server,
             patience: silence / 2,
             is_minded: AtomicBool::new(false),
@@ -59,7 +59,7 @@ impl Pulse {
             is_looking: AtomicBool::new(false),
             heard: Mutex::new(Instant::now()),
             departures,
-        })))
+        }))
     }
 
     /// From now on requests wait for the server, and it is silent as soon as was said. Before, it has half a minute.

@@ -45,7 +45,7 @@ pub(super) async fn check_role(db: &impl ConnectionTrait) -> Result<()> {
     let Some(role) = ask(db, ROLE).await?.first().map(|row| row.try_get_by_index::<String>(0)).transpose()? else {
         return Ok(());
     };
-    Err(Error::Database {
+    Err(Error::DatabaseUnfit {
         cause: format!(
             "database.row_level_security is on, and the role {role} of database.url passes it by. Connect as a role that \
              is neither superuser nor BYPASSRLS, or take that from it: ALTER ROLE \"{role}\" NOSUPERUSER NOBYPASSRLS"
@@ -66,7 +66,7 @@ pub(super) async fn stands(db: &impl ConnectionTrait, is_wanted: bool) -> Result
 pub(super) async fn build(db: &impl ConnectionTrait, is_wanted: bool) -> Result<()> {
     let found = found(db).await?;
     for table in found.iter().filter(|found| !found.fits(&found.name, is_wanted)) {
-        alter(db, &table.altered(is_wanted)).await.map_err(|error| Error::Database {
+        alter(db, &table.altered(is_wanted)).await.map_err(|error| Error::DatabaseUnfit {
             cause: format!(
                 "row-level security of {}: {error}. Only the owner of a table can change it: name that role in \
                  database.migration_url",

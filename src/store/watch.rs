@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sea_orm::DbErr;
 
+use super::database_url::PostgresUrl;
 use super::departures::Departures;
 use super::pulse::Pulse;
 
@@ -16,10 +17,10 @@ pub(super) struct Watch {
 
 impl Watch {
     /// On the PostgreSQL of this URL, which is silent when it answers nothing for so long; `None` waits for it.
-    pub(super) fn of_server(url: &str, silence: Option<Duration>) -> Result<Self, DbErr> {
+    pub(super) fn of_server(url: &PostgresUrl, silence: Option<Duration>) -> Self {
         let departures = Departures::default();
-        let pulse = silence.map(|silence| Pulse::new(url, silence, departures.clone())).transpose()?;
-        Ok(Self { departures, pulse })
+        let pulse = silence.map(|silence| Pulse::new(url, silence, departures.clone()));
+        Self { departures, pulse }
     }
 
     /// From now on the server is silent as soon as was said: there are requests that wait for it.

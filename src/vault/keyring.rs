@@ -78,6 +78,8 @@ impl Item {
 impl Document {
     fn parse(json: &str) -> Result<Self, KeyringError> {
         // The library's message may quote the text around the fault, which here is key material: keep the place alone.
+        // Some editors put a byte order mark at the start.
+        let json = json.trim_start_matches('\u{feff}');
         serde_json::from_str(json).map_err(|e| {
             KeyringError(format!(
                 "the key ring is not valid at line {} column {}: expected \

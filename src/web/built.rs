@@ -15,10 +15,19 @@ include!(concat!(env!("OUT_DIR"), "/web.rs"));
 /// Names in `assets/` carry a digest of their content.
 const FOREVER: &str = "public, max-age=31536000, immutable";
 pub(super) const ASK_AGAIN: &str = "no-cache";
+/// The page's place for the path prefix.
+const BASE: &str = "<meta name=\"patchbay-base\" content=\"\" />";
 
 /// The content of a file of the build.
 pub(super) fn file(path: &str) -> Option<&'static [u8]> {
     FILES.iter().find(|(name, _)| *name == path).map(|(_, content)| *content)
+}
+
+/// A page of the build as it is served under a path prefix: what it loads lies in `page`, beside it.
+pub(super) fn page_under(prefix: &str, page: &str, html: &[u8]) -> Bytes {
+    let html = String::from_utf8_lossy(html);
+    let html = html.replace("=\"./", &format!("=\"{prefix}/{page}/"));
+    html.replacen(BASE, &BASE.replace("\"\"", &format!("\"{prefix}\"")), 1).into()
 }
 
 /// A page and the files beside it, such as `assets/index-1a2b3c.js`, under one policy: a worker has its own.

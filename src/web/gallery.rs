@@ -24,8 +24,10 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The page, at `/ui` and at each entry's address, and its assets.
-pub fn router(auth: &AuthSection) -> Router {
-    let page = built::file(INDEX).map_or(Bytes::from_static(ABSENT.as_bytes()), |page| for_modes(page, auth));
+pub fn router(auth: &AuthSection, prefix: &str) -> Router {
+    let page = built::file(INDEX).map_or(Bytes::from_static(ABSENT.as_bytes()), |page| {
+        for_modes(&built::page_under(prefix, FOLDER, page), auth)
+    });
     Router::new()
         .route("/ui", get(list))
         .route("/ui/", get(list))

@@ -20,16 +20,17 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsa
 /// For the page that a person asked for by name: its scripts are of one version each and pinned by digest, as is the one
 /// that starts it.
 const CDN_CSP: &str = "default-src 'none'; script-src https://unpkg.com/react@18.3.1/ https://unpkg.com/react-dom@18.3.1/ \
-    https://unpkg.com/graphiql@4.1.2/ 'sha256-ykMjWBmzBbOK6YvzI0Aojdgm6SCB1it8lcwpF5SfjhI='; \
+    https://unpkg.com/graphiql@4.1.2/ 'sha256-TI5Isq7YO7PkXTTK8H4kCOWcAkp40Ip2yXqifUEKJNA='; \
     style-src https://unpkg.com/graphiql@4.1.2/ 'unsafe-inline'; img-src 'self' data:; font-src data:; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The page and its assets.
-pub fn router() -> Router {
-    let built = built::file(INDEX);
+pub fn router(prefix: &str) -> Router {
+    let built = built::file(INDEX).map(|page| built::page_under(prefix, FOLDER, page));
+    let absent = ABSENT.replace("\"/graphiql", &format!("\"{prefix}/graphiql"));
     let pages = Pages {
-        site: Site::new(FOLDER, built.unwrap_or(ABSENT.as_bytes()), CSP),
         from_cdn: built.is_none().then(|| Site::new(FOLDER, FROM_CDN, CDN_CSP)),
+        site: Site::new(FOLDER, built.unwrap_or_else(|| absent.into()), CSP),
     };
     Router::new()
         .route("/graphiql", get(page))

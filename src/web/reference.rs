@@ -26,17 +26,19 @@ struct Reference {
 }
 
 /// The page and its assets.
-pub fn router() -> Router {
-    let config = Config::from("/api/v1/openapi.json")
+pub fn router(prefix: &str) -> Router {
+    let config = Config::from(format!("{prefix}/api/v1/openapi.json"))
         .use_base_layout()
         .display_request_duration(true)
         .persist_authorization(false)
         .try_it_out_enabled(true)
         .validator_url("none");
+    let address = format!("{prefix}/docs/");
+    let (to, permanent) = (Redirect::to(&address), Redirect::permanent(&address));
     Router::new()
-        .route("/docs", get(async || Redirect::to("/docs/")))
+        .route("/docs", get(async move || to))
         .route("/docs/", get(page))
-        .route("/docs/index.html", get(async || Redirect::permanent("/docs/")))
+        .route("/docs/index.html", get(async move || permanent))
         .route("/docs/{*path}", get(asset))
         .with_state(Reference { config: Arc::new(config), files: Arc::default() })
 }

@@ -81,7 +81,7 @@ class Server:
     def announced(self):
         if self.process.poll() is not None:
             raise Failure(f"the server ended:\n{self.log.read_text()}")
-        found = re.search(r"REST\s+(http://127\.0\.0\.1:\d+)/api/v1\n", self.log.read_text())
+        found = re.search(r'"rest":"(http://127\.0\.0\.1:\d+)/api/v1"', self.log.read_text())
         return found and found.group(1)
 
     def stop(self):

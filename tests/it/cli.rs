@@ -158,15 +158,15 @@ fn every_fault_of_a_configuration_is_named_with_key_value_source_and_range() {
         ],
     );
     for part in [
-        &*format!("top ({file})"),
-        &format!("server.listen = nowhere ({file}): allowed: ADDRESS:PORT"),
+        &*format!("\"top\" ({file})"),
+        &format!("server.listen = \"nowhere\" ({file}): allowed: ADDRESS:PORT"),
         &format!("server.colour ({file}): no such setting"),
         &format!("nonsense.x ({file}): no such setting"),
-        "log.level = loud (--set): allowed: error, warn, info, debug, trace",
+        "log.level = \"loud\" (--set): allowed: error, warn, info, debug, trace",
         "no.such (--set): no such setting",
-        "server.drain_timeout_ms = 600001 (environment variable PATCHBAY_SERVER__DRAIN_TIMEOUT_MS): allowed: 0 to 600000",
+        "server.drain_timeout_ms = \"600001\" (environment variable PATCHBAY_SERVER__DRAIN_TIMEOUT_MS): allowed: 0 to 600000",
         "environment variable PATCHBAY_NO_SUCH: no such setting",
-        "graphql.max_depth = -1 (environment variable PATCHBAY_GRAPHQL__MAX_DEPTH): allowed: 1 to 100",
+        "graphql.max_depth = \"-1\" (environment variable PATCHBAY_GRAPHQL__MAX_DEPTH): allowed: 1 to 100",
     ] {
         assert!(faults.contains(part), "{part} not in\n{faults}");
     }
@@ -198,7 +198,7 @@ fn secrets_are_shown_as_set_wherever_they_come_from() {
     let key = "database.url";
     let of = |name: &str| format!("environment variable {name}");
     for (arguments, environment, source) in [
-        (&["--database-url", url][..], &[][..], "--database-url".to_owned()),
+        (&["--database-url", "postgres://localhost/db"][..], &[][..], "--database-url".to_owned()),
         (&[], &[("PATCHBAY_DATABASE_URL", url)], of("PATCHBAY_DATABASE_URL")),
         (&[], &[("PATCHBAY_DATABASE__URL", url)], of("PATCHBAY_DATABASE__URL")),
         (&[], &[("PATCHBAY_DATABASE_URL_FILE", &*file)], of("PATCHBAY_DATABASE_URL_FILE")),

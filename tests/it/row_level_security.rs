@@ -231,8 +231,8 @@ async fn the_role_that_serves_need_not_own_the_tables() {
     let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && complaint.contains("name that role in database.migration_url"), "{complaint}");
     assert_eq!(texts(&world, UNWALLED).await, set(&[]));
-    let owner = format!("database.migration_url={owner}");
-    assert!(Process::run(&[&off[..], &["--set", &owner]].concat()).status.success());
+    let owner = [("PATCHBAY_DATABASE__MIGRATION_URL", &*owner)];
+    assert!(Process::run_with(&off, &owner).status.success());
     assert_eq!(texts(&world, UNWALLED).await, set(&TENANT));
 }
 
@@ -241,7 +241,7 @@ fn where_it_would_do_nothing_the_start_is_refused_with_a_way_out() {
     let refused = |arguments: &[&str]| {
         let setting = ["--listen", "127.0.0.1:0", "--set", "database.row_level_security=true"];
         let output = Process::run(&[&setting, arguments].concat());
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(2));
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
     let folder = tempfile::tempdir().expect("folder");

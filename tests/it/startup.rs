@@ -107,7 +107,7 @@ async fn a_key_ring_is_made_on_the_very_first_run_and_never_again() {
     // The database is there and the ring is gone: a new one would only hide that.
     std::fs::rename(&ring, folder.path().join("kept.json")).expect("moved");
     let refused = Process::run(&["--data-dir", &text(&data), "--listen", "127.0.0.1:0"]);
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(2));
     let complaint = stderr(&refused);
     assert!(complaint.contains("local:1") && complaint.contains("fingerprint"), "{complaint}");
     assert!(!ring.exists(), "a key was invented for a database that has one");
@@ -165,7 +165,7 @@ async fn a_wrong_or_missing_key_refuses_to_start_and_names_both_fingerprints() {
     let refused = |ring: &str| {
         let arguments = [arguments(ring), vec!["--listen".into(), "127.0.0.1:0".into()]].concat();
         let output = Process::run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
         stderr(&output)
     };
     started(&right).stop();
@@ -183,7 +183,7 @@ async fn a_wrong_or_missing_key_refuses_to_start_and_names_both_fingerprints() {
     assert!(complaint.contains("local:1") && complaint.contains(&expected), "{complaint}");
     // No key ring at all.
     let output = Process::run(&["--database-url", &database, "--listen", "127.0.0.1:0"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
     started(&right).stop();
 }
@@ -207,7 +207,7 @@ async fn a_key_ring_that_others_can_read_refuses_to_start() {
         let setting = format!("keys.keyring_file={ring}");
         let data = text(&folder.path().join("data"));
         let output = Process::run(&["--data-dir", &data, "--set", &setting, "--listen", "127.0.0.1:0"]);
-        assert_eq!(output.status.code(), Some(1), "{mode:o}");
+        assert_eq!(output.status.code(), Some(2), "{mode:o}");
         assert!(stderr(&output).contains(&format!("chmod 600 {ring}")), "{}", stderr(&output));
     }
 }
@@ -218,7 +218,7 @@ async fn beyond_loopback_it_refuses_to_start_unless_told_that_the_header_is_to_b
     let data = text(&folder.path().join("data"));
     for address in ["0.0.0.0:0", "[::]:0"] {
         let output = Process::run(&["--data-dir", &data, "--listen", address, "--set", "auth.mode=open"]);
-        assert_eq!(output.status.code(), Some(1), "{address}");
+        assert_eq!(output.status.code(), Some(2), "{address}");
         let complaint = stderr(&output);
         for part in ["refusing to listen on", "X-Account-ID is believed", "--insecure-trust-account-header"] {
             assert!(complaint.contains(part), "{part} not in {complaint}");

@@ -8,7 +8,7 @@ fn a_build_without_the_feature_refuses_the_setting_and_names_the_feature() {
     let setting = "telemetry.otlp_endpoint=http://127.0.0.1:4318";
     let arguments = ["--data-dir", &data, "--listen", "127.0.0.1:0", "--set", setting];
     let output = crate::support::Process::run(&arguments);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(complaint.contains("telemetry.otlp_endpoint") && complaint.contains("--features otlp"), "{complaint}");
 }
@@ -253,15 +253,16 @@ mod sent {
     fn settings_that_cannot_be_used_are_refused_without_being_quoted() {
         let folder = tempfile::tempdir().expect("folder");
         let data = folder.path().display().to_string();
-        for (settings, sentence) in [
-            (["telemetry.otlp_endpoint=ftp://a", "log.level=info"], "telemetry.otlp_endpoint must start with"),
-            (["telemetry.otlp_endpoint=http://127.0.0.1:1", "telemetry.otlp_headers=a=b,CANARY"], "number 2 is not"),
-            (["telemetry.otlp_endpoint=http://127.0.0.1:1", "telemetry.otlp_headers=a b=CANARY"], "number 1 is not"),
+        for (endpoint, headers, sentence) in [
+            ("ftp://a", "a=b", "must start with https://"),
+            ("http://127.0.0.1:1", "a=b,CANARY", "number 2 is not"),
+            ("http://127.0.0.1:1", "a b=CANARY", "number 1 is not"),
         ] {
-            let set = ["--set", settings[0], "--set", settings[1]];
-            let output = Process::run(&[&["--data-dir", &data, "--listen", "127.0.0.1:0"], &set[..]].concat());
+            let endpoint = format!("telemetry.otlp_endpoint={endpoint}");
+            let arguments = ["--data-dir", &data, "--listen", "127.0.0.1:0", "--set", &endpoint];
+            let output = Process::run_with(&arguments, &[("PATCHBAY_TELEMETRY__OTLP_HEADERS", headers)]);
             let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert_eq!(output.status.code(), Some(1), "{complaint}");
+            assert_eq!(output.status.code(), Some(2), "{complaint}");
             assert!(complaint.contains(sentence) && !complaint.contains("CANARY"), "{complaint}");
         }
     }

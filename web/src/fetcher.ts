@@ -2,6 +2,7 @@ import type { Fetcher, FetcherParams, Observable } from '@graphiql/toolkit';
 import { type ExecutionResult, getOperationAST, GraphQLError, type OperationDefinitionNode, parse } from 'graphql';
 import { createClient } from 'graphql-ws';
 import { ACCOUNT_HEADER } from './account';
+import { BASE } from './base';
 
 // Not the toolkit's `createGraphiQLFetcher`: it asks for multipart answers, which Patchbay never gives; it picks the transport from a
 // syntax tree that lags behind the editor for a moment after a tab is switched; and it shows an HTML error page as a parse error.
@@ -31,7 +32,7 @@ function selectedOperation({ query, operationName }: FetcherParams): OperationDe
 async function post(params: FetcherParams, headers: Headers): Promise<Result> {
   let response: Response;
   try {
-    response = await fetch('/graphql', {
+    response = await fetch(`${BASE}/graphql`, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
@@ -55,7 +56,7 @@ type Observer = { next(value: Result): void; error(error: unknown): void; comple
 
 /** One socket for each run, so that it always carries the headers that are in the editor now. */
 function subscribe(params: FetcherParams, headers: Headers): Observable<Result> {
-  const url = new URL('/graphql/ws', window.location.href);
+  const url = new URL(`${BASE}/graphql/ws`, window.location.href);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
 
   const observable = {

@@ -11,7 +11,7 @@ use crate::app;
 use crate::cli::bar::byte_bar;
 use crate::cli::print::{count, sentence};
 use crate::config::Config;
-use crate::service::compare_keys;
+use crate::service::{Pepper, compare_keys};
 use crate::store::{Contents, Copied};
 
 /// A backup that passed.
@@ -82,8 +82,11 @@ async fn refuse_other_keys(config: &Config, contents: &Contents) -> Result<(), S
     compare_keys(&app::vault_at_hand(config).await?, checks).await.map_err(refused)?;
     let Some(needed) = &contents.pepper else { return Ok(()) };
     let keys = count(contents.counts.api_keys, "API key");
-    let at_hand = match app::pepper_at_hand(config)?.map(|pepper| pepper.fingerprint()) {
-        Some(at_hand) if at_hand == *needed => return Ok(()),
+    let at_hand: Vec<_> = app::pepper_at_hand(config)?.iter().map(Pepper::fingerprint).collect();
+    if at_hand.contains(needed) {
+        return Ok(());
+    }
+    let at_hand = match at_hand.first() {
         Some(other) => format!("the pepper at hand has fingerprint {other}"),
         None => "there is no pepper at hand".to_owned(),
     };

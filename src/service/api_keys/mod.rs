@@ -26,7 +26,7 @@ use crate::domain::{
     AccountId, Accounts, Action, Actor, ActorKind, ApiKey, ApiKeyRef, ApiKeySecret, ApiKeyWish, Call, Event,
     FieldNames, IdempotencyKey, NewApiKey, Operation, Principal, PublicId, Scope, Scopes, Slice, WishedAccounts,
 };
-use crate::error::{Denial, Error, InputProblem, Result};
+use crate::error::{Denial, Error, InputProblem, Result, StartError};
 use crate::store::{self, ApiKeyStore, KeysOf, Revocation, Room, Store, StoredKey};
 use admission::Admission;
 use rights::Rights;
@@ -77,16 +77,16 @@ impl ApiKeys {
         pepper: Option<Pepper>,
         policy: ApiKeyPolicy,
         observer: RightsObserver,
-    ) -> std::result::Result<Self, String> {
+    ) -> std::result::Result<Self, StartError> {
         let keys = store.api_keys();
         if let Some(pepper) = &pepper {
             let ours = pepper.fingerprint();
             let recorded = keys.record_pepper(ours.clone()).await.map_err(startup::sentence)?;
             if recorded != ours {
-                return Err(format!(
+                return Err(StartError::Permanent(format!(
                     "this database has API keys made with a pepper of fingerprint {recorded}, but auth.pepper has \
                      fingerprint {ours}: set PATCHBAY_AUTH_PEPPER to the pepper that was used before"
-                ));
+                )));
             }
         }
         let rights = Rights::start(keys.clone(), pepper.as_ref(), policy.adopts_unsigned, observer).await;

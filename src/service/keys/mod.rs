@@ -29,7 +29,7 @@ pub use servers::Blocked;
 use super::startup;
 use super::under_way::UnderWay;
 use crate::domain::{AccountId, ActorKind, Call};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, StartError};
 use crate::store::{self, AccountKey, AccountState, Store, TenantStore};
 use crate::vault::{DataKey, Vault, WrappedKey};
 use bursts::Bursts;
@@ -84,7 +84,7 @@ impl KeyKeeper {
     ///
     /// # Errors
     /// A sentence for the operator when a key is missing or another one.
-    pub async fn check(&self) -> std::result::Result<(), String> {
+    pub async fn check(&self) -> std::result::Result<(), StartError> {
         startup::check_keys(&self.store, &self.vault).await
     }
 
@@ -93,7 +93,7 @@ impl KeyKeeper {
     ///
     /// # Errors
     /// A sentence for the operator.
-    pub async fn require(&self) -> std::result::Result<(), String> {
+    pub async fn require(&self) -> std::result::Result<(), StartError> {
         startup::require_keys(&self.store, &self.vault).await
     }
 

@@ -36,7 +36,7 @@ impl KeyKeeper {
     pub async fn reload_ring(&self) {
         let reloaded = match startup::recorded(&self.store).await {
             Ok(recorded) => self.vault.reload(&recorded).await,
-            Err(error) => Err(startup::sentence(error)),
+            Err(error) => Err(startup::sentence(error).into()),
         };
         match reloaded {
             Ok(Reloaded::Changed) => self.look_for_keys().await,
@@ -87,7 +87,9 @@ impl KeyKeeper {
             let current = self.wrapping_key().await;
             let is_recorded = current.as_ref().is_none_or(|key| recorded.iter().any(|check| check.kek_ref == *key));
             if self.vault.first_provider() == Some(LOCAL) && !is_recorded {
-                startup::check_keys(&self.store, &self.vault).await.map_err(|cause| Error::Internal { cause })?;
+                startup::check_keys(&self.store, &self.vault)
+                    .await
+                    .map_err(|refusal| Error::Internal { cause: refusal.into() })?;
             }
             self.count_unopenable(&recorded).await
         };

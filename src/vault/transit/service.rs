@@ -163,7 +163,8 @@ impl Token {
         };
         let text = tokio::fs::read_to_string(path).await.map(Zeroizing::new);
         let text = text.map_err(|error| format!("cannot read keys.transit_token_file {}: {error}", path.display()))?;
-        match text.trim() {
+        // Some editors put a byte order mark at the start.
+        match text.trim_start_matches('\u{feff}').trim() {
             // It may be written at this moment.
             "" => Err(format!("keys.transit_token_file {} is empty", path.display())),
             token => Ok(Zeroizing::new(token.to_owned())),

@@ -95,6 +95,7 @@ async fn a_key_service_that_is_away_is_told_before_anything_is_done() {
     let service = KeyService::new(Mood::Away);
     let keys = keeper(&world, &service);
     let refusal = keys.require().await.expect_err("refused");
+    let refusal = String::from(refusal);
     assert!(refusal.contains("the keys of scripted cannot be used: away"), "{refusal}");
     let status = keys.status().await.expect("told");
     assert_eq!(status.providers[0].current, Err("away".to_owned()));

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use patchbay::store::has_password;
+
 use super::database::environment_for;
 
 /// A running `patchbay`.
@@ -45,7 +47,7 @@ impl Process {
         let stderr = Captured::read(child.stderr.take().expect("piped"), None);
         let mut process = Self { child, url: String::new(), stdout, stderr };
         // The channel ends when standard output does, so when the process does.
-        match ready.iter().find_map(|line| line.trim().strip_prefix("REST").map(|url| url.trim().to_owned())) {
+        match ready.iter().find_map(|line| rest_url(&line)) {
             Some(rest) => {
                 process.url = rest.trim_end_matches("/api/v1").to_owned();
                 Ok(process)
@@ -98,6 +100,12 @@ impl Process {
     }
 }
 
+/// The REST address that a server prints when it is ready, for people or as JSON.
+fn rest_url(line: &str) -> Option<String> {
+    let plain = line.trim().strip_prefix("REST").map(|url| url.trim().to_owned());
+    plain.or_else(|| Some(serde_json::from_str::<serde_json::Value>(line).ok()?["rest"].as_str()?.to_owned()))
+}
+
 impl Captured {
     fn read(pipe: impl Read + Send + 'static, lines: Option<Sender<String>>) -> Self {
         let text = Arc::new(Mutex::new(String::new()));
@@ -148,6 +156,15 @@ pub fn command(arguments: &[&str]) -> Command {
         command.env_remove(name);
     }
     command.envs(environment_for(arguments));
-    command.args(arguments).current_dir(std::env::temp_dir()).stdin(Stdio::null()).stderr(Stdio::piped());
+    // A URL with a password, as that of a test server, is refused as a flag.
+    let url = arguments.windows(2).position(|pair| pair[0] == "--database-url" && has_password(pair[1]));
+    let (before, after) = match url {
+        Some(at) => {
+            command.env("PATCHBAY_DATABASE_URL", arguments[at + 1]);
+            (&arguments[..at], &arguments[at + 2..])
+        }
+        None => (arguments, &[][..]),
+    };
+    command.args(before).args(after).current_dir(std::env::temp_dir()).stdin(Stdio::null()).stderr(Stdio::piped());
     command
 }

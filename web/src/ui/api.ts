@@ -1,6 +1,7 @@
 // The way to the server: one request, one answer or one failure in plain words.
 
 import { useCallback, useEffect, useState } from 'react';
+import { BASE } from '../base';
 import type { Operation } from './operations';
 import { useVisitor, type Visitor } from './visitor';
 
@@ -39,7 +40,7 @@ export async function ask<Data, Variables>(
   let response: Response;
   let answer: Answered<Data>;
   try {
-    response = await fetch('/graphql', { method: 'POST', headers, body, signal });
+    response = await fetch(`${BASE}/graphql`, { method: 'POST', headers, body, signal });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Failure('NETWORK', 'The server cannot be reached', 'Check that it runs and that you are connected, then try again.');

@@ -1,6 +1,7 @@
 // What is shown, as the address says it: `/ui?search=…` is the list, `/ui/stripe` an entry.
 
 import { useMemo, useSyncExternalStore } from 'react';
+import { BASE } from '../base';
 import type { AuthKind, IntegrationOrder, IntegrationStatus } from './operations';
 
 export type Filter = {
@@ -17,7 +18,7 @@ export type Place = { page: 'list'; filter: Filter } | { page: 'entry'; name: st
 /** What a place remembers beside its address, to be found again as it was left. */
 export type Memory = { loaded?: number; y?: number; left?: string };
 
-const ROOT = '/ui';
+const ROOT = `${BASE}/ui`;
 const changes = new EventTarget();
 let hasMoved = false;
 let lastList = ROOT;
