@@ -10,6 +10,9 @@ mod gate;
 mod json;
 mod moment;
 mod noted;
+mod peer_limit;
+#[cfg(test)]
+mod properties;
 mod repeat;
 mod request_id;
 mod visitor;
@@ -21,6 +24,7 @@ pub use gate::{ACTOR_HEADER, GATEWAY_TOKEN_HEADER, Gate, Gateway, Peer};
 pub use json::{check_json, is_integer_out_of_range};
 pub use moment::Moment;
 pub use noted::Noted;
+pub use peer_limit::PeerLimiter;
 pub use repeat::{IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, idempotency_key, mark_replay, parse_idempotency_key};
 pub use request_id::{REQUEST_ID_HEADER, RequestId, identify};
 pub use visitor::{ACCOUNT_HEADER, Visitor, admit};
@@ -34,8 +38,10 @@ pub struct EdgeState {
     pub services: Services,
     /// Who is let in.
     pub gate: Gate,
-    /// How much each may ask; `None` where nobody counts.
-    pub allowances: Option<Allowances>,
+    /// How much each may ask.
+    pub allowances: Allowances,
+    /// How often a peer without a proven credential may fail.
+    pub peers: PeerLimiter,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
 }

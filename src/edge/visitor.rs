@@ -44,11 +44,12 @@ impl EdgeState {
         peer: Option<Peer>,
         request_id: &RequestId,
     ) -> Result<Visitor> {
-        let proof = self.gate.prove(headers, init, peer, &self.services).await?;
+        let proof = self.prove(headers, init, peer).await?;
         let named = named_account(headers, init, &proof)?;
         let principal = proof.principal;
         let account = match (&principal, named) {
             (Some(principal), Some(named)) if !principal.accounts.cover(&named) => {
+                self.allowances.spend_refusal(principal)?;
                 return Err(Error::Forbidden(Denial::Account));
             }
             (Some(principal), None) => principal.accounts.single().cloned(),
@@ -58,16 +59,46 @@ impl EdgeState {
         Ok(Visitor { call, account, standing: None, noted: None })
     }
 
+    /// Proves the caller. Failures, and requests without any proof, are counted to the peer.
+    async fn prove(&self, headers: &HeaderMap, init: &HeaderMap, peer: Option<Peer>) -> Result<Proof> {
+        let found = self.gate.credential(headers, init);
+        let text = found.as_ref().ok().copied().flatten().map(|(text, _)| text);
+        if let Some(text) = text {
+            self.peers.check(peer, text)?;
+        }
+        let proof = match found {
+            Ok(credential) => self.gate.prove(credential, headers, init, peer, &self.services).await,
+            Err(error) => Err(error),
+        };
+        match (&proof, text) {
+            (Err(Error::Unauthenticated(_)) | Ok(Proof { principal: None, .. }), _) => self.peers.spend(peer)?,
+            (Ok(_), Some(text)) => self.peers.remember(peer, text),
+            _ => {}
+        }
+        proof
+    }
+
     /// Counts one request of the visitor, to be called before it is worked on; its places are held until it is answered.
     ///
     /// # Errors
     /// [`Error::RateLimited`].
     pub fn count(&self, visitor: &mut Visitor) -> Result<Places> {
         // An account that is only named, by someone who proved nothing, must not pay for it.
-        let (Some(allowances), Some(call)) = (&self.allowances, &visitor.call) else { return Ok(Places::new()) };
-        let (standing, places) = allowances.spend(&call.principal.actor, visitor.account.as_ref());
-        visitor.standing = Some(standing);
+        let Some(call) = &visitor.call else { return Ok(Places::new()) };
+        let (standing, places) = self.allowances.spend(&call.principal, visitor.account.as_ref(), 1);
+        visitor.standing = Some(standing).filter(Standing::is_limited);
         places
+    }
+
+    /// Counts `units` more for a request that [`EdgeState::count`] let in.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`].
+    pub fn count_more(&self, visitor: &mut Visitor, units: u32) -> Result<()> {
+        let Some(call) = visitor.call.as_ref().filter(|_| units > 0) else { return Ok(()) };
+        let (standing, counted) = self.allowances.spend_more(&call.principal, visitor.account.as_ref(), units);
+        visitor.standing = visitor.standing.map(|before| before.followed_by(standing));
+        counted
     }
 
     /// The services of the visitor's account, for one operation.
@@ -138,8 +169,8 @@ pub async fn admit(State(edge): State<EdgeState>, mut request: Request, next: Ne
                 }
                 Err(error) => Failure::from(error).into_response(),
             };
-            if let (Some(allowances), Some(standing)) = (&edge.allowances, standing) {
-                allowances.tell(&standing, response.headers_mut());
+            if let Some(standing) = standing {
+                edge.allowances.tell(&standing, response.headers_mut());
             }
             response
         }
@@ -200,7 +231,7 @@ fn contradicts_gateway(headers: &HeaderMap, init: &HeaderMap) -> bool {
 }
 
 /// The account that the headers name; `None` when they name none.
-fn account_in(headers: &HeaderMap) -> Result<Option<AccountId>> {
+pub(super) fn account_in(headers: &HeaderMap) -> Result<Option<AccountId>> {
     let mut values = headers.get_all(ACCOUNT_HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let account = value.to_str().ok().and_then(AccountId::parse);

@@ -83,7 +83,9 @@ impl Server {
         let edge = EdgeState {
             services: self.services.clone(),
             gate,
-            allowances: config.requests.map(Allowances::new),
+            // A credential may have a rate of its own where nobody else is counted.
+            allowances: Allowances::new(config.requests.unwrap_or_default()),
+            peers: config.auth.peer_limiter(),
             max_body_bytes: config.server.max_body_bytes,
         };
         let graphql = GraphqlState::new(edge.clone(), config.graphql, self.stopping.clone(), self.tasks.clone());
