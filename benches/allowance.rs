@@ -5,7 +5,7 @@ use std::hint::black_box;
 use axum::http::HeaderMap;
 use criterion::{Criterion, criterion_group, criterion_main};
 use patchbay::domain::limits::RequestLimits;
-use patchbay::domain::{AccountId, Actor, ActorKind};
+use patchbay::domain::{AccountId, Accounts, ActorKind, Principal};
 use patchbay::edge::Allowances;
 
 /// As many as fit.
@@ -22,15 +22,20 @@ fn allowance(criterion: &mut Criterion) {
         let allowances = Allowances::new(RequestLimits { per_window: [1_000_000_000; 3], in_flight: 20 });
         let everyone: Vec<_> = (0..accounts)
             .map(|i| {
-                let actor = Actor { kind, id: format!("key{i}"), label: String::new() };
-                (actor, AccountId::parse(&format!("account{i}")).expect("account"))
+                let account = AccountId::parse(&format!("account{i}")).expect("account");
+                let mut principal = Principal::trusted(kind, "");
+                principal.actor.id = format!("key{i}");
+                if kind == ActorKind::ApiKey {
+                    principal.accounts = Accounts::Only([account.clone()].into());
+                }
+                (principal, account)
             })
             .collect();
         let mut next = everyone.iter().cycle();
         group.bench_function(name, |b| {
             b.iter(|| {
-                let (actor, account) = next.next().expect("a cycle");
-                let (standing, places) = allowances.spend(actor, Some(account));
+                let (principal, account) = next.next().expect("a cycle");
+                let (standing, places) = allowances.spend(principal, Some(account), 1);
                 let mut headers = HeaderMap::new();
                 allowances.tell(&standing, &mut headers);
                 (black_box(headers), places.is_ok())

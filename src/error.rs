@@ -4,10 +4,11 @@
 //! [`Error::public_message`]; `cause` is for the log alone.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::domain::entry::Part;
 use crate::domain::limits::Reached;
-use crate::domain::{Scope, pointer};
+use crate::domain::{AccountId, Scope, pointer};
 
 /// What can go wrong, cut by what a caller or operator would do about it.
 #[derive(Clone, Debug)]
@@ -16,6 +17,11 @@ pub enum Error {
     AccountRequired,
     /// The account named is malformed.
     AccountInvalid,
+    /// A valid token whose account claim holds no account ids.
+    AccountClaimInvalid {
+        /// The claim, as a JSON pointer.
+        claim: Arc<str>,
+    },
     /// Nobody is proven to ask.
     Unauthenticated(CredentialFault),
     /// Who asks cannot be told: the identity provider's keys are not to be had.
@@ -256,6 +262,10 @@ impl Error {
         match self {
             Self::AccountRequired => "Missing X-Account-ID header".into(),
             Self::AccountInvalid => "Invalid X-Account-ID header".into(),
+            Self::AccountClaimInvalid { claim } => {
+                let grammar = AccountId::GRAMMAR;
+                format!("Invalid account in the token: the claim {claim} must be an account id ({grammar}) or a list").into()
+            }
             Self::Unauthenticated(fault) => match fault {
                 CredentialFault::Missing => {
                     "Missing credentials: send an API key or a token as Authorization: Bearer, or come through the gateway"

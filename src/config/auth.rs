@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::settings::{items, network};
 use super::{Resolved, ServerSection};
 use crate::domain::{ActorKind, Principal, Scope, Scopes};
-use crate::edge::{Gate, Gateway};
+use crate::edge::{Gate, Gateway, PeerLimiter};
 use crate::tokens::{IssuerSettings, Tokens, issuers};
 
 /// A token that is shorter can be guessed, or was never meant as one.
@@ -37,6 +37,7 @@ pub struct AuthSection {
     gateway_token: String,
     gateway_networks: Arc<[IpNet]>,
     gateway_scopes: Scopes,
+    failures_per_minute: u32,
     issuers: Vec<IssuerSettings>,
 }
 
@@ -57,6 +58,7 @@ impl AuthSection {
             gateway_token: resolved.text("auth.gateway_token").to_owned(),
             gateway_networks: items(resolved.text("auth.gateway_networks")).filter_map(network).collect(),
             gateway_scopes: items(resolved.text("auth.gateway_scopes")).filter_map(Scope::parse).collect(),
+            failures_per_minute: u32::try_from(resolved.number("limits.failures_per_minute")).unwrap_or(u32::MAX),
             issuers: issuers(resolved.text("auth.issuers")).unwrap_or_default(),
         }
     }
@@ -85,6 +87,11 @@ impl AuthSection {
                     .into())
             }
         }
+    }
+
+    /// What limits callers that prove nothing.
+    pub fn peer_limiter(&self) -> PeerLimiter {
+        PeerLimiter::new(self.failures_per_minute, self.gateway_networks.clone())
     }
 
     fn gateway(&self) -> Result<Gateway, String> {

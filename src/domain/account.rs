@@ -15,6 +15,9 @@ pub struct AccountId(String);
 const OPERATOR: &str = "_operator";
 
 impl AccountId {
+    /// The grammar in words, for messages.
+    pub const GRAMMAR: &str = "1 to 63 characters a-z, 0-9, _ and -, the first a letter or digit";
+
     /// The only way in for what a client sends. `None` when the text does not fit the grammar.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();

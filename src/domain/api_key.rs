@@ -265,4 +265,19 @@ mod tests {
             rate: None,
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_changed_key_or_any_text_is_no_key(
+            at in 0..66_usize, with in "[ -~]{0,2}", cut in 0..3_usize, text in "\\PC{0,100}",
+            near in "pb_live_[0-9A-Za-z]{8}_[0-9A-Za-z]{49}",
+        ) {
+            let key = ApiKeySecret::generate().unwrap_or_else(|error| panic!("{error:?}"));
+            let key = key.expose();
+            proptest::prop_assert!(ApiKeySecret::parse(key).is_some());
+            let changed = format!("{}{with}{}", &key[..at], &key[(at + cut).min(key.len())..]);
+            proptest::prop_assert!(changed == key || ApiKeySecret::parse(&changed).is_none());
+            proptest::prop_assert!(ApiKeySecret::parse(&text).is_none() && ApiKeySecret::parse(&near).is_none());
+        }
+    }
 }

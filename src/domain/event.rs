@@ -10,7 +10,7 @@ use uuid::{Builder, Uuid};
 use super::entry::{Entry, IntegrationId, Part};
 use super::installation::{Installation, Params, SecretChange};
 use super::names::{MAX_NAME_LEN, cut};
-use super::principal::{Actor, Call};
+use super::principal::{Actor, Call, MAX_ACTOR_ID_BYTES};
 use super::reference::Reference;
 use super::secret::SecretName;
 use super::words::words;
@@ -21,8 +21,8 @@ const MAX_NAMES: usize = 200;
 const MAX_NAMES_BYTES: usize = 4 * 1024;
 /// Bytes that an event takes beside its texts, about.
 const ROW_BYTES: usize = 200;
-/// Longest id and label of an actor, in characters; what is longer is cut.
-const ACTOR_LENGTH: usize = 200;
+/// Longest label of an actor, in characters; what is longer is cut.
+const LABEL_LENGTH: usize = 200;
 /// Longest request id, in characters.
 const REQUEST_ID_LENGTH: usize = 128;
 
@@ -60,7 +60,11 @@ impl Event {
         let Actor { kind, id, label } = &call.principal.actor;
         Self {
             id: EventId::now(),
-            actor: Actor { kind: *kind, id: cut(id, ACTOR_LENGTH), label: cut(label, ACTOR_LENGTH) },
+            actor: Actor {
+                kind: *kind,
+                id: Actor::bounded_id(&cut(id, usize::MAX), MAX_ACTOR_ID_BYTES),
+                label: cut(label, LABEL_LENGTH),
+            },
             action,
             integration: None,
             fields: FieldNames::default(),
@@ -383,7 +387,7 @@ mod tests {
         let event = Event::new(&call, Action::SecretsRead).ended(Outcome::Failed);
         assert!(event.actor.label.starts_with("ab[2Jé"), "{}", event.actor.label);
         let lengths = [&event.actor.label, &event.actor.id, &event.request_id].map(|text| text.chars().count());
-        assert_eq!(lengths, [ACTOR_LENGTH, ACTOR_LENGTH, REQUEST_ID_LENGTH]);
+        assert_eq!(lengths, [LABEL_LENGTH, MAX_ACTOR_ID_BYTES, REQUEST_ID_LENGTH]);
     }
 
     #[test]

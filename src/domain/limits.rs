@@ -28,7 +28,7 @@ pub struct InstallLimits {
 }
 
 /// How much an account may ask, and each credential.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct RequestLimits {
     /// By the order of [`Window::ALL`]; 0 is no limit.
     pub per_window: [u32; 3],
@@ -77,21 +77,36 @@ pub struct Reached {
     pub limit: u32,
     /// In which time; `None` for how many at once.
     pub window: Option<Window>,
-    /// Whether it is the credential's own; the account's otherwise.
-    pub is_of_credential: bool,
+    /// Whose limit it is.
+    pub holder: LimitHolder,
+}
+
+/// The holder of a limit on requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitHolder {
+    /// One account.
+    Account,
+    /// One credential.
+    Credential,
+    /// One peer address without a proven credential: its limit counts failed requests.
+    Peer,
 }
 
 impl Reached {
     /// The limit in words, `60 a minute for this account`.
     pub fn sentence(self) -> String {
-        let Self { limit, window, is_of_credential } = self;
+        let Self { limit, window, holder } = self;
         let per = match window {
             Some(Window::Minute) => "a minute",
             Some(Window::Hour) => "an hour",
             Some(Window::Day) => "a day",
             None => "at once",
         };
-        let whose = if is_of_credential { "this credential" } else { "this account" };
+        let whose = match holder {
+            LimitHolder::Account => "this account",
+            LimitHolder::Credential => "this credential",
+            LimitHolder::Peer => "callers without a valid credential at this address",
+        };
         format!("{limit} {per} for {whose}")
     }
 }

@@ -36,7 +36,7 @@ pub use listing::{CatalogOrder, CatalogQuery, Cursor, Page, Slice};
 pub use names::reported_names;
 pub use new_api_key::{ApiKeyWish, NewApiKey, WishedAccounts};
 pub use operation::Operation;
-pub use principal::{Accounts, Actor, ActorKind, Call, Principal};
+pub use principal::{Accounts, Actor, ActorKind, Call, MAX_ACTOR_ID_BYTES, Principal};
 pub use problems::Problems;
 pub use reference::Reference;
 pub use scope::{Scope, Scopes};

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
 
 use super::words::words;
 use super::{AccountId, Scopes};
@@ -27,6 +28,11 @@ words! {
     }
 }
 
+/// The longest id of an actor, in bytes.
+pub const MAX_ACTOR_ID_BYTES: usize = 200;
+/// The part of a digest that stands in a shortened id, in hexadecimal digits.
+const DIGEST_HEX_LENGTH: usize = 32;
+
 /// Who did something, as the audit log names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
@@ -36,6 +42,20 @@ pub struct Actor {
     pub id: String,
     /// What people call it, such as a key's name; empty when it has none.
     pub label: String,
+}
+
+impl Actor {
+    /// Returns `text` if it has at most `max` bytes; otherwise its beginning, `~` and the first half of its SHA-256
+    /// digest in hexadecimal, `max` bytes at most. Two long ids that begin alike stay different.
+    pub fn bounded_id(text: &str, max: usize) -> String {
+        if text.len() <= max {
+            return text.to_owned();
+        }
+        let digest = Sha256::digest(text);
+        let end = text.floor_char_boundary(max.saturating_sub(DIGEST_HEX_LENGTH + 1));
+        let hex: String = digest.iter().take(DIGEST_HEX_LENGTH / 2).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}~{hex}", &text[..end])
+    }
 }
 
 /// The accounts that a credential is good for.
@@ -144,6 +164,15 @@ mod tests {
         ] {
             assert_eq!(accounts.cover_all(others), covers, "{accounts:?} {others:?}");
         }
+    }
+
+    #[test]
+    fn long_actor_ids_stay_bounded_and_different() {
+        assert_eq!(Actor::bounded_id(&"a".repeat(200), 200), "a".repeat(200));
+        let ids: Vec<_> =
+            ["x", "y", "yy"].iter().map(|end| Actor::bounded_id(&format!("{}{end}", "ö".repeat(200)), 200)).collect();
+        assert!(ids.iter().all(|id| id.len() <= 200 && id.starts_with("öö") && id.contains('~')), "{ids:?}");
+        assert!(ids[0] != ids[1] && ids[1] != ids[2], "{ids:?}");
     }
 
     #[test]

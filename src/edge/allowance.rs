@@ -22,8 +22,8 @@ use quick_cache::UnitWeighter;
 use quick_cache::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::limits::{Reached, RequestLimits, Window};
-use crate::domain::{AccountId, Actor, ActorKind};
+use crate::domain::limits::{LimitHolder, Reached, RequestLimits, Window};
+use crate::domain::{AccountId, Actor, ActorKind, Principal};
 use crate::error::{Error, Result};
 
 /// Most accounts and credentials that are remembered; one that is forgotten starts afresh. 100,000 take 27 MB.
@@ -44,6 +44,8 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 pub struct Allowances<C: Clock = MonotonicClock>(Arc<Inner<C>>);
 
 struct Inner<C: Clock> {
+    /// Whether there is any limit but those of single credentials.
+    is_on: bool,
     limits: RequestLimits,
     /// What `RateLimit-Policy` says.
     policy: Option<HeaderValue>,
@@ -58,11 +60,14 @@ struct Inner<C: Clock> {
 #[derive(Clone, Copy, Hash)]
 enum Holder<'a> {
     Credential(ActorKind, &'a str),
+    /// A credential with a rate of its own, in requests a minute.
+    Rated(ActorKind, &'a str, NonZeroU32),
     Account(&'a AccountId),
 }
 
 /// What one holder has left.
 struct Allowance<C: Clock> {
+    limits: RequestLimits,
     windows: [Option<Limiter<C>>; 3],
     /// For requests at once.
     places: Arc<Semaphore>,
@@ -137,19 +142,21 @@ impl Allowances {
 impl<C: Clock + Clone> Allowances<C> {
     fn with_clock(limits: RequestLimits, most: u64, clock: C) -> Self {
         let holders = Cache::with_weighter(REMEMBERED_EXPECTED, most, UnitWeighter);
-        let policy = policy(&limits);
-        Self(Arc::new(Inner { limits, policy, clock, holders, hasher: RandomState::new() }))
+        let policy = policy(Window::ALL.into_iter().zip(limits.per_window));
+        let is_on = limits.in_flight > 0 || limits.per_window.iter().any(|limit| *limit > 0);
+        Self(Arc::new(Inner { is_on, limits, policy, clock, holders, hasher: RandomState::new() }))
     }
 
-    /// Takes one request from what the credential and the account have left. Keys and tokens are credentials; a gateway
-    /// is none, for it asks on behalf of everybody.
+    /// Takes `units` requests from the limits of the credential and the account, and a place among the requests at
+    /// once. A credential is a key or a token for one account, or one with a rate of its own; a credential for several
+    /// accounts and a gateway ask on behalf of many, so the accounts' limits alone count there.
     ///
-    /// How they stand is known in any case; instead of its places, a request that is refused gets
+    /// The standing is known in any case; instead of its places, a request that is refused gets
     /// [`Error::RateLimited`].
-    pub fn spend(&self, actor: &Actor, account: Option<&AccountId>) -> (Standing, Result<Places>) {
-        let holders = self.holders(actor, account);
+    pub fn spend(&self, by: &Principal, account: Option<&AccountId>, units: u32) -> (Standing, Result<Places>) {
+        let holders = self.holders(by, account);
         let mut standing = Standing::default();
-        let places = self.take(&holders, &mut standing);
+        let places = self.take(&holders, units, &mut standing);
         (standing, places)
     }
 
@@ -157,8 +164,8 @@ impl<C: Clock + Clone> Allowances<C> {
     ///
     /// # Errors
     /// [`Error::RateLimited`].
-    pub fn acquire(&self, actor: &Actor, account: Option<&AccountId>) -> Result<Places> {
-        self.places(&self.holders(actor, account), &mut Standing::default())
+    pub fn acquire(&self, by: &Principal, account: Option<&AccountId>) -> Result<Places> {
+        self.places(&self.holders(by, account), &mut Standing::default())
     }
 
     /// Spends further units for a request that was counted as one. A request that costs more than a whole window spends
@@ -168,26 +175,40 @@ impl<C: Clock + Clone> Allowances<C> {
     /// [`Error::RateLimited`].
     pub fn spend_more(
         &self,
-        actor: &Actor,
+        by: &Principal,
         account: Option<&AccountId>,
         units: u32,
         standing: &mut Standing,
     ) -> Result<()> {
-        let holders = self.holders(actor, account);
-        holders.iter().flatten().try_for_each(|(holder, allowance)| {
-            self.count(*holder, allowance, standing, |limit| NonZeroU32::new(units.min(limit - 1)))
+        let holders = self.holders(by, account);
+        holders.iter().flatten().try_for_each(|(holder, own)| {
+            self.count(*holder, own, standing, |limit| NonZeroU32::new(units.min(limit - 1)))
         })
     }
 
-    fn holders<'a>(&self, actor: &'a Actor, account: Option<&'a AccountId>) -> Holders<'a, C> {
-        let is_credential = matches!(actor.kind, ActorKind::ApiKey | ActorKind::Token);
-        let credential = is_credential.then_some(Holder::Credential(actor.kind, &actor.id));
-        [credential, account.map(Holder::Account)].map(|holder| holder.map(|holder| (holder, self.of(holder))))
+    /// Takes one request from the limits of a credential that named an account it does not cover. Also counts
+    /// credentials for several accounts.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`].
+    pub fn spend_refusal(&self, by: &Principal) -> Result<()> {
+        if !self.0.is_on {
+            return Ok(());
+        }
+        let Actor { kind, id, .. } = &by.actor;
+        let holder = Holder::of_credential(by).unwrap_or(Holder::Credential(*kind, id));
+        self.count(holder, &self.of(holder), &mut Standing::default(), |_| Some(NonZeroU32::MIN))
+    }
+
+    fn holders<'a>(&self, by: &'a Principal, account: Option<&'a AccountId>) -> Holders<'a, C> {
+        let is_counted = |holder: &Holder| self.0.is_on || matches!(holder, Holder::Rated(..));
+        [Holder::of_credential(by), account.map(Holder::Account)]
+            .map(|holder| holder.filter(is_counted).map(|holder| (holder, self.of(holder))))
     }
 
     /// Tells the client how it stands.
     pub fn tell(&self, standing: &Standing, headers: &mut HeaderMap) {
-        headers.extend(self.0.policy.clone().map(|policy| (POLICY, policy)));
+        headers.extend(self.policy_for(standing).map(|policy| (POLICY, policy)));
         let Some(tightest) = standing.windows().min_by_key(|left| left.remaining) else { return };
         headers.extend(
             list(standing.windows(), |left, text| {
@@ -200,11 +221,20 @@ impl<C: Clock + Clone> Allowances<C> {
         headers.insert(RESET, tightest.resets_in_seconds().into());
     }
 
+    /// Returns the configured policy, or that of the standing where a credential has a rate of its own.
+    fn policy_for(&self, standing: &Standing) -> Option<HeaderValue> {
+        let is_usual = |left: Left| self.0.limits.per_window[left.window as usize] == left.limit;
+        if standing.windows().all(is_usual) {
+            return self.0.policy.clone();
+        }
+        policy(standing.windows().map(|left| (left.window, left.limit)))
+    }
+
     /// Places first: one that has to wait for its own requests spends nothing by asking.
-    fn take(&self, holders: &Holders<C>, standing: &mut Standing) -> Result<Places> {
+    fn take(&self, holders: &Holders<C>, units: u32, standing: &mut Standing) -> Result<Places> {
         let places = self.places(holders, standing)?;
         for (holder, allowance) in holders.iter().flatten() {
-            self.count(*holder, allowance, standing, |_| Some(NonZeroU32::MIN))?;
+            self.count(*holder, allowance, standing, |limit| NonZeroU32::new(units.min(limit)))?;
         }
         Ok(places)
     }
@@ -224,7 +254,7 @@ impl<C: Clock + Clone> Allowances<C> {
         allowance: &Allowance<C>,
         standing: &mut Standing,
     ) -> Result<Option<OwnedSemaphorePermit>> {
-        let limit = self.0.limits.in_flight;
+        let limit = allowance.limits.in_flight;
         if limit == 0 {
             return Ok(None);
         }
@@ -243,13 +273,14 @@ impl<C: Clock + Clone> Allowances<C> {
         units: impl Fn(u32) -> Option<NonZeroU32>,
     ) -> Result<()> {
         for (at, window) in Window::ALL.into_iter().enumerate() {
-            let (Some(limiter), limit) = (&allowance.windows[at], self.0.limits.per_window[at]) else { continue };
+            let (Some(limiter), limit) = (&allowance.windows[at], allowance.limits.per_window[at]) else { continue };
             let Some(units) = units(limit) else { continue };
             // No request spends more than the limit, so the capacity never lacks.
             let Ok(checked) = limiter.check_n(units) else { continue };
             let remaining = checked.as_ref().map_or(0, StateSnapshot::remaining_burst_capacity);
-            let known = standing.windows[at].map_or(limit, |left| left.remaining);
-            standing.windows[at] = Some(Left { window, limit, remaining: remaining.min(known) });
+            let left = Left { window, limit, remaining };
+            let known = standing.windows[at].filter(|known| known.remaining <= remaining);
+            standing.windows[at] = Some(known.unwrap_or(left));
             checked.map_err(|refusal| {
                 let wait = refusal.wait_time_from(self.0.clock.now());
                 holder.refused(limit, Some(window), (wait.as_secs_f64().ceil() as u64).max(1))
@@ -260,27 +291,44 @@ impl<C: Clock + Clone> Allowances<C> {
 
     fn of(&self, holder: Holder) -> Arc<Allowance<C>> {
         let inner = &*self.0;
-        let new = || Ok::<_, Infallible>(Arc::new(Allowance::new(&inner.limits, &inner.clock)));
+        let limits = match holder {
+            Holder::Rated(_, _, rate) => RequestLimits { per_window: [rate.get(), 0, 0], in_flight: 0 },
+            Holder::Credential(..) | Holder::Account(_) => inner.limits,
+        };
+        let new = || Ok::<_, Infallible>(Arc::new(Allowance::new(limits, &inner.clock)));
         let Ok(allowance) = inner.holders.get_or_insert_with(&inner.hasher.hash_one(holder), new);
         allowance
     }
 }
 
-impl Holder<'_> {
+impl<'a> Holder<'a> {
+    /// The credential as a holder of limits, if it has any.
+    fn of_credential(by: &'a Principal) -> Option<Self> {
+        let Actor { kind, id, .. } = &by.actor;
+        match by.rate {
+            Some(rate) => Some(Self::Rated(*kind, id, rate)),
+            None => by.accounts.single().map(|_| Self::Credential(*kind, id)),
+        }
+    }
+
     fn refused(self, limit: u32, window: Option<Window>, retry_after: u64) -> Error {
-        let is_of_credential = matches!(self, Self::Credential(..));
-        Error::RateLimited { reached: Reached { limit, window, is_of_credential }, retry_after }
+        let holder = match self {
+            Self::Credential(..) | Self::Rated(..) => LimitHolder::Credential,
+            Self::Account(_) => LimitHolder::Account,
+        };
+        Error::RateLimited { reached: Reached { limit, window, holder }, retry_after }
     }
 }
 
 impl<C: Clock + Clone> Allowance<C> {
-    fn new(limits: &RequestLimits, clock: &C) -> Self {
+    fn new(limits: RequestLimits, clock: &C) -> Self {
         let quotas = std::array::from_fn(|at| quota(Window::ALL[at], limits.per_window[at]));
         let limiter = |quota| RateLimiter::direct_with_clock(quota, clock.clone()).with_middleware();
         Self {
             windows: quotas.map(|quota| quota.map(limiter)),
             places: Arc::new(Semaphore::new(limits.in_flight as usize)),
             unwritten: Arc::default(),
+            limits,
         }
     }
 }
@@ -293,6 +341,11 @@ fn quota(window: Window, limit: u32) -> Option<Quota> {
 }
 
 impl Standing {
+    /// Whether any limit counts the caller's requests.
+    pub(super) fn is_limited(&self) -> bool {
+        *self != Self::default()
+    }
+
     /// What is left of each window that is limited, the shortest first. After a refusal, only of those looked at.
     pub fn windows(&self) -> impl Iterator<Item = Left> {
         self.windows.iter().copied().flatten()
@@ -313,8 +366,8 @@ impl Left {
 }
 
 /// `"minute";q=60;w=60, …`, as draft-ietf-httpapi-ratelimit-headers-10 has it; `None` when no window is limited.
-fn policy(limits: &RequestLimits) -> Option<HeaderValue> {
-    let limited = Window::ALL.into_iter().zip(limits.per_window).filter(|(_, limit)| *limit > 0);
+fn policy(limits: impl Iterator<Item = (Window, u32)>) -> Option<HeaderValue> {
+    let limited = limits.filter(|(_, limit)| *limit > 0);
     list(limited, |(window, limit), text| write!(text, "\"{}\";q={limit};w={}", window.as_str(), window.seconds()))
 }
 
@@ -335,6 +388,7 @@ mod tests {
     use governor::clock::FakeRelativeClock;
 
     use super::*;
+    use crate::domain::Accounts;
 
     const NO_LIMITS: RequestLimits = RequestLimits { per_window: [0; 3], in_flight: 0 };
 
@@ -358,7 +412,7 @@ mod tests {
         }
 
         fn spend(&self, key: &str, account: &str) -> (Standing, Result<Places>) {
-            self.allowances.spend(&actor(ActorKind::ApiKey, key), AccountId::parse(account).as_ref())
+            self.allowances.spend(&holder(ActorKind::ApiKey, key), AccountId::parse(account).as_ref(), 1)
         }
 
         /// Spends until it is refused: how often it went well, and why it did not.
@@ -374,8 +428,12 @@ mod tests {
         }
     }
 
-    fn actor(kind: ActorKind, id: &str) -> Actor {
-        Actor { kind, id: id.to_owned(), label: String::new() }
+    /// Someone with a credential for one account.
+    fn holder(kind: ActorKind, id: &str) -> Principal {
+        let mut principal = Principal::trusted(kind, "");
+        principal.actor.id = id.to_owned();
+        principal.accounts = Accounts::Only(AccountId::parse("acme").into_iter().collect());
+        principal
     }
 
     fn per(minute: u32, hour: u32, day: u32) -> RequestLimits {
@@ -394,7 +452,7 @@ mod tests {
             [(per(4, 0, 0), Window::Minute, 15), (per(0, 4, 0), Window::Hour, 900), (per(0, 0, 4), Window::Day, 21_600)]
         {
             let bench = Bench::new(limits);
-            let reached = Reached { limit: 4, window: Some(window), is_of_credential: true };
+            let reached = Reached { limit: 4, window: Some(window), holder: LimitHolder::Credential };
             assert_eq!(bench.drain("a", "acme").0, 4, "{window:?}");
             bench.wait(f64::from(period) - 1.5);
             assert_eq!(bench.drain("a", "acme"), (0, reached, 2), "{window:?}");
@@ -411,9 +469,9 @@ mod tests {
         let spend = |units| {
             let (mut standing, places) = bench.spend("a", "acme");
             let _places = places?;
-            let actor = actor(ActorKind::ApiKey, "a");
+            let by = holder(ActorKind::ApiKey, "a");
             let account = AccountId::parse("acme");
-            bench.allowances.spend_more(&actor, account.as_ref(), units, &mut standing)?;
+            bench.allowances.spend_more(&by, account.as_ref(), units, &mut standing)?;
             Ok::<_, Error>(standing.windows().map(|left| left.remaining).collect::<Vec<_>>())
         };
         assert_eq!(spend(3).expect("spent"), [6]);
@@ -446,19 +504,19 @@ mod tests {
             assert!(bench.spend(key, "acme").1.is_ok() && bench.spend(key, "acme").1.is_ok(), "{key}");
         }
         let (times, reached, _) = bench.drain("d", "acme");
-        assert_eq!((times, reached.is_of_credential), (0, false));
+        assert_eq!((times, reached.holder), (0, LimitHolder::Account));
         assert_eq!(bench.drain("e", "other").0, 6, "another account has its own");
     }
 
     #[test]
-    fn a_key_of_several_accounts_has_one_allowance_of_its_own() {
+    fn a_credential_has_limits_of_its_own_whichever_account_it_names() {
         let bench = Bench::new(per(6, 0, 0));
         for account in ["x", "y", "z"] {
             assert!(bench.spend("a", account).1.is_ok() && bench.spend("a", account).1.is_ok(), "{account}");
         }
         for account in ["x", "new"] {
             let (times, reached, _) = bench.drain("a", account);
-            assert_eq!((times, reached.is_of_credential), (0, true), "{account}");
+            assert_eq!((times, reached.holder), (0, LimitHolder::Credential), "{account}");
         }
         let (standing, places) = bench.spend("b", "x");
         assert!(places.is_ok());
@@ -467,17 +525,62 @@ mod tests {
     }
 
     #[test]
-    fn only_keys_and_tokens_are_credentials() {
+    fn limits_count_accounts_and_credentials_for_one_account() {
         for kind in ActorKind::ALL {
             let bench = Bench::new(per(1, 0, 0));
-            let spend = |account| bench.allowances.spend(&actor(*kind, "same"), AccountId::parse(account).as_ref()).1;
-            assert!(spend("a").is_ok());
-            let has_own = matches!(kind, ActorKind::ApiKey | ActorKind::Token);
-            assert_eq!(spend("b").is_err(), has_own, "{kind:?}");
+            let spend = |by: &Principal, account| bench.allowances.spend(by, AccountId::parse(account).as_ref(), 1).1;
+            let for_all = Principal::trusted(*kind, "");
+            assert!(["a", "b", "c"].iter().all(|account| spend(&for_all, account).is_ok()), "{kind:?}");
+            assert!(spend(&for_all, "a").is_err(), "{kind:?}: the account's own limit holds");
         }
         let bench = Bench::new(per(1, 0, 0));
-        let spend = |kind| bench.allowances.spend(&actor(kind, "same"), None).1;
+        let spend = |kind| bench.allowances.spend(&holder(kind, "same"), None, 1).1;
         assert!(spend(ActorKind::ApiKey).is_ok() && spend(ActorKind::Token).is_ok(), "of one name, and two");
+    }
+
+    #[test]
+    fn a_rate_of_its_own_replaces_the_limits_of_a_credential() {
+        let bench = Bench::new(RequestLimits { in_flight: 1, ..per(1, 1, 1) });
+        let by = Principal { rate: NonZeroU32::new(3), ..Principal::trusted(ActorKind::ApiKey, "") };
+        let spend = |account: &str| bench.allowances.spend(&by, AccountId::parse(account).as_ref(), 1);
+        let (standing, places) = spend("a");
+        assert!(places.is_ok());
+        let policy = told(&bench, &standing).remove(0);
+        assert_eq!(policy.1, "\"minute\";q=1;w=60, \"hour\";q=1;w=3600, \"day\";q=1;w=86400");
+        assert!(spend("b").1.is_ok() && spend("c").1.is_ok());
+        match spend("d").1 {
+            Err(Error::RateLimited { reached, retry_after }) => {
+                let window = Some(Window::Minute);
+                assert_eq!(reached, Reached { limit: 3, window, holder: LimitHolder::Credential });
+                assert_eq!(retry_after, 20);
+            }
+            other => panic!("{other:?}"),
+        }
+        let (standing, _) = bench.allowances.spend(&by, None, 1);
+        assert_eq!(told(&bench, &standing).remove(0).1, "\"minute\";q=3;w=60");
+    }
+
+    #[test]
+    fn a_request_of_several_units_takes_them_together() {
+        let bench = Bench::new(per(5, 0, 0));
+        let by = holder(ActorKind::ApiKey, "a");
+        let acme = AccountId::parse("acme");
+        let spend = |units| bench.allowances.spend(&by, acme.as_ref(), units);
+        assert_eq!(spend(3).0.windows().next().map(|left| left.remaining), Some(2));
+        assert!(spend(3).1.is_err() && spend(2).1.is_ok(), "a refused request takes nothing");
+        bench.wait(60.0);
+        assert!(spend(50).1.is_ok(), "more than there ever are take all");
+        let more = |units| bench.allowances.spend_more(&by, acme.as_ref(), units, &mut Standing::default());
+        assert!(more(1).is_err() && more(0).is_ok());
+    }
+
+    #[test]
+    fn a_refused_account_is_counted_to_any_credential() {
+        let bench = Bench::new(per(2, 0, 0));
+        for by in [holder(ActorKind::ApiKey, "a"), Principal::trusted(ActorKind::Token, "")] {
+            assert!(bench.allowances.spend_refusal(&by).is_ok() && bench.allowances.spend_refusal(&by).is_ok());
+            assert!(bench.allowances.spend_refusal(&by).is_err());
+        }
     }
 
     #[test]
@@ -487,7 +590,7 @@ mod tests {
         assert_eq!((first.0.in_flight, second.0.in_flight), (Some((1, 2)), Some((2, 2))));
         let (times, reached, wait) = bench.drain("c", "acme");
         assert_eq!((times, wait), (0, 1));
-        assert_eq!(reached, Reached { limit: 2, window: None, is_of_credential: false });
+        assert_eq!(reached, Reached { limit: 2, window: None, holder: LimitHolder::Account });
         assert!(bench.spend("a", "other").1.is_ok(), "another account has its own");
         drop(first);
         let (standing, _places) = bench.spend("c", "acme");

@@ -53,7 +53,7 @@ impl Failure {
                 | Error::BadInput { .. }
                 | Error::IntegerOutOfRange { .. }
                 | Error::UnknownParameter { .. } => StatusCode::BAD_REQUEST,
-                Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+                Error::Unauthenticated(_) | Error::AccountClaimInvalid { .. } => StatusCode::UNAUTHORIZED,
                 Error::Forbidden(_) => StatusCode::FORBIDDEN,
                 Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Error::NotInstalled
@@ -97,7 +97,7 @@ impl Failure {
             Self::Inside(error) => match error {
                 Error::AccountRequired => "account_required",
                 Error::AccountInvalid => "account_invalid",
-                Error::Unauthenticated(_) => "unauthenticated",
+                Error::Unauthenticated(_) | Error::AccountClaimInvalid { .. } => "unauthenticated",
                 Error::IdentityUnavailable => "identity_unavailable",
                 Error::Forbidden(_) => "forbidden",
                 Error::RateLimited { .. } => "rate_limited",
@@ -165,7 +165,9 @@ impl Failure {
     pub fn challenge(&self) -> Option<&'static str> {
         match self {
             Self::Inside(Error::Unauthenticated(CredentialFault::Missing)) => Some("Bearer realm=\"patchbay\""),
-            Self::Inside(Error::Unauthenticated(_)) => Some("Bearer realm=\"patchbay\", error=\"invalid_token\""),
+            Self::Inside(Error::Unauthenticated(_) | Error::AccountClaimInvalid { .. }) => {
+                Some("Bearer realm=\"patchbay\", error=\"invalid_token\"")
+            }
             Self::Inside(Error::Forbidden(Denial::Scope(_))) => {
                 Some("Bearer realm=\"patchbay\", error=\"insufficient_scope\"")
             }

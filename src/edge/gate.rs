@@ -20,8 +20,8 @@ pub const GATEWAY_TOKEN_HEADER: HeaderName = HeaderName::from_static("x-gateway-
 /// Names the person or program behind a gateway's request, for the audit log.
 pub const ACTOR_HEADER: HeaderName = HeaderName::from_static("x-actor-id");
 
-/// The longest name taken from [`ACTOR_HEADER`], in bytes.
-const LONGEST_ACTOR: usize = 128;
+/// The longest actor id made from [`ACTOR_HEADER`], in bytes.
+const MAX_HEADER_ACTOR_BYTES: usize = 128;
 
 /// The address a request came from; in its extensions.
 #[derive(Clone, Copy, Debug)]
@@ -61,32 +61,48 @@ pub struct Gateway {
 }
 
 impl Gate {
-    /// Proves who makes the request. `init` holds what `connection_init` says; it is empty for an HTTP request.
+    /// Returns the credential, and whether the headers carry it. `init` holds what `connection_init` says; it is empty
+    /// for an HTTP request.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] for a credential that proves nothing, and for two different ones; those of the
-    /// database.
+    /// [`Error::Unauthenticated`] for a malformed one, and for two different ones.
+    pub(super) fn credential<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        init: &'a HeaderMap,
+    ) -> Result<Option<(&'a str, bool)>> {
+        let (by_headers, by_init) = (self.bearer_in(headers)?, self.bearer_in(init)?);
+        if let (Some(one), Some(other)) = (by_headers, by_init)
+            && !bool::from(one.as_bytes().ct_eq(other.as_bytes()))
+        {
+            return Err(invalid());
+        }
+        Ok(by_headers.or(by_init).map(|text| (text, by_headers.is_some())))
+    }
+
+    /// Proves who makes the request.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for a credential that proves nothing; [`Error::BadInput`] for an unusable actor; those
+    /// of the database.
     pub(super) async fn prove(
         &self,
+        credential: Option<(&str, bool)>,
         headers: &HeaderMap,
         init: &HeaderMap,
         peer: Option<Peer>,
         services: &Services,
     ) -> Result<Proof> {
-        let (by_headers, by_init) = (self.bearer_in(headers)?, self.bearer_in(init)?);
-        if let Some(token) = by_headers.or(by_init) {
-            if by_init.is_some_and(|other| !bool::from(other.as_bytes().ct_eq(token.as_bytes()))) {
-                return Err(invalid());
-            }
+        if let Some((token, is_in_headers)) = credential {
             let principal = Some(services.authenticate(token).await?);
             // A wrong gateway token vouches for nothing; the credential is stronger, so it decides.
             let is_vouched = !init.is_empty() && self.is_vouched(headers, peer).unwrap_or(false);
-            return Ok(Proof { principal, is_vouched, is_in_headers: by_headers.is_some() });
+            return Ok(Proof { principal, is_vouched, is_in_headers });
         }
         let is_vouched = self.is_vouched(headers, peer)?;
         let known =
             if is_vouched { self.gateway.as_ref().map(|gateway| &gateway.principal) } else { self.open.as_ref() };
-        let principal = known.map(|principal| named(principal, headers));
+        let principal = known.map(|principal| named(principal, headers)).transpose()?;
         Ok(Proof { principal, is_vouched, is_in_headers: is_vouched })
     }
 
@@ -113,10 +129,11 @@ impl Gateway {
             return Ok(false);
         }
         let Some(token) = &self.token else { return Ok(true) };
-        match headers.get(GATEWAY_TOKEN_HEADER) {
-            None => Ok(false),
-            Some(given) if bool::from(given.as_bytes().ct_eq(token.as_bytes())) => Ok(true),
-            Some(_) => Err(invalid()),
+        let mut values = headers.get_all(GATEWAY_TOKEN_HEADER).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(false),
+            (Some(given), None) if bool::from(given.as_bytes().ct_eq(token.as_bytes())) => Ok(true),
+            _ => Err(invalid()),
         }
     }
 }
@@ -125,14 +142,23 @@ fn invalid() -> Error {
     Error::Unauthenticated(CredentialFault::Invalid)
 }
 
-/// The same under the name that the request gives, if it gives one.
-fn named(principal: &Arc<Principal>, headers: &HeaderMap) -> Arc<Principal> {
-    let name = headers.get(ACTOR_HEADER).and_then(|value| value.to_str().ok());
-    match name.filter(|name| name.len() <= LONGEST_ACTOR) {
-        None => principal.clone(),
-        Some(name) => {
-            let actor = Actor { id: name.to_owned(), ..principal.actor.clone() };
-            Arc::new(Principal { actor, ..Principal::clone(principal) })
-        }
-    }
+/// Returns the principal with the actor that the request names, if it names one.
+///
+/// # Errors
+/// [`Error::BadInput`] for an actor that cannot be taken, and for two.
+pub(super) fn named(principal: &Arc<Principal>, headers: &HeaderMap) -> Result<Arc<Principal>> {
+    let mut values = headers.get_all(ACTOR_HEADER).iter();
+    let Some(value) = values.next() else { return Ok(principal.clone()) };
+    let (Some(id), None) = (parse_actor(value.as_bytes()), values.next()) else {
+        return Err(Error::bad_input("Invalid X-Actor-ID header: send one, in UTF-8 without control characters"));
+    };
+    let actor = Actor { id, ..principal.actor.clone() };
+    Ok(Arc::new(Principal { actor, ..Principal::clone(principal) }))
+}
+
+/// Reads an actor id: UTF-8 without control characters, not empty. Long ones are shortened.
+pub(super) fn parse_actor(bytes: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let is_usable = !text.trim().is_empty() && !text.chars().any(char::is_control);
+    is_usable.then(|| Actor::bounded_id(text, MAX_HEADER_ACTOR_BYTES))
 }

@@ -11,7 +11,10 @@ mod gate;
 mod json;
 mod moment;
 mod noted;
+mod peer_limit;
 mod permits;
+#[cfg(test)]
+mod properties;
 mod repeat;
 mod request_id;
 mod static_file;
@@ -25,6 +28,7 @@ pub use gate::{ACTOR_HEADER, GATEWAY_TOKEN_HEADER, Gate, Gateway, Peer};
 pub use json::{check_json, check_variables, is_integer_out_of_range};
 pub use moment::Moment;
 pub use noted::Noted;
+pub use peer_limit::PeerLimiter;
 pub use permits::{Permits, SharedPermits};
 pub use repeat::{IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, idempotency_key, mark_replay, parse_idempotency_key};
 pub use request_id::{REQUEST_ID_HEADER, RequestId, identify};
@@ -40,8 +44,10 @@ pub struct EdgeState {
     pub services: Services,
     /// Who is let in.
     pub gate: Gate,
-    /// How much each may ask; `None` where nobody counts.
-    pub allowances: Option<Allowances>,
+    /// How much each may ask.
+    pub allowances: Allowances,
+    /// How often a peer without a proven credential may fail.
+    pub peers: PeerLimiter,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
     /// Receives request bodies.

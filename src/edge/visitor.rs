@@ -49,11 +49,12 @@ impl EdgeState {
         peer: Option<Peer>,
         request_id: &RequestId,
     ) -> Result<Visitor> {
-        let proof = self.gate.prove(headers, init, peer, &self.services).await?;
+        let proof = self.prove(headers, init, peer).await?;
         let named = named_account(headers, init, &proof)?;
         let principal = proof.principal;
         let account = match (&principal, named) {
             (Some(principal), Some(named)) if !principal.accounts.cover(&named) => {
+                self.allowances.spend_refusal(principal)?;
                 return Err(Error::Forbidden(Denial::Account));
             }
             (Some(principal), None) => principal.accounts.single().cloned(),
@@ -63,15 +64,34 @@ impl EdgeState {
         Ok(Visitor { call, account, standing: None, noted: None })
     }
 
+    /// Proves the caller. Failures, and requests without any proof, are counted to the peer.
+    async fn prove(&self, headers: &HeaderMap, init: &HeaderMap, peer: Option<Peer>) -> Result<Proof> {
+        let found = self.gate.credential(headers, init);
+        let text = found.as_ref().ok().copied().flatten().map(|(text, _)| text);
+        if let Some(text) = text {
+            self.peers.check(peer, text)?;
+        }
+        let proof = match found {
+            Ok(credential) => self.gate.prove(credential, headers, init, peer, &self.services).await,
+            Err(error) => Err(error),
+        };
+        match (&proof, text) {
+            (Err(Error::Unauthenticated(_)) | Ok(Proof { principal: None, .. }), _) => self.peers.spend(peer)?,
+            (Ok(_), Some(text)) => self.peers.remember(peer, text),
+            _ => {}
+        }
+        proof
+    }
+
     /// Counts one request of the visitor, to be called before it is worked on; its places are held until it is answered.
     ///
     /// # Errors
     /// [`Error::RateLimited`].
     pub fn count(&self, visitor: &mut Visitor) -> Result<Places> {
         // An account that is only named, by someone who proved nothing, must not pay for it.
-        let (Some(allowances), Some(call)) = (&self.allowances, &visitor.call) else { return Ok(Places::default()) };
-        let (standing, places) = allowances.spend(&call.principal.actor, visitor.account.as_ref());
-        visitor.standing = Some(standing);
+        let Some(call) = &visitor.call else { return Ok(Places::default()) };
+        let (standing, places) = self.allowances.spend(&call.principal, visitor.account.as_ref(), 1);
+        visitor.standing = Some(standing).filter(Standing::is_limited);
         places
     }
 
@@ -92,9 +112,9 @@ impl EdgeState {
         let bytes = self.bodies.receive(request.headers(), body, has_credential).await?;
         *request.body_mut() = Body::from(bytes);
         let work = self.work.try_acquire(has_credential).ok_or(Error::Overloaded)?;
-        let places = match (&self.allowances, &visitor.call) {
-            (Some(allowances), Some(call)) => allowances.acquire(&call.principal.actor, visitor.account.as_ref())?,
-            _ => Places::default(),
+        let places = match &visitor.call {
+            Some(call) => self.allowances.acquire(&call.principal, visitor.account.as_ref())?,
+            None => Places::default(),
         };
         Ok(Permits::new(work, places))
     }
@@ -114,15 +134,12 @@ impl EdgeState {
     /// # Errors
     /// [`Error::RateLimited`].
     pub fn count_units(&self, visitor: &mut Visitor, units: usize) -> Result<()> {
-        let (Some(allowances), Some(call), Some(standing)) = (&self.allowances, &visitor.call, &mut visitor.standing)
-        else {
-            return Ok(());
-        };
+        let (Some(call), Some(standing)) = (&visitor.call, &mut visitor.standing) else { return Ok(()) };
         let further = u32::try_from(units.saturating_sub(1)).unwrap_or(u32::MAX);
         if further == 0 {
             return Ok(());
         }
-        allowances.spend_more(&call.principal.actor, visitor.account.as_ref(), further, standing)
+        self.allowances.spend_more(&call.principal, visitor.account.as_ref(), further, standing)
     }
 
     /// The services of the visitor's account, for one operation.
@@ -201,8 +218,8 @@ pub async fn admit(State(edge): State<EdgeState>, mut request: Request, next: Ne
             };
             // A handler that counted more than one request says how the visitor stands since.
             let standing = response.extensions().get::<Standing>().copied().or(first);
-            if let (Some(allowances), Some(standing)) = (&edge.allowances, standing) {
-                allowances.tell(&standing, response.headers_mut());
+            if let Some(standing) = standing {
+                edge.allowances.tell(&standing, response.headers_mut());
             }
             response
         }
@@ -263,7 +280,7 @@ fn contradicts_gateway(headers: &HeaderMap, init: &HeaderMap) -> bool {
 }
 
 /// The account that the headers name; `None` when they name none.
-fn account_in(headers: &HeaderMap) -> Result<Option<AccountId>> {
+pub(super) fn account_in(headers: &HeaderMap) -> Result<Option<AccountId>> {
     let mut values = headers.get_all(ACCOUNT_HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let account = value.to_str().ok().and_then(AccountId::parse);

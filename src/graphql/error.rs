@@ -49,7 +49,7 @@ fn code(error: &Error) -> &'static str {
     match error {
         Error::AccountRequired => "ACCOUNT_REQUIRED",
         Error::AccountInvalid => "ACCOUNT_INVALID",
-        Error::Unauthenticated(_) => "UNAUTHENTICATED",
+        Error::Unauthenticated(_) | Error::AccountClaimInvalid { .. } => "UNAUTHENTICATED",
         Error::Forbidden(_) => "FORBIDDEN",
         Error::BadInput { .. }
         | Error::IntegerOutOfRange { .. }

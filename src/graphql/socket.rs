@@ -207,7 +207,7 @@ fn refusal(error: &Error) -> CloseFrame {
     let (code, reason) = match error {
         Error::AccountRequired => (FORBIDDEN, "Missing X-Account-ID in header or connection_init".into()),
         Error::AccountInvalid => (FORBIDDEN, "Invalid X-Account-ID in connection_init".into()),
-        Error::Unauthenticated(_) => (UNAUTHORIZED, error.public_message()),
+        Error::Unauthenticated(_) | Error::AccountClaimInvalid { .. } => (UNAUTHORIZED, error.public_message()),
         Error::Forbidden(_) => (FORBIDDEN, error.public_message()),
         _ => (TRY_AGAIN_LATER, error.public_message()),
     };
@@ -216,4 +216,49 @@ fn refusal(error: &Error) -> CloseFrame {
 
 fn close(code: u16, reason: impl Into<Utf8Bytes>) -> Message {
     Message::Close(Some(CloseFrame { code, reason: reason.into() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use serde_json::Map;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,40}".prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(Value::from),
+                vec((name(), inner), 0..6).prop_map(|pairs| Value::Object(Map::from_iter(pairs))),
+            ]
+        })
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        prop_oneof!["(?i:x-account-id|authorization|x-actor-id|x-gateway-token)", "\\PC{0,20}"]
+    }
+
+    proptest! {
+        #[test]
+        fn init_gives_known_headers_alone_and_no_value_of_its_own(payload in value()) {
+            let headers = init_headers(&payload);
+            let given = payload.as_object().map_or(0, Map::len);
+            prop_assert!(headers.len() <= given);
+            for (name, value) in &headers {
+                prop_assert!(INIT_HEADERS.contains(name));
+                let is_given = |(key, text): (&String, &Value)| {
+                    name.as_str().eq_ignore_ascii_case(key) && text.as_str().map(str::as_bytes) == Some(value.as_bytes())
+                };
+                prop_assert!(value.is_empty() || payload.as_object().into_iter().flatten().any(is_given));
+            }
+        }
+    }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::respond;
+use crate::domain::AccountId;
 use crate::edge::{Failure, RequestId};
 use crate::error::{DefinitionProblem, Error, FieldProblem, INTEGER_RANGE, InputProblem};
 
@@ -34,12 +35,16 @@ pub(super) struct Problem {
     errors: Vec<FieldError>,
 }
 
-/// One field at fault.
+/// One field or header at fault.
 #[derive(Serialize, ToSchema)]
 pub(super) struct FieldError {
-    /// JSON pointer into the request body.
+    /// JSON pointer into the request body; absent where a header is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "/params/api_version")]
-    pointer: String,
+    pointer: Option<String>,
+    /// The header at fault; absent where a field of the body is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<&'static str>,
     /// The rule that is broken.
     #[schema(example = "must be a string")]
     detail: String,
@@ -74,11 +79,16 @@ impl Problem {
             code: failure.code(),
             errors: match failure {
                 Failure::Inside(Error::IntegerOutOfRange { pointer }) => {
-                    vec![FieldError { pointer: pointer.clone(), detail: INTEGER_RANGE.to_owned() }]
+                    vec![FieldError { pointer: Some(pointer.clone()), header: None, detail: INTEGER_RANGE.to_owned() }]
                 }
                 Failure::Inside(Error::Invalid(problems)) => problems.iter().map(field_error).collect(),
                 Failure::Inside(Error::DefinitionInvalid(problems)) => problems.iter().map(FieldError::at).collect(),
                 Failure::Inside(Error::ApiKeyInvalid(problems)) => problems.iter().map(FieldError::of).collect(),
+                Failure::Inside(Error::AccountInvalid) => vec![FieldError {
+                    pointer: None,
+                    header: Some("X-Account-ID"),
+                    detail: format!("must be one account id: {}", AccountId::GRAMMAR),
+                }],
                 _ => Vec::new(),
             },
         }
@@ -87,16 +97,16 @@ impl Problem {
 
 impl FieldError {
     fn at(problem: &DefinitionProblem) -> Self {
-        Self { pointer: problem.pointer.clone(), detail: problem.message.clone() }
+        Self { pointer: Some(problem.pointer.clone()), header: None, detail: problem.message.clone() }
     }
 
     fn of(problem: &InputProblem) -> Self {
-        Self { pointer: format!("/{}", problem.field), detail: problem.message.clone() }
+        Self { pointer: Some(format!("/{}", problem.field)), header: None, detail: problem.message.clone() }
     }
 }
 
 pub(super) fn field_error(problem: &FieldProblem) -> FieldError {
-    FieldError { pointer: problem.pointer(), detail: problem.message.clone() }
+    FieldError { pointer: Some(problem.pointer()), header: None, detail: problem.message.clone() }
 }
 
 /// Only a client that names the type gets it; `*/*` does not.

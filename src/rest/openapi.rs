@@ -19,7 +19,7 @@ use super::error::Problem;
 use super::query::Include;
 use super::{body, request_schemas, respond};
 use crate::domain::entry::Part;
-use crate::domain::limits::{Reached, Window};
+use crate::domain::limits::{LimitHolder, Reached, Window};
 use crate::domain::{IdempotencyKey, Operation, Scope};
 use crate::edge::{Failure, StaticFile};
 use crate::error::{
@@ -259,7 +259,7 @@ fn for_instance(operation_id: &str, status: &str) -> Failure {
             Error::Invalid(vec![FieldProblem { part: Part::Params, name, message: "must be a string".into() }]).into()
         }
         "429" => {
-            let reached = Reached { limit: 60, window: Some(Window::Minute), is_of_credential: false };
+            let reached = Reached { limit: 60, window: Some(Window::Minute), holder: LimitHolder::Account };
             Error::RateLimited { reached, retry_after: 1 }.into()
         }
         "431" => Failure::HeadersTooLarge { limit: 32_768 },

@@ -95,7 +95,9 @@ impl Server {
         let edge = EdgeState {
             services: self.services.clone(),
             gate,
-            allowances: config.requests.map(Allowances::new),
+            // A credential may have a rate of its own where nobody else is counted.
+            allowances: Allowances::new(config.requests.unwrap_or_default()),
+            peers: config.auth.peer_limiter(),
             max_body_bytes: config.server.bodies.max_bytes,
             bodies: BodyReceiver::new(config.server.bodies),
             accepts_anonymous_bodies: false,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::repeats::{Asked, Content, Done, written};
+use super::repeats::{Asked, Content, Done};
 use super::snapshot::Listed;
 use super::validation::{Check, run_blocking};
 use super::{TenantServices, View};
@@ -79,9 +79,12 @@ impl TenantServices {
         supplied: Supplied,
         key: Option<IdempotencyKey>,
     ) -> Result<Done<Outcome>> {
-        let all = (written(reference), supplied.params(), supplied.secrets());
-        let has_secrets = supplied.secrets().values().any(|value| !value.is_null());
-        let asked = self.asked(key, Operation::Install, Content { all: &all, has_secrets }).await?;
+        let content = Content {
+            reference: Some(reference),
+            write: |reference: &str| serde_json::to_vec(&(reference, supplied.params(), supplied.secrets())),
+            has_secrets: supplied.secrets().values().any(|value| !value.is_null()),
+        };
+        let asked = self.asked(key, Operation::Install, content).await?;
         if let Some(earlier) = asked.earlier() {
             let mut done = self.outcome_of(earlier).await?;
             done.what.unknown_fields = supplied.unknown_fields(&done.what.integration.entry);
@@ -158,7 +161,8 @@ impl TenantServices {
         reference: &Reference,
         key: Option<IdempotencyKey>,
     ) -> Result<Done<Outcome>> {
-        let asked = self.asked(key, operation, Content { all: &written(reference), has_secrets: false }).await?;
+        let content = Content { reference: Some(reference), write: serde_json::to_vec::<str>, has_secrets: false };
+        let asked = self.asked(key, operation, content).await?;
         if let Some(earlier) = asked.earlier() {
             return self.outcome_of(earlier).await;
         }
@@ -174,7 +178,7 @@ impl TenantServices {
 
     /// The entry that a change is about. Of the shared catalog, it is known at once; what else the account sees must be
     /// what it sees now.
-    async fn find_listed(&self, reference: &Reference) -> Result<Arc<Listed>> {
+    pub(super) async fn find_listed(&self, reference: &Reference) -> Result<Arc<Listed>> {
         if self.tenant.recent_state().await?.own_catalog() == 0
             && let Some(listed) = self.catalog.find_listed(reference)
         {

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use chrono::Utc;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::installation::json_len;
-use super::repeats::{Asked, Content, Done, written};
+use super::repeats::{Asked, Content, Done};
 use super::snapshot::{self, Listed, Snapshot};
 use super::validation::run_blocking;
 use super::{TenantServices, View, memory};
@@ -118,7 +117,8 @@ impl TenantServices {
         definition: Map<String, Value>,
         key: Option<IdempotencyKey>,
     ) -> Result<Done<Integration>> {
-        let asked = self.asked_of_entry(key, Operation::CreateIntegration, &definition).await?;
+        let write = |_: &str| serde_json::to_vec(&definition);
+        let asked = self.asked_of_entry(key, Operation::CreateIntegration, None, write).await?;
         if let Some(earlier) = asked.earlier() {
             return self.entry_of(earlier).await;
         }
@@ -143,8 +143,8 @@ impl TenantServices {
         definition: Map<String, Value>,
         key: Option<IdempotencyKey>,
     ) -> Result<Done<Integration>> {
-        let all = (written(reference), &definition);
-        let asked = self.asked_of_entry(key, Operation::UpdateIntegration, &all).await?;
+        let write = |reference: &str| serde_json::to_vec(&(reference, &definition));
+        let asked = self.asked_of_entry(key, Operation::UpdateIntegration, Some(reference), write).await?;
         if let Some(earlier) = asked.earlier() {
             return self.entry_of(earlier).await;
         }
@@ -168,7 +168,8 @@ impl TenantServices {
         reference: &Reference,
         key: Option<IdempotencyKey>,
     ) -> Result<Done<Integration>> {
-        let asked = self.asked_of_entry(key, Operation::DeprecateIntegration, &written(reference)).await?;
+        let write = serde_json::to_vec::<str>;
+        let asked = self.asked_of_entry(key, Operation::DeprecateIntegration, Some(reference), write).await?;
         if let Some(earlier) = asked.earlier() {
             return self.entry_of(earlier).await;
         }
@@ -190,7 +191,8 @@ impl TenantServices {
         force: bool,
         key: Option<IdempotencyKey>,
     ) -> Result<Done<IntegrationId>> {
-        let asked = self.asked_of_entry(key, Operation::DeleteIntegration, &(written(reference), force)).await?;
+        let write = |reference: &str| serde_json::to_vec(&(reference, force));
+        let asked = self.asked_of_entry(key, Operation::DeleteIntegration, Some(reference), write).await?;
         if let Some(earlier) = asked.earlier() {
             return Ok(Done::before(IntegrationId(earlier.subject)));
         }
@@ -205,9 +207,10 @@ impl TenantServices {
         &self,
         key: Option<IdempotencyKey>,
         operation: Operation,
-        all: &impl Serialize,
+        reference: Option<&Reference>,
+        write: impl Fn(&str) -> serde_json::Result<Vec<u8>>,
     ) -> Result<Asked> {
-        self.asked(key, operation, Content { all, has_secrets: false }).await
+        self.asked(key, operation, Content { reference, write, has_secrets: false }).await
     }
 
     async fn change_own(&self, change: OwnChange, id: IntegrationId, event: Event, asked: &Asked) -> Result<()> {

@@ -1,7 +1,9 @@
 //! Requests that are made twice and done once: each has a key that its client gave it, and what came of it is on record for
-//! a day. The record holds a keyed digest of what was supplied, never the thing itself, and no answer.
+//! a day. The record holds a keyed digest of what was supplied and by whom, never the thing itself, and no answer.
+//!
+//! Callers check what the actor may do and see before they call [`TenantServices::asked`]: a record tells nothing to an
+//! actor who would be refused without it.
 
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
@@ -33,6 +35,9 @@ impl<T> Done<T> {
     }
 }
 
+/// Starts the content of each record, to tell it from one of version 0.1.
+const RECORD_VERSION: &str = "patchbay.idempotency.v2";
+
 /// Keys are names within an account.
 pub(super) type Name = (AccountId, IdempotencyKey);
 
@@ -43,16 +48,18 @@ struct Keyed {
     entered: Entered<Name>,
     tenant: TenantStore,
     operation: Operation,
-    /// What was supplied, which may hold secrets.
+    /// The actor and what was supplied, which may hold secrets.
     content: Zeroizing<Vec<u8>>,
     has_secrets: bool,
     earlier: Option<Receipt>,
 }
 
 /// What a client supplies with a request.
-pub(super) struct Content<'a, T> {
-    /// All of it, written out for comparison.
-    pub(super) all: &'a T,
+pub(super) struct Content<'a, F> {
+    /// The integration that the request names, if it names one.
+    pub(super) reference: Option<&'a Reference>,
+    /// Writes everything for comparison, with this text in place of the reference.
+    pub(super) write: F,
     /// Whether any of it must stay secret.
     pub(super) has_secrets: bool,
 }
@@ -67,17 +74,26 @@ impl TenantServices {
         &self,
         key: Option<IdempotencyKey>,
         operation: Operation,
-        content: Content<'_, impl Serialize>,
+        content: Content<'_, impl Fn(&str) -> serde_json::Result<Vec<u8>>>,
     ) -> Result<Asked> {
         let Some(key) = key else { return Ok(Asked::once()) };
         let entered = self.inner().running.enter((self.account().clone(), key)).ok_or(Error::RequestRunning)?;
-        let written = serde_json::to_vec(content.all).map_err(|e| Error::Internal { cause: e.to_string() })?;
+        let write = |reference: &str| {
+            let written = (content.write)(reference).map(Zeroizing::new);
+            written.map_err(|e| Error::Internal { cause: e.to_string() })
+        };
+        let canonical = match content.reference {
+            Some(reference) => self.canonical_reference(reference).await?,
+            None => String::new(),
+        };
+        let mut bound = Zeroizing::new(self.actor_prefix()?);
+        bound.extend_from_slice(&write(&canonical)?);
         let earlier = self.tenant.receipt(&entered.thing().1).await?;
         let asked = Keyed {
             entered,
             tenant: self.tenant.clone(),
             operation,
-            content: Zeroizing::new(written),
+            content: bound,
             has_secrets: content.has_secrets,
             earlier,
         };
@@ -87,11 +103,35 @@ impl TenantServices {
                 id => self.inner().keys.opening_key(&self.tenant, id).await?,
             };
             // A data key that was destroyed since leaves nothing to compare with: then nobody is told that it is the same.
-            if !asked.is_same(earlier, data_key.as_deref()) {
-                return Err(Error::KeyReused);
+            let data_key = data_key.as_deref();
+            if !asked.is_same(earlier, &asked.content, data_key) {
+                // Version 0.1 wrote no actor, and the reference as the client gave it.
+                let unbound = write(&content.reference.map(written).unwrap_or_default())?;
+                if !asked.is_same(earlier, &unbound, data_key) {
+                    return Err(Error::KeyReused);
+                }
             }
         }
         Ok(Asked(Some(asked)))
+    }
+
+    /// The account and the actor as a JSON array: another principal's request is another request.
+    fn actor_prefix(&self) -> Result<Vec<u8>> {
+        let actor = &self.call().principal.actor;
+        let prefix = (RECORD_VERSION, self.account().as_str(), actor.kind.as_str(), &actor.id);
+        serde_json::to_vec(&prefix).map_err(|e| Error::Internal { cause: e.to_string() })
+    }
+
+    /// The reference by its id, so that an integration's name and its id make one request. The name of an own entry
+    /// that was deleted still has its id.
+    async fn canonical_reference(&self, reference: &Reference) -> Result<String> {
+        let id = match (self.find_listed(reference).await, reference) {
+            (Ok(listed), _) => Some(listed.entry.id),
+            (Err(Error::NotFound), Reference::Name(name)) => self.tenant.own_entry_id(name).await?,
+            (Err(Error::NotFound), Reference::Id(id)) => Some(*id),
+            (Err(error), _) => return Err(error),
+        };
+        Ok(id.map_or_else(|| written(reference), |id| written(&Reference::Id(id))))
     }
 }
 
@@ -113,7 +153,7 @@ impl Asked {
         Some(keyed.tenant.carrying(Receipt {
             key: keyed.entered.thing().1.clone(),
             operation: keyed.operation.rest().to_owned(),
-            digest: keyed.digest(data_key),
+            digest: keyed.digest(&keyed.content, data_key),
             key_id: data_key.map_or(0, DataKey::id),
             subject,
             changed,
@@ -133,8 +173,8 @@ impl Asked {
 }
 
 impl Keyed {
-    fn is_same(&self, earlier: &Receipt, data_key: Option<&DataKey>) -> bool {
-        let digest = self.digest(data_key);
+    fn is_same(&self, earlier: &Receipt, content: &[u8], data_key: Option<&DataKey>) -> bool {
+        let digest = self.digest(content, data_key);
         earlier.operation == self.operation.rest()
             && data_key.is_some() == self.has_secrets
             && bool::from(digest.ct_eq(&earlier.digest))
@@ -142,18 +182,16 @@ impl Keyed {
 
     /// With secrets in it, keyed with the data key: whoever reads the table alone can try no guess. Without, there is
     /// nothing to guess that the table next to it does not hold in the clear.
-    fn digest(&self, data_key: Option<&DataKey>) -> [u8; 32] {
+    fn digest(&self, content: &[u8], data_key: Option<&DataKey>) -> [u8; 32] {
         match data_key {
-            Some(data_key) => data_key.digest(&self.content),
-            None => {
-                Sha256::new_with_prefix(self.entered.thing().0.as_str()).chain_update(&self.content).finalize().into()
-            }
+            Some(data_key) => data_key.digest(content),
+            None => Sha256::new_with_prefix(self.entered.thing().0.as_str()).chain_update(content).finalize().into(),
         }
     }
 }
 
-/// A reference as it is compared: the id and the name of an integration are two requests.
-pub(super) fn written(reference: &Reference) -> String {
+/// A reference as a digest holds it.
+fn written(reference: &Reference) -> String {
     match reference {
         Reference::Id(id) => format!("id:{id}"),
         Reference::Name(name) => format!("name:{name}"),

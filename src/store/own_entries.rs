@@ -92,6 +92,15 @@ impl TenantStore {
         Ok(rows.columns([Column::Id, Column::UpdatedAt]).into_tuple().all(&self.store.read).await?)
     }
 
+    /// Finds the id of the account's own entry of this name, also of one that was deleted: names are used once.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn own_entry_id(&self, name: &str) -> Result<Option<IntegrationId>> {
+        let row = self.select::<Entity>().filter(Column::Name.eq(name)).one(&self.store.read).await?;
+        Ok(row.map(|row| IntegrationId(row.id)))
+    }
+
     /// Makes the change, with its event; whether there was anything to do.
     ///
     /// # Errors

@@ -7,14 +7,16 @@ use jsonwebtoken::errors::{Error, ErrorKind};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::Refusal;
 use super::settings::{ClaimPath, IssuerSettings};
-use crate::domain::{AccountId, Accounts, Actor, ActorKind, Principal, Scope, Scopes};
+use super::{Refusal, SIGNATURE};
+use crate::domain::{AccountId, Accounts, Actor, ActorKind, MAX_ACTOR_ID_BYTES, Principal, Scope, Scopes};
 
 /// The longest `sub` (OpenID Connect Core 1.0, section 2), in bytes.
 const LONGEST_SUBJECT: usize = 255;
 /// What is kept of a name, in characters.
 const LABEL_CHARS: usize = 100;
+/// Marks a scope of a foreign claim as meant for this server.
+const SCOPE_PREFIX: &str = "patchbay:";
 /// Where a name is looked for when the operator does not say.
 const LABELS: [&str; 2] = ["/email", "/name"];
 
@@ -43,27 +45,29 @@ impl Claims {
             None => LABELS.iter().find_map(|pointer| self.0.pointer(pointer)?.as_str()),
         };
         let label = named.unwrap_or_default().chars().filter(|c| !c.is_control()).take(LABEL_CHARS).collect();
-        Ok(Actor { kind: ActorKind::Token, id: format!("{}#{subject}", settings.issuer), label })
+        let id = Actor::bounded_id(&format!("{}#{subject}", settings.issuer), MAX_ACTOR_ID_BYTES);
+        Ok(Actor { kind: ActorKind::Token, id, label })
     }
 
     /// One account, or a list. There is no word for all of them.
     fn accounts(&self, path: &ClaimPath) -> Result<Accounts, Refusal> {
         let Some(claim) = self.at(path) else { return Err(Refusal::NoAccount) };
-        let names = words(claim, |text| vec![text]).ok_or(Refusal::Invalid("account_claim"))?;
-        let accounts: Option<Vec<_>> = names.into_iter().map(AccountId::parse).collect();
-        let mut accounts = accounts.ok_or(Refusal::Invalid("account_claim"))?;
+        let names = words(claim, |text| vec![text]);
+        let accounts: Option<Vec<_>> = names.and_then(|names| names.into_iter().map(AccountId::parse).collect());
+        let mut accounts = accounts.ok_or_else(|| Refusal::AccountClaim(path.pointer().into()))?;
         accounts.sort();
         accounts.dedup();
         if accounts.is_empty() { Err(Refusal::NoAccount) } else { Ok(Accounts::Only(accounts.into())) }
     }
 
-    /// Words that mean nothing here are meant for others.
+    /// Words that mean nothing here are meant for others. Without a map, `admin` may be meant for others, too: only
+    /// `patchbay:admin` gives it.
     fn scopes(&self, settings: &IssuerSettings) -> Result<Scopes, Refusal> {
         let Some(claim) = self.at(&settings.scope_claim) else { return Ok(Scopes::NONE) };
         let words =
             words(claim, |text| text.split_ascii_whitespace().collect()).ok_or(Refusal::Invalid("scope_claim"))?;
         Ok(match &settings.scope_map {
-            None => words.into_iter().filter_map(Scope::parse).collect(),
+            None => words.into_iter().filter_map(unmapped_scope).collect(),
             Some(map) => words.into_iter().filter_map(|word| map.get(word)).flat_map(|scopes| scopes.iter()).collect(),
         })
     }
@@ -92,6 +96,14 @@ impl Claims {
     }
 }
 
+/// Reads a scope without a map: with the prefix `patchbay:`, or, unless it is `admin`, without.
+fn unmapped_scope(word: &str) -> Option<Scope> {
+    match word.strip_prefix(SCOPE_PREFIX) {
+        Some(own) => Scope::parse(own),
+        None => Scope::parse(word).filter(|scope| *scope != Scope::Admin),
+    }
+}
+
 /// The words of a text or of a list of texts; `None` for anything else.
 fn words<'a>(claim: &'a Value, split: impl Fn(&'a str) -> Vec<&'a str>) -> Option<Vec<&'a str>> {
     match claim {
@@ -104,7 +116,7 @@ fn words<'a>(claim: &'a Value, split: impl Fn(&'a str) -> Vec<&'a str>) -> Optio
 /// The check that a token failed, for the log.
 pub(super) fn check(error: &Error) -> &'static str {
     match error.kind() {
-        ErrorKind::InvalidSignature => "signature",
+        ErrorKind::InvalidSignature => SIGNATURE,
         ErrorKind::InvalidAudience => "aud",
         ErrorKind::InvalidIssuer => "iss",
         ErrorKind::MissingRequiredClaim(_) => "a claim that must be there",
@@ -166,6 +178,21 @@ mod tests {
             (json!({"exp": 2000, "iat": 1031}), 30, false),
         ] {
             assert_eq!(Claims(claims.clone()).check_time(now(), skew).is_ok(), is_right, "{claims} {skew}");
+        }
+    }
+
+    #[test]
+    fn only_a_prefixed_scope_is_admin_without_a_map() {
+        for (word, scope) in [
+            ("admin", None),
+            ("patchbay:admin", Some(Scope::Admin)),
+            ("catalog:read", Some(Scope::CatalogRead)),
+            ("patchbay:catalog:read", Some(Scope::CatalogRead)),
+            ("patchbay:patchbay:admin", None),
+            ("Patchbay:admin", None),
+            ("openid", None),
+        ] {
+            assert_eq!(unmapped_scope(word), scope, "{word}");
         }
     }
 

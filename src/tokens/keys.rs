@@ -12,7 +12,7 @@ use quick_cache::sync::Cache;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Refusal;
@@ -27,6 +27,12 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 const MOST_KEYS: usize = 100;
 /// The most tokens whose holder is remembered, for each provider.
 const MOST_CHECKED: usize = 10_000;
+/// The longest time that a request waits for a fetch.
+const FETCH_WAIT: Duration = Duration::from_secs(1);
+/// The most requests of a provider that wait for a fetch at once.
+const MAX_WAITING: usize = 64;
+/// The most keys of one name that a token is checked with.
+const MAX_KEYS_OF_NAME: usize = 4;
 /// The least time between two fetches for keys that are not there.
 const UNKNOWN_PAUSE: Duration = Duration::from_secs(30);
 /// The least time between two fetches while there are no keys at all.
@@ -43,6 +49,8 @@ pub(super) struct Keys {
     held: ArcSwapOption<Held>,
     /// Till when no request has them fetched. Locked while fetching: only one does, and the others wait for it.
     pause_until: Arc<Mutex<Instant>>,
+    /// For requests that wait for a fetch.
+    waiting: Semaphore,
 }
 
 /// Keys as they were fetched at one time.
@@ -76,15 +84,32 @@ impl Keys {
             ttl: Duration::from_secs(settings.jwks_ttl_s),
             held: ArcSwapOption::empty(),
             pause_until: Arc::new(Mutex::new(Instant::now())),
+            waiting: Semaphore::new(MAX_WAITING),
         })
     }
 
-    /// The keys that a token with this `kid` is to be checked with, fetched anew if it is not among those at hand.
+    /// The keys that a token with this `kid` is to be checked with, fetched if the server does not have them. Waits a
+    /// second at most; the fetch goes on.
     pub(super) async fn current_for(self: &Arc<Self>, kid: Option<&str>) -> Result<Arc<Held>, Refusal> {
-        if !self.know(kid) {
-            self.fetch_for(kid).await;
+        if !self.know(kid) && !self.wait_for_fetch(|| self.know(kid)).await {
+            return Err(Refusal::NoKeys);
         }
         self.current().ok_or(Refusal::NoKeys)
+    }
+
+    /// Fetches the keys again, within the same limits, and returns them if they are newer than these.
+    pub(super) async fn newer_than(self: &Arc<Self>, held: &Arc<Held>) -> Option<Arc<Held>> {
+        let newer = || self.current().filter(|current| current.fetched > held.fetched);
+        if newer().is_none() {
+            self.wait_for_fetch(|| newer().is_some()).await;
+        }
+        newer()
+    }
+
+    /// Returns false when the wait is over and the fetch is not. Too many requests that wait do not wait.
+    async fn wait_for_fetch(self: &Arc<Self>, is_done: impl Fn() -> bool) -> bool {
+        let Ok(_waiting) = self.waiting.try_acquire() else { return true };
+        timeout(FETCH_WAIT, self.fetch_unless(is_done)).await.is_ok()
     }
 
     /// Fetches them now and then; never ends.
@@ -107,9 +132,9 @@ impl Keys {
         self.current().is_some_and(|held| has(&held))
     }
 
-    async fn fetch_for(self: &Arc<Self>, kid: Option<&str>) {
+    async fn fetch_unless(self: &Arc<Self>, is_done: impl Fn() -> bool) {
         let mut pause_until = self.pause_until.clone().lock_owned().await;
-        if self.know(kid) || Instant::now() < *pause_until {
+        if is_done() || Instant::now() < *pause_until {
             return;
         }
         let this = self.clone();
@@ -131,8 +156,7 @@ impl Keys {
         match fetched.unwrap_or_else(|_| Err(format!("no answer within {FETCH_TIMEOUT:?}"))) {
             Ok(keys) => {
                 tracing::debug!(issuer = self.issuer, keys = keys.len(), "fetched the keys of an identity provider");
-                let held = Held { keys, fetched: Instant::now(), checked: Cache::new(MOST_CHECKED) };
-                self.held.store(Some(Arc::new(held)));
+                self.held.store(Some(Arc::new(Held::new(keys))));
                 true
             }
             Err(cause) => {
@@ -166,6 +190,11 @@ impl Keys {
 }
 
 impl Held {
+    /// Keys that were fetched now.
+    pub(super) fn new(keys: Vec<Key>) -> Self {
+        Self { keys, fetched: Instant::now(), checked: Cache::new(MOST_CHECKED) }
+    }
+
     /// Who holds the token, if it was checked with these keys and has not ended since.
     pub(super) fn holder(&self, token: &str) -> Option<Arc<Principal>> {
         let principal = self.checked.get(&digest(token))?;
@@ -176,12 +205,12 @@ impl Held {
         self.checked.insert(digest(token), holder.clone());
     }
 
-    /// Without a name there must be no choice.
-    pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
+    /// The keys to check a token with: all of its name (RFC 7517, section 4.5, allows several), four at most. Without a
+    /// name there must be no choice.
+    pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Vec<&DecodingKey> {
         let named = self.keys.iter().filter(|key| kid.is_none() || key.kid.as_deref() == kid);
-        let mut fitting = named.filter_map(|key| key.for_algorithm(algorithm));
-        let first = fitting.next();
-        if fitting.next().is_some() { None } else { first }
+        let fitting: Vec<_> = named.filter_map(|key| key.for_algorithm(algorithm)).take(MAX_KEYS_OF_NAME).collect();
+        if kid.is_none() && fitting.len() > 1 { Vec::new() } else { fitting }
     }
 }
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Method;
 use entity::idempotency_key;
-use sea_orm::EntityTrait;
+use sea_orm::{EntityTrait, Set};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
+use crate::access;
 use crate::support::{Answer, Client, KeyService, Mood, PEPPER, REPLAYED, World, eventually};
 
 const LIST: &str = "/api/v1/integrations";
@@ -392,4 +394,79 @@ async fn a_request_that_made_an_api_key_makes_no_second_one_and_says_which_it_wa
         assert_eq!(count().await, before);
     }
     assert!(receipts(&world).await.iter().all(|row| row.account_id == "acme"));
+}
+
+#[tokio::test]
+async fn another_actor_cannot_repeat_a_request() {
+    let world = World::with(&[("auth.mode", "open")]).await;
+    let [zoe, tom] = ["zoe", "tom"].map(|actor| world.account("acme").header("x-actor-id", actor));
+    with_key(&zoe, "k").post(INSTALL, &values()).await.ok();
+    for other in [&tom, &world.account("acme")] {
+        assert_reused(&with_key(other, "k").post(INSTALL, &values()).await);
+    }
+    assert_eq!(with_key(&zoe, "k").post(INSTALL, &values()).await.header(REPLAYED), Some("true"));
+}
+
+#[tokio::test]
+async fn an_idempotency_record_shows_no_invisible_api_key() {
+    let world = access::world().await;
+    let all = access::holder(&world, &access::key(&world, &["admin"], &[]).await, Some("acme"));
+    let narrow = access::holder(&world, &access::key(&world, &["keys:write"], &["acme"]).await, Some("acme"));
+    let several = access::key(&world, &["catalog:read"], &["acme", "globex"]).await;
+    let path = format!("/api/v1/api-keys/{}/revoke", several.key.public_id);
+    for replayed in [None, Some("true")] {
+        let revoked = with_key(&all, "revoke").post(&path, &Value::Null).await;
+        assert_eq!((revoked.status.as_u16(), revoked.header(REPLAYED)), (200, replayed));
+    }
+    for client in [narrow.clone(), with_key(&narrow, "revoke"), with_key(&narrow, "other")] {
+        client.post(&path, &Value::Null).await.assert_refused(404, "api_key_not_found", "API key not found");
+    }
+    let wish = json!({"name": "x", "scopes": ["admin"]});
+    assert_eq!(with_key(&all, "make").post("/api/v1/api-keys", &wish).await.status.as_u16(), 201);
+    let refused = with_key(&narrow, "make").post("/api/v1/api-keys", &wish).await;
+    assert_eq!((refused.status.as_u16(), refused.error_code()), (403, "forbidden"), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn an_integrations_name_and_id_make_one_request() {
+    let world = World::with(&[("auth.pepper", PEPPER)]).await;
+    let acme = world.account("acme");
+    let id = acme.get(STRIPE).await.ok()["id"].as_str().expect("an id").to_owned();
+    with_key(&acme, "k").post(INSTALL, &values()).await.ok();
+    for path in [format!("{LIST}/{id}/install"), format!("{LIST}/{}/install", id.to_uppercase())] {
+        assert_eq!(with_key(&acme, "k").post(&path, &values()).await.header(REPLAYED), Some("true"), "{path}");
+    }
+    let own = acme.post(LIST, &billing("Ours.")).await.json()["id"].as_str().expect("an id").to_owned();
+    let deleting = with_key(&acme, "d");
+    for (path, replayed) in
+        [(OWN.to_owned(), None), (OWN.to_owned(), Some("true")), (format!("{LIST}/{own}"), Some("true"))]
+    {
+        let deleted = send(&deleting, "DELETE", &path, &Value::Null).await;
+        assert_eq!((deleted.status.as_u16(), deleted.header(REPLAYED)), (204, replayed), "{path}: {}", deleted.text());
+    }
+    assert_reused(&send(&deleting, "DELETE", &format!("{LIST}/no_such_name"), &Value::Null).await);
+}
+
+#[tokio::test]
+async fn a_record_of_version_0_1_is_replayed() {
+    let world = World::start().await;
+    let acme = world.account("acme");
+    let id = acme.get(STRIPE).await.ok()["id"].as_str().expect("an id").to_owned();
+    let row = idempotency_key::ActiveModel {
+        account_id: Set("acme".into()),
+        key: Set("old".into()),
+        operation: Set("uninstallIntegration".into()),
+        digest: Set(Sha256::digest("acme\"name:stripe\"").to_vec()),
+        key_id: Set(0),
+        subject: Set(id.parse().expect("UUID")),
+        changed: Set(true),
+        created_at: Set(chrono::Utc::now()),
+    };
+    let db = world.connect().await;
+    idempotency_key::Entity::insert(row).exec_without_returning(&db).await.expect("inserted");
+    db.close().await.expect("closed");
+    let keyed = with_key(&acme, "old");
+    let again = keyed.post("/api/v1/integrations/stripe/uninstall", &Value::Null).await;
+    assert_eq!((again.header(REPLAYED), &again.ok()["changed"]), (Some("true"), &json!(true)));
+    assert_reused(&keyed.post("/api/v1/integrations/slack/uninstall", &Value::Null).await);
 }

@@ -101,19 +101,14 @@ impl ApiKeys {
     /// [`Error::Forbidden`] for a scope or account that the principal lacks, a key that would outlive the one that makes
     /// it, or a server without a pepper; those of the database.
     pub async fn create(&self, by: &Call, own: Option<&AccountId>, wish: ApiKeyWish) -> Result<MadeKey> {
-        self.create_asked(by, own, wish, &Asked::once()).await
-    }
-
-    async fn create_asked(
-        &self,
-        by: &Call,
-        own: Option<&AccountId>,
-        wish: ApiKeyWish,
-        asked: &Asked,
-    ) -> Result<MadeKey> {
         let now = store::now();
         let new = self.limited(&by.principal, wish.check(own, now)?, now)?;
         may_give(&by.principal, &new)?;
+        self.create_asked(by, new, &Asked::once()).await
+    }
+
+    /// Makes a key that [`may_give`] allows.
+    async fn create_asked(&self, by: &Call, new: NewApiKey, asked: &Asked) -> Result<MadeKey> {
         let made = self.make(by, new, Room::Below(API_KEYS_IN_FORCE), asked).await?;
         made.ok_or_else(|| {
             let message = format!("have {API_KEYS_IN_FORCE} keys in force, the most there may be: revoke one first");
@@ -147,19 +142,23 @@ impl ApiKeys {
     /// # Errors
     /// [`Error::ApiKeyNotFound`]; those of the database.
     pub async fn revoke(&self, by: &Call, account: Option<&AccountId>, named: &str) -> Result<ApiKey> {
-        self.revoke_asked(by, account, named, &Asked::once()).await
+        let stored = self.find_visible(by, account, named).await?;
+        may_revoke(&by.principal, &stored.key)?;
+        self.revoke_asked(by, stored, &Asked::once()).await
     }
 
-    async fn revoke_asked(&self, by: &Call, account: Option<&AccountId>, named: &str, asked: &Asked) -> Result<ApiKey> {
+    /// Finds the key that is named by either of its ids. Named on behalf of an account, it must be visible to it.
+    async fn find_visible(&self, by: &Call, account: Option<&AccountId>, named: &str) -> Result<StoredKey> {
         let Some(named) = ApiKeyRef::parse(named) else { return Err(Error::ApiKeyNotFound) };
         let stored = self.find_stored(named).await?;
+        match account.is_none_or(|account| stored.key.is_visible(account, &by.principal.accounts)) {
+            true => Ok(stored),
+            false => Err(Error::ApiKeyNotFound),
+        }
+    }
+
+    async fn revoke_asked(&self, by: &Call, stored: StoredKey, asked: &Asked) -> Result<ApiKey> {
         let key = stored.key.clone();
-        if account.is_some_and(|account| !key.is_visible(account, &by.principal.accounts)) {
-            return Err(Error::ApiKeyNotFound);
-        }
-        if let Some(scope) = by.principal.scopes.first_beyond(key.scopes) {
-            return Err(Error::Forbidden(Denial::RevokedKeyScope(scope)));
-        }
         if key.revoked_at.is_some() {
             asked.record_unchanged(key.id).await?;
             return Ok(key);
@@ -308,6 +307,14 @@ fn may_give(by: &Principal, new: &NewApiKey) -> Result<()> {
     }
 }
 
+/// Nobody revokes a key that may do more than they may.
+fn may_revoke(by: &Principal, key: &ApiKey) -> Result<()> {
+    match by.scopes.first_beyond(key.scopes) {
+        Some(scope) => Err(Error::Forbidden(Denial::RevokedKeyScope(scope))),
+        None => Ok(()),
+    }
+}
+
 /// What the audit log keeps of a key's birth or end.
 fn event(by: &Call, action: Action, key: &ApiKey) -> Event {
     Event::new(by, action).naming(FieldNames::of_api_key(&key.public_id))
@@ -344,13 +351,16 @@ impl TenantServices {
         let mut all = vec![json!(wish.name), json!(wish.scopes), json!(accounts), json!(wish.expires_at)];
         // A request without one is the same as before there were any.
         all.extend(wish.rate.map(Value::from));
-        let asked = self.asked(key, Operation::CreateApiKey, Content { all: &all, has_secrets: false }).await?;
-        let keys = &self.inner().api_keys;
+        let (keys, now) = (&self.inner().api_keys, store::now());
+        let new = keys.limited(&self.call.principal, wish.check(Some(self.account()), now)?, now)?;
+        may_give(&self.call.principal, &new)?;
+        let content = Content { reference: None, write: |_: &str| serde_json::to_vec(&all), has_secrets: false };
+        let asked = self.asked(key, Operation::CreateApiKey, content).await?;
         if let Some(earlier) = asked.earlier() {
-            let public_id = keys.find(ApiKeyRef::Id(earlier.subject)).await?.public_id;
-            return Err(Error::ApiKeyShownBefore { public_id });
+            let made = keys.find_visible(&self.call, Some(self.account()), &earlier.subject.to_string()).await?;
+            return Err(Error::ApiKeyShownBefore { public_id: made.key.public_id });
         }
-        keys.create_asked(&self.call, Some(self.account()), wish, &asked).await
+        keys.create_asked(&self.call, new, &asked).await
     }
 
     /// Ends a key that is visible to the account, named by either of its ids.
@@ -358,11 +368,14 @@ impl TenantServices {
     /// # Errors
     /// Those of [`ApiKeys::revoke`]; with an idempotency key [`Error::RequestRunning`] and [`Error::KeyReused`].
     pub async fn revoke_api_key(&self, named: &str, key: Option<IdempotencyKey>) -> Result<Done<ApiKey>> {
-        let asked = self.asked(key, Operation::RevokeApiKey, Content { all: &named, has_secrets: false }).await?;
         let keys = &self.inner().api_keys;
+        let found = keys.find_visible(&self.call, Some(self.account()), named).await?;
+        may_revoke(&self.call.principal, &found.key)?;
+        let content = Content { reference: None, write: |_: &str| serde_json::to_vec(named), has_secrets: false };
+        let asked = self.asked(key, Operation::RevokeApiKey, content).await?;
         match asked.earlier() {
-            Some(earlier) => keys.find(ApiKeyRef::Id(earlier.subject)).await.map(Done::before),
-            None => keys.revoke_asked(&self.call, Some(self.account()), named, &asked).await.map(Done::now),
+            Some(_) => Ok(Done::before(found.key)),
+            None => keys.revoke_asked(&self.call, found, &asked).await.map(Done::now),
         }
     }
 }

@@ -76,3 +76,53 @@ async fn with_token_and_networks_both_must_fit() {
     let from_nowhere = world.account("acme").header("x-gateway-token", TOKEN);
     assert_eq!(from_nowhere.get("/api/v1/integrations").await.status, 401);
 }
+
+/// In UTF-8, whole or shortened; an unusable one would leave the event without a name.
+#[tokio::test]
+async fn an_actor_is_on_record_or_the_request_is_refused() {
+    const SCOPES: &str = "installations:read,installations:write,audit:read";
+    for mode in ["gateway", "open"] {
+        let world = World::with(&[
+            ("auth.mode", mode),
+            ("auth.gateway_token", TOKEN),
+            ("auth.gateway_scopes", SCOPES),
+            ("limits.rate", "false"),
+        ])
+        .await;
+        let acme = world.account("acme").header("x-gateway-token", TOKEN);
+        let install = async |actors: &[&[u8]]| {
+            let client = actors.iter().fold(acme.clone(), |client, actor| client.header("x-actor-id", actor));
+            client.post("/api/v1/integrations/zoom/install", &json!({"params": {"n": actors.len()}})).await
+        };
+        let last_actor = async || acme.get("/api/v1/events?limit=1").await.ok()["events"][0]["actor"]["id"].take();
+        for actor in ["zoë@acme.example", "Зоя", "a b", &"x".repeat(128)] {
+            install(&[actor.as_bytes()]).await.ok();
+            assert_eq!(last_actor().await, actor, "{mode}");
+        }
+        let mut long = Vec::new();
+        for end in ["a", "b"] {
+            install(&[format!("{}{end}", "ö".repeat(200)).as_bytes()]).await.ok();
+            long.push(last_actor().await.as_str().expect("text").to_owned());
+        }
+        assert!(long[0] != long[1] && long.iter().all(|id| id.starts_with("ööö") && id.len() <= 128), "{long:?}");
+        let sentence = "Invalid X-Actor-ID header: send one, in UTF-8 without control characters";
+        let unusable: [&[&[u8]]; 5] =
+            [&[b""], &[b"zoe\xff"], &[b"zoe\ttom"], &["zoe\u{85}".as_bytes()], &[b"zoe", b"zoe"]];
+        for unusable in unusable {
+            install(unusable).await.assert_refused(400, "bad_user_input", sentence);
+            let client = unusable.iter().fold(acme.clone(), |client, actor| client.header("x-actor-id", actor));
+            let answer = client.graphql("{ integrations { totalCount } }", json!({})).await;
+            assert_eq!(verdict(&answer), (400, "BAD_USER_INPUT".into()), "{mode} {unusable:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_gateway_tokens_vouch_for_nothing() {
+    let world = World::builder().set(&settings(ALL)).start().await;
+    let twice = world.account("acme").header("x-gateway-token", TOKEN);
+    for second in [TOKEN, "", "other"] {
+        let answer = twice.clone().header("x-gateway-token", second).get("/api/v1/integrations").await;
+        assert_eq!((answer.status.as_u16(), answer.error_code()), (401, "unauthenticated"), "{second}");
+    }
+}

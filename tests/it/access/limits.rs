@@ -273,3 +273,97 @@ async fn an_open_subscription_takes_no_place() {
     assert_eq!(socket.change().await.0, "stripe");
     served.stop().await;
 }
+
+/// A back end that serves all its tenants with one key.
+#[tokio::test]
+async fn a_key_for_several_accounts_is_limited_by_account_alone() {
+    let world = super::builder().set(&[("limits.rate", "true"), ("limits.requests_per_minute", "3")]).start().await;
+    let all = super::key(&world, &["installations:read"], &[]).await;
+    let some = super::key(&world, &["installations:read"], &["a", "b"]).await;
+    for (key, accounts) in [(&all, ["x", "y", "z"]), (&some, ["a", "b", "a"])] {
+        for account in accounts {
+            super::holder(&world, key, Some(account)).get(LIST).await.ok();
+        }
+    }
+    let one = super::holder(&world, &all, Some("w"));
+    for _ in 0..3 {
+        one.get(LIST).await.ok();
+    }
+    one.get(LIST).await.assert_refused(429, "rate_limited", "Too many requests: 3 a minute for this account");
+}
+
+#[tokio::test]
+async fn a_foreign_account_is_counted_to_the_credential() {
+    let world = super::builder().set(&[("limits.rate", "true"), ("limits.requests_per_minute", "3")]).start().await;
+    for accounts in [&["acme"][..], &["acme", "globex"]] {
+        let key = super::key(&world, &["installations:read"], accounts).await;
+        let foreign = super::holder(&world, &key, Some("initech"));
+        for _ in 0..3 {
+            assert_eq!(foreign.get(LIST).await.status, 403);
+        }
+        foreign.get(LIST).await.assert_refused(
+            429,
+            "rate_limited",
+            "Too many requests: 3 a minute for this credential",
+        );
+    }
+}
+
+/// A request from this address, with this credential.
+async fn from_address(world: &World, address: &str, authorization: Option<&str>) -> (u16, Option<String>) {
+    let mut request = axum::http::Request::get(LIST).header("x-account-id", "acme");
+    if let Some(text) = authorization {
+        request = request.header("authorization", format!("Bearer {text}"));
+    }
+    let mut request = request.body(Body::empty()).expect("request");
+    request.extensions_mut().insert(patchbay::edge::Peer(address.parse().expect("address")));
+    let response = tower::ServiceExt::oneshot(world.router(), request).await.expect("infallible");
+    let retry = response.headers().get("retry-after").map(|value| value.to_str().expect("ASCII").to_owned());
+    (response.status().as_u16(), retry)
+}
+
+#[tokio::test]
+async fn callers_without_a_valid_credential_are_limited_by_address() {
+    let settings = [("limits.failures_per_minute", "4"), ("auth.gateway_networks", "10.0.0.0/8")];
+    let world = super::builder().set(&settings).start().await;
+    let proven = super::key(&world, &["installations:read"], &["acme"]).await;
+    let proven = proven.secret.expose();
+    let other = super::key(&world, &["installations:read"], &["acme"]).await;
+    let wrong = patchbay::domain::ApiKeySecret::generate().expect("a key");
+    let attacker = "192.0.2.1";
+    assert_eq!(from_address(&world, attacker, Some(proven)).await.0, 200);
+    for authorization in [None, Some("nonsense"), Some(wrong.expose()), None] {
+        assert_eq!(from_address(&world, attacker, authorization).await.0, 401);
+    }
+    for authorization in [None, Some("nonsense"), Some(wrong.expose()), Some(other.secret.expose())] {
+        let ((status, retry), statements) = world.statements_of(from_address(&world, attacker, authorization)).await;
+        // Notes of the last use may be written meanwhile.
+        let reads = statements.iter().filter(|statement| statement.starts_with("SELECT")).count();
+        assert_eq!((status, reads), (429, 0), "{authorization:?}");
+        assert!(retry.is_some_and(|seconds| (1..=15).contains(&seconds.parse::<u32>().expect("seconds"))));
+    }
+    // A credential that proved itself before goes on, and so do other addresses and exempt ones.
+    assert_eq!(from_address(&world, attacker, Some(proven)).await.0, 200);
+    assert_eq!(from_address(&world, "192.0.2.2", Some(other.secret.expose())).await.0, 200);
+    for _ in 0..6 {
+        assert_eq!(from_address(&world, "10.0.0.1", None).await.0, 401);
+    }
+}
+
+#[tokio::test]
+async fn open_and_vouched_requests_are_no_failures_of_their_address() {
+    for (mode, token) in [("open", None), ("gateway", Some(TOKEN))] {
+        let world =
+            behind_gateway(&[("auth.mode", mode), ("limits.rate", "false"), ("limits.failures_per_minute", "1")]).await;
+        for _ in 0..5 {
+            let mut request = axum::http::Request::get(LIST).header("x-account-id", "acme");
+            if let Some(token) = token {
+                request = request.header("x-gateway-token", token);
+            }
+            let mut request = request.body(Body::empty()).expect("request");
+            request.extensions_mut().insert(patchbay::edge::Peer("192.0.2.1".parse().expect("address")));
+            let response = tower::ServiceExt::oneshot(world.router(), request).await.expect("infallible");
+            assert_eq!(response.status().as_u16(), 200, "{mode}");
+        }
+    }
+}

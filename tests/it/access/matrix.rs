@@ -139,7 +139,8 @@ impl Gatehouse {
         };
         let mut claims = self.provider.claims(&claims);
         claims["org"]["id"] = json!(account);
-        claims["scope"] = json!(scopes.join(" "));
+        let words: Vec<_> = scopes.iter().map(|scope| format!("patchbay:{scope}")).collect();
+        claims["scope"] = json!(words.join(" "));
         match position {
             Position::Forger => Signer::new("a", "ES256").sign(&claims),
             _ => self.signer.sign(&claims),

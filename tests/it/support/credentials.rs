@@ -103,7 +103,7 @@ impl Credentials {
         match &self.mode {
             Mode::Jwt { provider, signer } => {
                 let accounts = account.map_or(json!(SEVERAL), |account| json!(account));
-                signer.sign(&provider.claims(&json!({"org": {"id": accounts}, "scope": "admin"})))
+                signer.sign(&provider.claims(&json!({"org": {"id": accounts}, "scope": "patchbay:admin"})))
             }
             _ => make_key(&self.app, &["admin"], account.as_slice(), None).await.secret.expose().to_owned(),
         }

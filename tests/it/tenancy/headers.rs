@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::{Client, Served, World, exchange};
+use crate::graphql::socket::{Said, Socket};
+use crate::support::{Client, REPLAYED, Served, World, exchange};
 
 /// Values of `X-Account-ID`, one item per header line, that are nobody.
 const MALFORMED: &[&[&[u8]]] = &[
@@ -96,6 +97,12 @@ async fn other_headers_and_arguments_do_not_name_an_account() {
     let stranger = world.account("stranger");
     let plain = stranger.get("/api/v1/integrations/stripe").await.text();
     let others = [
+        ("x-actor-id", "acme"),
+        ("x-tenant-id", "acme"),
+        ("x-http-method-override", "X-Account-ID: acme"),
+        ("proxy-authorization", "Bearer acme"),
+        ("x-api-key", "acme"),
+        ("cookie", "Authorization=Bearer acme; x-account-id=acme"),
         ("x-account", "acme"),
         ("x-account_id", "acme"),
         ("x-forwarded-account-id", "acme"),
@@ -112,8 +119,9 @@ async fn other_headers_and_arguments_do_not_name_an_account() {
         let answer = stranger.clone().header(name, value).get("/api/v1/integrations/stripe").await;
         assert_eq!(answer.text(), plain, "{name}");
     }
-    for path in ["/api/v1/integrations/stripe?account_id=acme", "/api/v1/integrations/stripe?X-Account-ID=acme"] {
-        assert_eq!(stranger.get(path).await.text(), plain, "{path}");
+    for query in ["account_id=acme", "X-Account-ID=acme", "access_token=acme", "X-Actor-ID=acme"] {
+        let path = format!("/api/v1/integrations/stripe?{query}");
+        assert_eq!(stranger.get(&path).await.text(), plain, "{path}");
     }
     let body = json!({"account_id": "acme", "accountId": "acme", "params": {"mine": true}});
     stranger.post("/api/v1/integrations/stripe/install", &body).await.ok();
@@ -160,4 +168,65 @@ async fn on_wire(served: &Served, lines: &str) -> u16 {
     let stream = tokio::net::TcpStream::connect(served.address).await.expect("connected");
     let request = format!("{head}{}{lines}\r\n", proof.unwrap_or_default());
     exchange(stream, request.as_bytes()).await.status.as_u16()
+}
+
+const STRIPE_PARAMS: &str = "{ integration(by: {name: \"stripe\"}) { status params secretNames } }";
+
+#[tokio::test]
+async fn no_part_of_a_graphql_request_names_an_account() {
+    let world = World::start().await;
+    super::furnish(&world).await;
+    let stranger = world.account("stranger");
+    let plain = stranger.graphql(STRIPE_PARAMS, json!({})).await.text();
+    let named =
+        json!({"X-Account-ID": "acme", "x-account-id": "acme", "account": "acme", "Authorization": "Bearer acme"});
+    for request in [
+        json!({"query": STRIPE_PARAMS, "extensions": named}),
+        json!({"query": STRIPE_PARAMS, "extensions": {"headers": named}}),
+        json!({"query": STRIPE_PARAMS, "variables": named}),
+        json!({"query": STRIPE_PARAMS, "X-Account-ID": "acme", "headers": named}),
+    ] {
+        assert_eq!(stranger.post("/graphql", &request).await.text(), plain, "{request}");
+    }
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("query", STRIPE_PARAMS).finish();
+    for more in ["X-Account-ID=acme", "account_id=acme", "extensions=%7B%22X-Account-ID%22%3A%22acme%22%7D"] {
+        assert_eq!(stranger.get(&format!("/graphql?{query}&{more}")).await.text(), plain, "{more}");
+    }
+}
+
+#[tokio::test]
+async fn no_other_part_of_a_socket_names_an_account() {
+    let world = World::start().await;
+    super::furnish(&world).await;
+    let served = world.serve().await;
+    let mut socket = Socket::of(&served, "stranger").await;
+    let named = json!({"X-Account-ID": "acme", "headers": {"X-Account-ID": "acme"}});
+    for payload in [
+        json!({"query": STRIPE_PARAMS, "extensions": named}),
+        json!({"query": STRIPE_PARAMS, "variables": named}),
+        json!({"query": STRIPE_PARAMS, "X-Account-ID": "acme"}),
+    ] {
+        socket.send(&json!({"type": "subscribe", "id": "1", "payload": payload, "X-Account-ID": "acme"})).await;
+        match socket.next().await {
+            Said::Json(said) => assert_eq!(said["payload"]["data"]["integration"]["params"], json!({}), "{said}"),
+            closed @ Said::Closed(..) => panic!("{closed:?}"),
+        }
+        assert_eq!(socket.next().await, Said::Json(json!({"type": "complete", "id": "1"})));
+    }
+    served.stop().await;
+}
+
+/// The key of a request belongs to its account: a stranger who knows it learns and repeats nothing.
+#[tokio::test]
+async fn an_idempotency_key_of_another_account_stands_for_nothing() {
+    let world = World::start().await;
+    let install = "/api/v1/integrations/zoom/install";
+    let body = json!({"params": {"n": 1}});
+    let [acme, stranger] = ["acme", "stranger"].map(|account| world.account(account).header("idempotency-key", "k"));
+    acme.post(install, &body).await.ok();
+    let before = world.rows_of("acme").await;
+    let first = stranger.post(install, &body).await;
+    assert_eq!((first.status.as_u16(), first.header(REPLAYED)), (200, None), "{}", first.text());
+    assert_eq!(stranger.post(install, &body).await.header(REPLAYED), Some("true"));
+    assert_eq!(world.rows_of("acme").await, before);
 }

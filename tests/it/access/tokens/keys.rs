@@ -184,3 +184,50 @@ async fn a_provider_is_known_by_its_certificate() {
     assert_eq!(plain.asked(), 1);
     proxy.abort();
 }
+
+#[tokio::test]
+async fn each_key_of_a_name_is_tried() {
+    let [old, new, other] = ["a", "a", "a"].map(|kid| Signer::new(kid, "ES256"));
+    let provider = Provider::start(&[&old, &new]).await;
+    let world = world_of(&provider).await;
+    let claims = provider.claims(&json!({}));
+    for signer in [&old, &new] {
+        assert_taken(&world, &signer.sign(&claims), None, "one of two").await;
+    }
+    assert_refused(&world, &other.sign(&claims), &INVALID, "neither of them").await;
+    let unnamed = new.sign_with(&json!({"kid": null}), &claims);
+    assert_refused(&world, &unnamed, &INVALID, "without a name there is a choice").await;
+    let provider = Provider::start(&[]).await;
+    provider.publish_keys(vec![old.jwk(), old.jwk()]);
+    let world = world_of(&provider).await;
+    assert_taken(&world, &old.sign(&provider.claims(&json!({}))), None, "the same key twice").await;
+}
+
+#[tokio::test]
+async fn a_key_replaced_under_its_name_is_seen_at_once() {
+    let [old, new, forger] = ["a", "a", "a"].map(|kid| Signer::new(kid, "ES256"));
+    let provider = Provider::start(&[&old]).await;
+    let world = world_of(&provider).await;
+    let [before, after] = [&old, &new].map(|signer| signer.sign(&provider.claims(&json!({}))));
+    assert_taken(&world, &before, None, "before").await;
+    provider.publish(&[&new]);
+    assert_taken(&world, &after, None, "the new key").await;
+    assert_refused(&world, &before, &INVALID, "the old key").await;
+    for _ in 0..20 {
+        assert_eq!(rest(&world, &forger.sign(&provider.claims(&json!({}))), None).await.status, 401);
+    }
+    assert_eq!(provider.asked(), 2, "forged signatures fetch no more than unknown names");
+}
+
+#[tokio::test]
+async fn a_request_waits_a_second_for_the_first_keys_and_the_fetch_goes_on() {
+    let signer = Signer::new("a", "ES256");
+    let provider = Provider::start(&[&signer]).await;
+    provider.say(Answer::Silence);
+    let world = world_of(&provider).await;
+    let token = signer.sign(&provider.claims(&json!({})));
+    let started = std::time::Instant::now();
+    let answers = join_all((0..200).map(|_| rest(&world, &token, None))).await;
+    assert!(answers.iter().all(|answer| answer.status == 503));
+    assert!(started.elapsed() < Duration::from_millis(2_800), "{:?}", started.elapsed());
+}

@@ -84,6 +84,13 @@ struct Refusal {
 
 const INVALID: Refusal =
     Refusal { status: 401, code: "unauthenticated", graphql_code: "UNAUTHENTICATED", sentence: "Invalid credentials" };
+const ACCOUNT_CLAIM: Refusal = Refusal {
+    status: 401,
+    code: "unauthenticated",
+    graphql_code: "UNAUTHENTICATED",
+    sentence: "Invalid account in the token: the claim /org/id must be an account id (1 to 63 characters a-z, 0-9, _ and \
+               -, the first a letter or digit) or a list",
+};
 const EXPIRED: Refusal =
     Refusal { status: 401, code: "unauthenticated", graphql_code: "UNAUTHENTICATED", sentence: "Expired credentials" };
 const NO_ACCOUNT: Refusal = Refusal {

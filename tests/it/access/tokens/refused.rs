@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{EXPIRED, INVALID, NO_ACCOUNT, assert_refused, assert_taken, world, world_of};
+use super::{ACCOUNT_CLAIM, EXPIRED, INVALID, NO_ACCOUNT, assert_refused, assert_taken, world, world_of};
 use crate::support::provider::Provider;
 use crate::support::signer::{Signer, encoded};
 
@@ -42,16 +42,16 @@ async fn claims_that_do_not_fit_are_refused() {
         (json!({"sub": "robot\n"}), &INVALID),
         (json!({"scope": 7}), &INVALID),
         (json!({"scope": ["installations:read", 7]}), &INVALID),
-        (json!({"org": {"id": "*"}}), &INVALID),
-        (json!({"org": {"id": ["*"]}}), &INVALID),
-        (json!({"org": {"id": "Acme"}}), &INVALID),
-        (json!({"org": {"id": "acme globex"}}), &INVALID),
-        (json!({"org": {"id": ""}}), &INVALID),
-        (json!({"org": {"id": 7}}), &INVALID),
-        (json!({"org": {"id": true}}), &INVALID),
-        (json!({"org": {"id": {"acme": true}}}), &INVALID),
-        (json!({"org": {"id": ["acme", "Not An Account"]}}), &INVALID),
-        (json!({"org": {"id": ["acme", 7]}}), &INVALID),
+        (json!({"org": {"id": "*"}}), &ACCOUNT_CLAIM),
+        (json!({"org": {"id": ["*"]}}), &ACCOUNT_CLAIM),
+        (json!({"org": {"id": "Acme"}}), &ACCOUNT_CLAIM),
+        (json!({"org": {"id": "acme globex"}}), &ACCOUNT_CLAIM),
+        (json!({"org": {"id": ""}}), &ACCOUNT_CLAIM),
+        (json!({"org": {"id": 7}}), &ACCOUNT_CLAIM),
+        (json!({"org": {"id": true}}), &ACCOUNT_CLAIM),
+        (json!({"org": {"id": {"acme": true}}}), &ACCOUNT_CLAIM),
+        (json!({"org": {"id": ["acme", "Not An Account"]}}), &ACCOUNT_CLAIM),
+        (json!({"org": {"id": ["acme", 7]}}), &ACCOUNT_CLAIM),
         (json!({"org": {"id": []}}), &NO_ACCOUNT),
         (json!({"org": {"id": null}}), &NO_ACCOUNT),
         (json!({"org": "acme"}), &NO_ACCOUNT),

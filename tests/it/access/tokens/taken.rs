@@ -69,12 +69,49 @@ async fn a_token_without_the_scope_may_not() {
     let signer = Signer::new("a", "ES256");
     let provider = Provider::start(&[&signer]).await;
     let world = world_of(&provider).await;
-    for scope in [json!("openid profile"), json!(["catalog:read"]), json!(""), json!(null), json!("Admin")] {
+    for scope in [
+        json!("openid profile"),
+        json!(["catalog:read"]),
+        json!(""),
+        json!(null),
+        json!("Admin"),
+        json!("openid admin"),
+        json!(["admin"]),
+    ] {
         let token = signer.sign(&provider.claims(&json!({"scope": scope})));
         let refused = rest(&world, &token, Some("acme")).await;
         refused.assert_refused(403, "forbidden", "The credentials lack the scope installations:read");
         assert_eq!(graphql(&world, &token, Some("acme")).await.graphql_code(), "FORBIDDEN");
     }
+}
+
+/// A foreign `scope` claim may have a word `admin` of its own.
+#[tokio::test]
+async fn without_a_map_only_the_prefixed_word_is_admin() {
+    let signer = Signer::new("a", "ES256");
+    let provider = Provider::start(&[&signer]).await;
+    let world = world_of(&provider).await;
+    for scope in [json!("openid patchbay:admin"), json!(["patchbay:installations:read"]), json!("installations:read")] {
+        let token = signer.sign(&provider.claims(&json!({"scope": scope})));
+        assert_taken(&world, &token, Some("acme"), &scope.to_string()).await;
+    }
+}
+
+#[tokio::test]
+async fn long_subjects_that_begin_alike_stay_apart() {
+    let signer = Signer::new("a", "ES256");
+    let provider = Provider::start(&[&signer]).await;
+    let world = world_of(&provider).await;
+    let mut actors = Vec::new();
+    for end in ["a", "b"] {
+        let claims = json!({"sub": format!("{}{end}", "x".repeat(250)), "scope": "patchbay:admin"});
+        let bearer = format!("Bearer {}", signer.sign(&provider.claims(&claims)));
+        let acme = world.account("acme").header("authorization", bearer);
+        acme.post("/api/v1/integrations/zoom/install", &json!({"params": {"by": end}})).await.ok();
+        let event = acme.get("/api/v1/events?limit=1").await.ok()["events"][0].take();
+        actors.push(event["actor"]["id"].as_str().expect("an id").to_owned());
+    }
+    assert!(actors[0] != actors[1] && actors.iter().all(|id| id.len() <= 200 && id.starts_with("http")), "{actors:?}");
 }
 
 #[tokio::test]
