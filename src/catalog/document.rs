@@ -3,6 +3,7 @@
 //! One parser that keeps places reads both: YAML 1.2 holds JSON. Plain YAML words mean what its core schema says, so `no`
 //! is a text and `2026-11-24` too. Aliases and tags are refused: nobody needs them here, and the one multiplies.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -123,6 +124,12 @@ pub(super) fn read(text: &str, syntax: Syntax) -> Result<Vec<Document>, Problems
         check_json(text).map_err(one)?;
     }
     let memory = MEMORY_ALLOWANCE + MEMORY_PER_BYTE * text.len();
+    let marked = with_document_marker(text);
+    let Marked { text, line, shift } = &marked;
+    let unshifted = |fault: Fault| match fault.line == *line {
+        true => Fault { column: fault.column.saturating_sub(*shift).max(1), ..fault },
+        false => fault,
+    };
     let mut composer = Composer {
         parser: Parser::new_from_str(text),
         syntax,
@@ -130,14 +137,36 @@ pub(super) fn read(text: &str, syntax: Syntax) -> Result<Vec<Document>, Problems
         repeated: Problems::default(),
         memory,
     };
-    let documents = composer.documents().map_err(one)?;
+    let documents = composer.documents().map_err(|fault| one(unshifted(fault)))?;
     if !composer.repeated.is_empty() {
-        return Err(composer.repeated);
+        return Err(composer.repeated.map(unshifted));
     }
     if documents.is_empty() {
         return Err(one(fault_at(1, 1, "holds nothing: write an entry".to_owned())));
     }
     Ok(documents)
+}
+
+/// A text for the parser, and by how many columns one of its lines is shifted.
+struct Marked<'t> {
+    text: Cow<'t, str>,
+    line: usize,
+    shift: usize,
+}
+
+/// Puts a document marker before a text that begins with a bracket. Without it the parser takes the whole text for a
+/// possible key, and keeps all of its tokens until the closing bracket: some 77 times the size of the text.
+fn with_document_marker(text: &str) -> Marked<'_> {
+    let content = text.trim_start_matches([' ', '\t', '\r', '\n']);
+    if !content.starts_with(['{', '[']) {
+        return Marked { text: text.into(), line: 0, shift: 0 };
+    }
+    let blank = &text[..text.len() - content.len()];
+    let lines = &blank[..blank.rfind('\n').map_or(0, |at| at + 1)];
+    let indent = blank.len() - lines.len();
+    // The marker stands in the first column, so it takes the place of the indentation.
+    let marker = format!("--- {}", " ".repeat(indent));
+    Marked { text: format!("{lines}{marker}{content}").into(), line: lines.matches('\n').count() + 1, shift: 4 }
 }
 
 fn one(fault: Fault) -> Problems<Fault> {
