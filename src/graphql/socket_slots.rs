@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::limits::Reached;
+use crate::domain::limits::{LimitHolder, Reached};
 use crate::domain::{AccountId, Actor, ActorKind};
 use crate::error::Error;
 
@@ -57,8 +57,11 @@ impl SocketSlots {
         for holder in &holders {
             let limit = self.limit_of(holder);
             if limit > 0 && open.get(holder).is_some_and(|sockets| *sockets >= limit) {
-                let is_of_credential = matches!(holder, Holder::Credential(..));
-                let reached = Reached { limit, window: None, is_of_credential };
+                let holder = match holder {
+                    Holder::Credential(..) => LimitHolder::Credential,
+                    Holder::Account(..) => LimitHolder::Account,
+                };
+                let reached = Reached { limit, window: None, holder };
                 return Err(Error::RateLimited { reached, retry_after: RETRY_SECONDS });
             }
         }
