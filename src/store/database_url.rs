@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn unencoded_special_characters_lead_to_percent_encoding() {
-        for password in ["a/CANARY", "1/CANARY", "a#CANARY", "a?CANARY", "1?CANARY", "1#CANARY", "CANARY:["] {
+        for password in ["a/CANARY", "1/CANARY", "a#CANARY", "a?CANARY", "1?CANARY", "1#CANARY"] {
             let told = refusal(&format!("postgres://u:{password}@h/d"));
             assert!(told.contains("%40") && !told.contains("CANARY"), "{password}: {told}");
         }
