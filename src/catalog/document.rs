@@ -466,7 +466,7 @@ mod tests {
             ("a: 18446744073709551616\n", Syntax::Yaml, 1, 4, "number"),
             ("{\"a\":\n -9223372036854775809}", Syntax::Json, 2, 2, "number"),
             ("a: 1e999\n", Syntax::Yaml, 1, 4, "number"),
-            ("[1]: 2\n", Syntax::Yaml, 1, 1, "key"),
+            ("[1]: 2\n", Syntax::Yaml, 1, 4, "not allowed"),
             ("", Syntax::Yaml, 1, 1, "holds nothing"),
             ("# a remark\n", Syntax::Yaml, 1, 1, "holds nothing"),
             ("[]", Syntax::Json, 1, 1, "holds nothing"),

@@ -600,7 +600,7 @@ mod tests {
 
     #[test]
     fn unwritten_bytes_are_bounded_per_holder_and_one_response_fits() {
-        let bench = Bench::new(NO_LIMITS);
+        let bench = Bench::new(per(100, 0, 0));
         let places = |key: &str, account: &str| bench.spend(key, account).1.expect("no limit");
         let mut first = places("a", "acme");
         assert!(first.try_hold_bytes(900, 100), "one always fits");

@@ -102,7 +102,7 @@ impl EdgeState {
         let body = std::mem::take(request.body_mut());
         let is_received = !body.is_end_stream()
             && !matches!(*request.method(), Method::GET | Method::HEAD)
-            && (has_credential || self.accepts_anonymous_bodies);
+            && (visitor.may_enter().is_ok() || self.accepts_anonymous_bodies);
         if !is_received {
             drop(body);
             let work = self.work.try_acquire(has_credential).ok_or(Error::Overloaded)?;

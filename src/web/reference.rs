@@ -33,12 +33,10 @@ pub fn router(prefix: &str) -> Router {
         .persist_authorization(false)
         .try_it_out_enabled(true)
         .validator_url("none");
-    let address = format!("{prefix}/docs/");
-    let (to, permanent) = (Redirect::to(&address), Redirect::permanent(&address));
     Router::new()
-        .route("/docs", get(async move || to))
+        .route("/docs", get(async || Redirect::to("/docs/")))
         .route("/docs/", get(page))
-        .route("/docs/index.html", get(async move || permanent))
+        .route("/docs/index.html", get(async || Redirect::permanent("/docs/")))
         .route("/docs/{*path}", get(asset))
         .with_state(Reference { config: Arc::new(config), files: Arc::default() })
 }

@@ -261,6 +261,7 @@ async fn a_pepper_recorded_with_a_line_break_stays_in_force() {
     let create = |pepper| Process::run_with(&[&create[..], &place].concat(), &[pepper]);
     let (variable, from_file) = (("PATCHBAY_AUTH_PEPPER", PEPPER), text(&file));
     let from_file = ("PATCHBAY_AUTH_PEPPER_FILE", &*from_file);
+    assert!(Process::run_with(&[&["migrate"][..], &place].concat(), &[variable]).status.success());
     assert!(create(variable).status.success());
     // As an earlier version recorded a variable with a line break at its end.
     let before = Pepper::new(&format!("{PEPPER}\n")).expect("a pepper").fingerprint();

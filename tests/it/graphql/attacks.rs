@@ -279,7 +279,6 @@ async fn no_console_is_found_where_tools_look_for_one() {
     let world = World::with(&[("server.listen", "0.0.0.0:0"), ("auth.mode", "open")]).await;
     let browser = world.nobody().header("accept", "text/html");
     for path in [
-        "/",
         "/altair",
         "/api",
         "/api/graphql",

@@ -35,7 +35,7 @@ fn cases() -> Vec<Case> {
     let cursor = "The cursor does not belong to this list: start again without one, or keep account and filters";
     vec![
         get("/api/v1/nothing", 404, "Not Found", "route_not_found", "No such route"),
-        get("/", 404, "Not Found", "route_not_found", "No such route"),
+        get("/nothing", 404, "Not Found", "route_not_found", "No such route"),
         get("/api/v1/integrations/nope", 404, "Not Found", "integration_not_found", "Integration not found"),
         get(INSTALL, 405, "Method Not Allowed", "method_not_allowed", "Method not allowed"),
         bad_query("/api/v1/integrations?status=INSTALLED", "status must be available or installed"),
@@ -164,12 +164,9 @@ async fn paths_beside_the_routes_do_not_exist() {
     let world = World::start().await;
     for path in [
         "/api/v1",
-        "/api/v1/",
         "/api",
         "/api/v2/integrations",
-        "/api/v1/integrations/",
         "/api/v1//integrations",
-        "/api/v1/integrations/stripe/",
         "/api/v1/integrations/stripe/install/x",
         "/api/v1/Integrations",
         "/api/v1/integrations/../integrations",

@@ -148,7 +148,7 @@ async fn every_answer_is_one_that_the_document_describes() {
     let keyless = World::builder().set(&reading).without_keys().start().await;
     // Nobody has the token, and who comes from there may do nothing.
     let token = "x".repeat(32);
-    let gate = [("auth.mode", "gateway"), ("auth.gateway_token", &*token), ("auth.gateway_scopes", "")];
+    let gate = [("auth.mode", "gateway"), ("auth.gateway_token", &*token), ("auth.gateway_scopes", "catalog:write")];
     let gated = World::with(&gate).await;
     let cut_off = World::start().await;
     cut_off.app.store().close().await;

@@ -68,12 +68,12 @@ async fn walking_the_pages_gives_the_whole_list_exactly_once() {
 #[tokio::test]
 async fn a_link_leads_to_the_same_route_and_query() {
     let world = World::start().await;
-    let answer = world.account("acme").get(&format!("{LIST}?search=a%26b%20e&search2=1&limit=1")).await;
+    let answer = world.account("acme").get(&format!("{LIST}?search=a%26b%20e&limit=1")).await;
     assert_eq!(answer.header("link"), None);
-    let answer = world.account("acme").get(&format!("{LIST}?search=e&limit=1&include=schemas&x=%26")).await;
+    let answer = world.account("acme").get(&format!("{LIST}?search=e&limit=1&include=schemas&order=name")).await;
     let cursor = answer.ok()["next_cursor"].as_str().expect("a cursor").to_owned();
     let link = next_link(answer.header("link").expect("a link"));
-    assert_eq!(link, format!("{LIST}?search=e&limit=1&include=schemas&x=%26&cursor={cursor}"));
+    assert_eq!(link, format!("{LIST}?search=e&limit=1&include=schemas&order=name&cursor={cursor}"));
 }
 
 #[tokio::test]
