@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     async fn ask(file: &StaticFile, headers: &[(header::HeaderName, &'static str)]) -> (Response<()>, Vec<u8>) {
-        let request = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(*value))).collect();
+        let request = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
         let (parts, body) = file.respond(&request).await.into_parts();
         let body = body.collect().await.expect("a body").to_bytes().to_vec();
         (Response::from_parts(parts, ()), body)
