@@ -132,15 +132,15 @@ async fn an_empty_database_beside_its_key_ring_is_no_first_start() {
     serve(folder.path()).stop();
     std::fs::write(folder.path().join("patchbay.db"), "").expect("emptied");
     let create = ["api-keys", "create", "--name", "x", "--scope", "catalog:read", "--account", "acme"];
-    let is_empty = "is empty, and a key ring";
-    for (command, reason) in
-        [(&["--listen", "127.0.0.1:0"][..], is_empty), (&["migrate"], is_empty), (&create, "schema steps are pending")]
-    {
+    let refuse = |command: &[&str], reason: &str| {
         let refused = Process::run(&[command, &["--data-dir", &data]].concat());
         let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success() && complaint.contains(reason), "{command:?} {complaint}");
-    }
+    };
+    refuse(&["--listen", "127.0.0.1:0"], "is empty, and a key ring");
+    refuse(&["migrate"], "is empty, and a key ring");
     assert_eq!(std::fs::metadata(folder.path().join("patchbay.db")).expect("file").len(), 0, "left as it was");
+    refuse(&create, "schema steps are pending");
     std::fs::remove_file(folder.path().join("patchbay.db")).expect("removed");
     serve(folder.path()).stop();
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::socket::Socket;
 use super::{acme, assert_refused, install};
-use crate::support::{Answer, Client, World};
+use crate::support::{Answer, Client, PEPPER, World};
 
 const CREATE_KEY: &str =
     "createApiKey(input: {name: \"dup\", scopes: [\"catalog:read\"]}) { key userErrors { message } }";
@@ -43,7 +43,8 @@ async fn search(client: &Client, text: &str) -> (Answer, Option<Answer>) {
 
 #[tokio::test]
 async fn mutation_without_alias_runs_once_however_often_it_is_selected() {
-    let (_world, acme) = acme().await;
+    let world = World::with(&[("auth.pepper", PEPPER)]).await;
+    let acme = world.account("acme");
     let before = key_count(&acme).await;
     for document in [
         format!("mutation {{ {} }}", repeated(5, |_| CREATE_KEY.to_owned())),

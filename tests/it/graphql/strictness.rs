@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::{acme, assert_refused, errors, install};
-use crate::support::{Client, World};
+use crate::support::{Client, PEPPER, World};
 
 const NEWER: (&str, &str) = ("accept", "application/graphql-response+json");
 
@@ -99,7 +99,7 @@ async fn introspection_needs_a_credential_where_the_setting_says_so() {
 
 #[tokio::test]
 async fn answers_with_secrets_are_not_compressed() {
-    let world = World::with(&[("secrets.read_back", "true")]).await;
+    let world = World::with(&[("secrets.read_back", "true"), ("auth.pepper", PEPPER)]).await;
     let acme = world.account("acme").header("accept-encoding", "gzip");
     install(&world.account("acme"), "stripe", json!({"secrets": {"long": "s".repeat(2_000)}})).await;
     let padding = "x".repeat(90);
