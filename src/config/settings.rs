@@ -57,6 +57,13 @@ pub enum Kind {
     Issuers,
 }
 
+impl Kind {
+    /// Whether a value is a list, which may be empty.
+    pub fn is_list(&self) -> bool {
+        matches!(self, Self::Hosts | Self::Origins | Self::Words(_) | Self::Scopes | Self::Networks)
+    }
+}
+
 /// One setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {

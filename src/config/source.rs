@@ -60,7 +60,8 @@ pub(super) fn gather(sources: &Sources) -> (BTreeMap<&'static str, Raw>, Vec<Str
     from_environment(&sources.environment, &mut raw, &mut faults);
     for (key, flag, text) in &sources.flags {
         match Setting::find(key) {
-            Some(setting) if text.trim().is_empty() => {
+            // A list may be empty.
+            Some(setting) if text.trim().is_empty() && !setting.kind.is_list() => {
                 faults.push(format!("{} ({flag}): the value is empty: give one, or leave the flag out", setting.key));
             }
             Some(setting) => {

@@ -60,7 +60,7 @@ pub(super) fn complete(document: &mut Value) {
         "NewApiKeyBody",
         json!({"not": {
             "required": ["accounts", "all_accounts"],
-            "properties": {"accounts": {"type": "array"}, "all_accounts": {"const": true}}
+            "properties": {"accounts": {"type": "array", "items": {"type": "string"}}, "all_accounts": {"const": true}}
         }}),
     );
     let secrets =
