@@ -22,7 +22,7 @@ MOVE = Path(__file__).resolve().parents[2] / "deploy" / "move-to-postgres"
 DEADLINE = 30
 # What COPY, JSON and SQL have words for, in texts, names and secrets; numbers at the end of what JSON can say.
 ENTRY = {
-    "name": "acme_billing", "display_name": "Äcme \\ \"B\"", "description": "tab\there\nnext \\n \\. 'end'", "category": "accounting",
+    "name": "acme_billing", "display_name": "Äcme \\ \"B\"", "description": "next \\n \\. 'end' \\\\", "category": "accounting",
     "auth": [{"kind": "bearer", "placements": [{"in": "header", "header_name": "Authorization", "prefix": "Bearer ", "field": "api_key"}]}],
     "secrets": [{"name": "api_key", "label": "API key", "type": "string", "required": True}],
 }
