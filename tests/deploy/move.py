@@ -23,7 +23,7 @@ DEADLINE = 30
 # What COPY, JSON and SQL have words for, in texts, names and secrets; numbers at the end of what JSON can say.
 ENTRY = {
     "name": "acme_billing", "display_name": "Äcme \\ \"B\"", "description": "next \\n \\. 'end' \\\\", "category": "accounting",
-    "auth": [{"kind": "bearer", "placements": [{"in": "header", "header_name": "Authorization", "prefix": "Bearer ", "field": "api_key"}]}],
+    "auth": [{"kind": "api_key", "placements": [{"in": "body", "body_name": "key", "field": "api_key"}]}],
     "secrets": [{"name": "api_key", "label": "API key", "type": "string", "required": True}],
 }
 PARAMS = {"odd": "\\N \\. \t \n \r é 🦀 \\", "big": 18446744073709551615, "small": 1.5e-7, "deep": {"a": [1, None, True, ""]}}
