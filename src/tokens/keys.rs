@@ -49,6 +49,8 @@ pub(super) struct Keys {
     held: ArcSwapOption<Held>,
     /// Till when no request has them fetched. Locked while fetching: only one does, and the others wait for it.
     pause_until: Arc<Mutex<Instant>>,
+    /// The same for signatures that do not fit. Its own, so that forged tokens never delay the fetch of a new key's name.
+    signature_pause_until: Arc<Mutex<Instant>>,
     /// For requests that wait for a fetch.
     waiting: Semaphore,
 }
@@ -84,6 +86,7 @@ impl Keys {
             ttl: Duration::from_secs(settings.jwks_ttl_s),
             held: ArcSwapOption::empty(),
             pause_until: Arc::new(Mutex::new(Instant::now())),
+            signature_pause_until: Arc::new(Mutex::new(Instant::now())),
             waiting: Semaphore::new(MAX_WAITING),
         })
     }
@@ -91,7 +94,7 @@ impl Keys {
     /// The keys that a token with this `kid` is to be checked with, fetched if the server does not have them. Waits a
     /// second at most; the fetch goes on.
     pub(super) async fn current_for(self: &Arc<Self>, kid: Option<&str>) -> Result<Arc<Held>, Refusal> {
-        if !self.know(kid) && !self.wait_for_fetch(|| self.know(kid)).await {
+        if !self.know(kid) && !self.wait_for_fetch(&self.pause_until, || self.know(kid)).await {
             return Err(Refusal::NoKeys);
         }
         self.current().ok_or(Refusal::NoKeys)
@@ -101,15 +104,15 @@ impl Keys {
     pub(super) async fn newer_than(self: &Arc<Self>, held: &Arc<Held>) -> Option<Arc<Held>> {
         let newer = || self.current().filter(|current| current.fetched > held.fetched);
         if newer().is_none() {
-            self.wait_for_fetch(|| newer().is_some()).await;
+            self.wait_for_fetch(&self.signature_pause_until, || newer().is_some()).await;
         }
         newer()
     }
 
     /// Returns false when the wait is over and the fetch is not. Too many requests that wait do not wait.
-    async fn wait_for_fetch(self: &Arc<Self>, is_done: impl Fn() -> bool) -> bool {
+    async fn wait_for_fetch(self: &Arc<Self>, pause: &Arc<Mutex<Instant>>, is_done: impl Fn() -> bool) -> bool {
         let Ok(_waiting) = self.waiting.try_acquire() else { return true };
-        timeout(FETCH_WAIT, self.fetch_unless(is_done)).await.is_ok()
+        timeout(FETCH_WAIT, self.fetch_unless(pause, is_done)).await.is_ok()
     }
 
     /// Fetches them now and then; never ends.
@@ -132,8 +135,8 @@ impl Keys {
         self.current().is_some_and(|held| has(&held))
     }
 
-    async fn fetch_unless(self: &Arc<Self>, is_done: impl Fn() -> bool) {
-        let mut pause_until = self.pause_until.clone().lock_owned().await;
+    async fn fetch_unless(self: &Arc<Self>, pause: &Arc<Mutex<Instant>>, is_done: impl Fn() -> bool) {
+        let mut pause_until = pause.clone().lock_owned().await;
         if is_done() || Instant::now() < *pause_until {
             return;
         }
