@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
-/// How long the worker threads may leave a task alone before they count as busy.
-const BUSY_AFTER: Duration = Duration::from_millis(60);
+/// How long the worker threads may leave a task alone before they count as busy. On a machine with more load than
+/// processors a task waits for tenths of a second, and a shorter time takes a healthy replica out of rotation.
+const BUSY_AFTER: Duration = Duration::from_millis(500);
 
 /// The main runtime. Cheap to clone.
 #[derive(Clone)]
