@@ -227,7 +227,11 @@ pub(super) struct RevokedApiKey<'a> {
 #[schema(example = json!({"name": "worker", "scopes": ["installations:read"], "expires_at": "2099-01-31T00:00:00Z"}))]
 pub(super) struct NewApiKeyBody {
     /// What people will call it.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\s\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]([^\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]*[^\s\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb])?$"
+    )]
     name: String,
     /// What it may do.
     #[schema(schema_with = request_schemas::scopes)]
