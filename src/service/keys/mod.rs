@@ -68,6 +68,8 @@ pub struct KeyKeeper {
     unopenable: Arc<AtomicU64>,
     /// New secrets are bound to counters.
     binds: Arc<AtomicBool>,
+    /// Held while the row of this server is written; true once the server has removed it.
+    has_left: Arc<tokio::sync::Mutex<bool>>,
 }
 
 impl KeyKeeper {
@@ -76,8 +78,8 @@ impl KeyKeeper {
         let bursts = store.has_one_writer().then(Bursts::default);
         let (renewing, broken) = (UnderWay::default(), ReportedSecrets::default());
         let (vault, id) = (Arc::new(vault), Uuid::new_v4());
-        let (unopenable, binds) = (Arc::default(), Arc::default());
-        Self { store, vault, policy, bursts, renewing, broken, id, unopenable, binds }
+        let (unopenable, binds, has_left) = Default::default();
+        Self { store, vault, policy, bursts, renewing, broken, id, unopenable, binds, has_left }
     }
 
     /// Compares the keys at hand with those that the database was sealed with; before, nothing is done with them.

@@ -59,15 +59,25 @@ impl KeyKeeper {
         let server = self.announcement().await;
         let is_due = done.announced.as_ref().is_none_or(|(at, last)| at.elapsed() >= HEARTBEAT || *last != server);
         if is_due {
-            if let Err(error) = self.store.system().announce_server(&server).await {
-                tracing::warn!(cause = error.cause(), "announcing the provider keys of this server");
-            }
+            self.announce(&server).await;
             done.announced = Some((Instant::now(), server));
         }
     }
 
-    /// Forgets this server, which ends.
+    async fn announce(&self, server: &RunningServer) {
+        let has_left = self.has_left.lock().await;
+        if *has_left {
+            return;
+        }
+        if let Err(error) = self.store.system().announce_server(server).await {
+            tracing::warn!(cause = error.cause(), "announcing the provider keys of this server");
+        }
+    }
+
+    /// Removes the row of this server, which ends, and writes it no more. An announcement under way is waited for: cut off,
+    /// the database might still carry it out afterwards.
     pub async fn leave(&self) {
+        *self.has_left.lock().await = true;
         if let Err(error) = self.store.system().forget_server(self.id).await {
             tracing::warn!(cause = error.cause(), "forgetting the provider keys of this server");
         }

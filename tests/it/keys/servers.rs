@@ -35,6 +35,19 @@ async fn running_server_follows_a_new_provider_key_without_a_restart() {
     assert_eq!(number(&world, "SELECT count(*) FROM servers").await, 0, "it is forgotten when it stops");
 }
 
+#[tokio::test]
+async fn server_that_has_left_is_not_announced_again() {
+    let world = World::with(&[]).await;
+    let keys = world.app.services().keys();
+    let follow = async || tokio::time::timeout(Duration::from_secs(1), keys.follow(Duration::from_millis(50))).await;
+    follow().await.expect_err("it never ends");
+    assert_eq!(number(&world, "SELECT count(*) FROM servers").await, 1);
+    keys.leave().await;
+    // Its upkeep goes on until it is cut off.
+    follow().await.expect_err("it never ends");
+    assert_eq!(number(&world, "SELECT count(*) FROM servers").await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rewrap_is_refused_while_a_server_lacks_the_key_and_forced_is_shown_by_probes() {
     let world = World::with(&WITHOUT_CACHE).await;
