@@ -35,9 +35,8 @@ const SEND_BUFFER_BYTES: u32 = 256 * 1_024;
 const BACKLOG: u32 = 1_024;
 /// How often a running server deletes what is old.
 const TIDIED_EVERY: Duration = Duration::from_secs(3_600);
-
 /// How long a stopping server takes to remove itself from the running ones.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A server that is ready to listen. Cheap to clone.
 #[derive(Clone)]
@@ -171,9 +170,11 @@ impl App {
         if tokio::time::timeout(deadline, self.server.drained()).await.is_err() {
             tracing::warn!(deadline_ms = deadline.as_millis() as u64, "some requests did not finish in time");
         }
-        tasks.iter().for_each(JoinHandle::abort);
         // A database that is away must not hold up the end.
-        let _ = tokio::time::timeout(LEAVE_TIMEOUT, self.services.keys().leave()).await;
+        if tokio::time::timeout(LEAVE_TIMEOUT, self.services.keys().leave()).await.is_err() {
+            tracing::warn!("the database did not answer: this server counts as running for 90 seconds more");
+        }
+        tasks.iter().for_each(JoinHandle::abort);
         self.store.close().await;
         if let Some(traces) = self.traces {
             traces.stop(deadline.saturating_sub(drain_began.elapsed())).await;
@@ -382,11 +383,13 @@ fn refuse_open_address(config: &Config) -> Result<(), String> {
 /// use or the disk is full.
 fn start_error(config: &Config, error: Error) -> StartError {
     const PASSING: [&str; 3] = ["disk", "locked", "busy"];
+    // A running server takes these for an outage, since a file can be made accessible beside it.
+    const INACCESSIBLE: [&str; 2] = ["unable to open database file", "readonly database"];
+    let is_file = config.embedded_database().is_some();
     let is_permanent = match &error {
         Error::DatabaseUnfit { .. } => true,
-        Error::Database { cause } => {
-            config.embedded_database().is_some() && !PASSING.iter().any(|word| cause.contains(word))
-        }
+        Error::Database { cause } => is_file && !PASSING.iter().any(|word| cause.contains(word)),
+        Error::DatabaseUnavailable { cause } => is_file && INACCESSIBLE.iter().any(|words| cause.contains(words)),
         _ => false,
     };
     let sentence = database_sentence(error);

@@ -314,6 +314,8 @@ async fn refusals_that_waiting_cannot_heal_exit_with_2() {
         ("open beyond loopback", &["auth.mode=open", "server.listen=0.0.0.0:0"], &keys),
         ("absent provider", &["keys.provider=transit"], &keys),
         ("no database file", &[], &[("PATCHBAY_DATABASE_URL", &format!("sqlite:{}", at("text")))]),
+        // SQLite cannot open a folder (SQLITE_CANTOPEN), as a file that another user owns.
+        ("a folder as database", &[], &[("PATCHBAY_DATABASE_URL", &format!("sqlite:{}", text(folder.path())))]),
         ("no folder", &[], &[("PATCHBAY_DATA_DIR", "/proc/absent")]),
         ("bad setting", &["log.level=loud"], &keys),
     ] {
