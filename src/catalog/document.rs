@@ -1,17 +1,21 @@
 //! The text of a catalog file, JSON or YAML, as values that know the line of everything in them.
 //!
-//! One parser that keeps places reads both: YAML 1.2 holds JSON. Plain YAML words mean what its core schema says, so `no`
-//! is a text and `2026-11-24` too. Aliases and tags are refused: nobody needs them here, and the one multiplies.
+//! Plain YAML words mean what its core schema says, so `no` is a text and `2026-11-24` too. Aliases and tags are refused:
+//! nobody needs them here, and the one multiplies.
 
-use std::borrow::Cow;
+mod json;
+mod scalar;
+mod yaml;
+
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use crate::domain::{Problems, pointer};
+
+pub(super) use scalar::is_plain_text;
 
 /// Largest text that is read, in bytes.
 pub const MOST_BYTES: usize = 4 << 20;
@@ -24,7 +28,7 @@ const VALUE_BYTES: usize = 96;
 const OBJECT_BYTES: usize = 640;
 const LIST_BYTES: usize = 144;
 const MEMORY_ALLOWANCE: usize = 768 * 1024;
-const MEMORY_PER_BYTE: usize = 16;
+const MEMORY_PER_BYTE: usize = 14;
 
 /// How a text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,53 +124,18 @@ impl Place<'_> {
 /// What keeps it from being read: keys that stand twice, or the first fault of its syntax.
 pub(super) fn read(text: &str, syntax: Syntax) -> Result<Vec<Document>, Problems<Fault>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if syntax == Syntax::Json {
-        check_json(text).map_err(one)?;
-    }
-    let memory = MEMORY_ALLOWANCE + MEMORY_PER_BYTE * text.len();
-    let marked = with_document_marker(text);
-    let Marked { text, line, shift } = &marked;
-    let unshifted = |fault: Fault| match fault.line == *line {
-        true => Fault { column: fault.column.saturating_sub(*shift).max(1), ..fault },
-        false => fault,
-    };
-    let mut composer = Composer {
-        parser: Parser::new_from_str(text),
-        syntax,
-        lines: HashMap::new(),
-        repeated: Problems::default(),
-        memory,
-    };
-    let documents = composer.documents().map_err(|fault| one(unshifted(fault)))?;
+    let mut composer = Composer::new(text.len());
+    // YAML holds JSON, whose reader needs less memory.
+    let is_json = syntax == Syntax::Json || (text.trim_start().starts_with(['{', '[']) && json::check(text).is_ok());
+    let read = if is_json { json::read(text, &mut composer) } else { yaml::read(text, &mut composer) };
+    let documents = read.map_err(one)?;
     if !composer.repeated.is_empty() {
-        return Err(composer.repeated.map(unshifted));
+        return Err(composer.repeated);
     }
     if documents.is_empty() {
-        return Err(one(fault_at(1, 1, "holds nothing: write an entry".to_owned())));
+        return Err(one(Fault::at(1, 1, "holds nothing: write an entry")));
     }
     Ok(documents)
-}
-
-/// A text for the parser, and by how many columns one of its lines is shifted.
-struct Marked<'t> {
-    text: Cow<'t, str>,
-    line: usize,
-    shift: usize,
-}
-
-/// Puts a document marker before a text that begins with a bracket. Without it the parser takes the whole text for a
-/// possible key, and keeps all of its tokens until the closing bracket: some 77 times the size of the text.
-fn with_document_marker(text: &str) -> Marked<'_> {
-    let content = text.trim_start_matches([' ', '\t', '\r', '\n']);
-    if !content.starts_with(['{', '[']) {
-        return Marked { text: text.into(), line: 0, shift: 0 };
-    }
-    let blank = &text[..text.len() - content.len()];
-    let lines = &blank[..blank.rfind('\n').map_or(0, |at| at + 1)];
-    let indent = blank.len() - lines.len();
-    // The marker stands in the first column, so it takes the place of the indentation.
-    let marker = format!("--- {}", " ".repeat(indent));
-    Marked { text: format!("{lines}{marker}{content}").into(), line: lines.matches('\n').count() + 1, shift: 4 }
 }
 
 fn one(fault: Fault) -> Problems<Fault> {
@@ -175,205 +144,82 @@ fn one(fault: Fault) -> Problems<Fault> {
     faults
 }
 
-/// YAML takes more than JSON, and programs that read JSON alone must be able to read the file.
-fn check_json(text: &str) -> Result<(), Fault> {
-    // The values are made by the other parser; this one makes none, and needs no memory.
-    serde_json::from_str::<serde::de::IgnoredAny>(text).map(drop).map_err(|error| {
-        let reason = error.to_string();
-        let reason = reason.split(" at line ").next().unwrap_or_default();
-        fault_at(error.line(), error.column(), format!("is no JSON: {reason}. Correct it here, or just before"))
-    })
+impl Fault {
+    fn at(line: usize, column: usize, message: impl Into<String>) -> Self {
+        Self { line: line.max(1), column: column.max(1), message: message.into() }
+    }
 }
 
-fn fault_at(line: usize, column: usize, message: String) -> Fault {
-    Fault { line: line.max(1), column: column.max(1), message }
-}
-
-fn fault(span: Span, message: &str) -> Fault {
-    fault_at(span.start.line(), span.start.col() + 1, message.to_owned())
-}
-
-struct Composer<'t> {
-    parser: Parser<'t, StrInput<'t>>,
-    syntax: Syntax,
+/// What both readers share: the lines of what has been read, and the limits.
+struct Composer {
     lines: Lines,
     repeated: Problems<Fault>,
     /// What is left of the memory that the values of the text may take, in bytes.
     memory: usize,
 }
 
-impl<'t> Composer<'t> {
-    fn documents(&mut self) -> Result<Vec<Document>, Fault> {
-        let mut documents = Vec::new();
-        while let Some((event, _)) = self.next()? {
-            if matches!(event, Event::DocumentStart(_)) {
-                let (event, span) = self.expect()?;
-                // A marker without a document behind it, as at the end of a file.
-                if matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text.is_empty()) {
-                    continue;
-                }
-                self.note_line(&Place::ROOT, span);
-                let value = self.value(event, span, &Place::ROOT)?;
-                documents.extend(split(value, Arc::new(std::mem::take(&mut self.lines))));
-            }
+/// Why a value is refused; its reader knows the place.
+type Refusal = String;
+
+impl Composer {
+    fn new(text_len: usize) -> Self {
+        let memory = MEMORY_ALLOWANCE + MEMORY_PER_BYTE * text_len;
+        Self { lines: HashMap::new(), repeated: Problems::default(), memory }
+    }
+
+    /// Whether another value may begin here.
+    fn begin_value(&mut self, at: &Place<'_>) -> Result<(), Refusal> {
+        if at.depth > MOST_DEPTH {
+            return Err(format!("is nested deeper than {MOST_DEPTH} levels: no entry needs that"));
         }
-        Ok(documents)
+        self.spend(VALUE_BYTES)
     }
 
-    fn next(&mut self) -> Result<Option<(Event<'t>, Span)>, Fault> {
-        let next = self.parser.next_event().transpose();
-        next.map_err(|error| broken(&error, self.syntax))
+    fn begin_object(&mut self) -> Result<(), Refusal> {
+        self.spend(OBJECT_BYTES)
     }
 
-    fn expect(&mut self) -> Result<(Event<'t>, Span), Fault> {
-        self.next()?.ok_or_else(|| fault_at(1, 1, "ends too early".to_owned()))
-    }
-
-    fn note_line(&mut self, place: &Place<'_>, span: Span) {
-        self.lines.entry(place.hash).or_insert(u32::try_from(span.start.line()).unwrap_or(u32::MAX));
+    fn begin_list(&mut self) -> Result<(), Refusal> {
+        self.spend(LIST_BYTES)
     }
 
     /// Refuses a text whose values take far more memory than the text.
-    fn spend(&mut self, bytes: usize, span: Span) -> Result<(), Fault> {
-        let message = "has too many small values for its size: split the file, or take out what no entry needs";
-        self.memory = self.memory.checked_sub(bytes).ok_or_else(|| fault(span, message))?;
+    fn spend(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let refusal = "has too many small values for its size: split the file, or take out what no entry needs";
+        self.memory = self.memory.checked_sub(bytes).ok_or(refusal)?;
         Ok(())
     }
 
-    fn value(&mut self, event: Event<'t>, span: Span, at: &Place<'_>) -> Result<Value, Fault> {
-        if at.depth > MOST_DEPTH {
-            return Err(fault(span, &format!("is nested deeper than {MOST_DEPTH} levels: no entry needs that")));
-        }
-        self.spend(VALUE_BYTES, span)?;
-        match event {
-            Event::MappingStart(_, None) => self.spend(OBJECT_BYTES, span).and_then(|()| self.object(at)),
-            Event::SequenceStart(_, None) => self.spend(LIST_BYTES, span).and_then(|()| self.list(at)),
-            Event::Scalar(text, style, _, None) => self.scalar(&text, style, span),
-            Event::Alias(_) => Err(fault(span, "is an alias: write what it stands for")),
-            _ => Err(fault(span, "has a tag: take it out, and put quotes around what is to be a text")),
-        }
+    fn note_line(&mut self, place: &Place<'_>, line: usize) {
+        self.lines.entry(place.hash).or_insert(u32::try_from(line).unwrap_or(u32::MAX));
     }
 
-    fn object(&mut self, at: &Place<'_>) -> Result<Value, Fault> {
-        let mut object = Map::new();
-        loop {
-            let (event, span) = self.expect()?;
-            let key = match event {
-                Event::MappingEnd => return Ok(Value::Object(object)),
-                Event::Scalar(key, ..) => key.into_owned(),
-                _ => return Err(fault(span, "is no text, as a key must be")),
-            };
-            let place = at.inner(&key);
-            let is_repeated = object.contains_key(&key);
-            if is_repeated {
-                let first = self.lines.get(&place.hash).copied().unwrap_or_default();
-                self.repeated.push_with(|| {
-                    let pointer = place.pointer();
-                    fault(span, &format!("{pointer} stands here for the second time, first in line {first}: keep one"))
-                });
+    /// Notes the line of a key; whether the key is new. A repeated one is a fault at this line and column.
+    fn note_key(&mut self, object: &Map<String, Value>, place: &Place<'_>, at: impl Fn() -> (usize, usize)) -> bool {
+        let is_new = !object.contains_key(place.step);
+        if !is_new {
+            let first = self.lines.get(&place.hash).copied().unwrap_or_default();
+            self.repeated.push_with(|| {
+                let ((line, column), pointer) = (at(), place.pointer());
+                let message = format!("{pointer} stands here for the second time, first in line {first}: keep one");
+                Fault::at(line, column, message)
+            });
+        }
+        is_new
+    }
+
+    /// The documents that a value stands for: a list is as many as it has items.
+    fn split(&mut self, value: Value) -> Vec<Document> {
+        let lines = Arc::new(std::mem::take(&mut self.lines));
+        match value {
+            Value::Array(items) => {
+                let items = items.into_iter().enumerate();
+                let base = |n: usize| step_hash(ROOT, &n.to_string());
+                items.map(|(n, value)| Document { value, base: base(n), lines: lines.clone() }).collect()
             }
-            self.note_line(&place, span);
-            let (event, of_value) = self.expect()?;
-            let value = self.value(event, of_value, &place)?;
-            if !is_repeated {
-                object.insert(key, value);
-            }
+            value => vec![Document { value, base: ROOT, lines }],
         }
     }
-
-    fn list(&mut self, at: &Place<'_>) -> Result<Value, Fault> {
-        let mut items = Vec::new();
-        loop {
-            let (event, span) = self.expect()?;
-            if event == Event::SequenceEnd {
-                return Ok(Value::Array(items));
-            }
-            let index = items.len().to_string();
-            let place = at.inner(&index);
-            self.note_line(&place, span);
-            items.push(self.value(event, span, &place)?);
-        }
-    }
-
-    fn scalar(&self, text: &str, style: ScalarStyle, span: Span) -> Result<Value, Fault> {
-        if style != ScalarStyle::Plain {
-            return Ok(Value::String(text.to_owned()));
-        }
-        plain(text)
-            .ok_or_else(|| fault(span, "is a number that cannot be read exactly: put quotes around it, or correct it"))
-    }
-}
-
-/// A list is as many documents as it has items.
-fn split(value: Value, lines: Arc<Lines>) -> Vec<Document> {
-    match value {
-        Value::Array(items) => {
-            let items = items.into_iter().enumerate();
-            let base = |n: usize| step_hash(ROOT, &n.to_string());
-            items.map(|(n, value)| Document { value, base: base(n), lines: lines.clone() }).collect()
-        }
-        value => vec![Document { value, base: ROOT, lines }],
-    }
-}
-
-/// What an unquoted word means (YAML 1.2, 10.3.2); none for a number beyond JSON.
-fn plain(text: &str) -> Option<Value> {
-    let value = match text {
-        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
-        "true" | "True" | "TRUE" => Value::Bool(true),
-        "false" | "False" | "FALSE" => Value::Bool(false),
-        _ if is_beyond(text) => return None,
-        _ => match number(text) {
-            Some(number) => Value::Number(number?),
-            None => Value::String(text.to_owned()),
-        },
-    };
-    Some(value)
-}
-
-fn is_beyond(text: &str) -> bool {
-    let text = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
-    text == ".inf" || text == ".nan"
-}
-
-/// None when it is no number; a number that is none when JSON has no such.
-fn number(text: &str) -> Option<Option<Number>> {
-    for (prefix, radix) in [("0x", 16), ("0o", 8)] {
-        if let Some(digits) = text.strip_prefix(prefix).filter(|digits| !digits.starts_with(['+', '-'])) {
-            return u64::from_str_radix(digits, radix).ok().map(|number| Some(number.into()));
-        }
-    }
-    let is_numeric = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E');
-    if !text.chars().all(is_numeric) || !text.contains(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    if let Ok(number) = text.parse::<i64>() {
-        return Some(Some(number.into()));
-    }
-    if let Ok(number) = text.parse::<u64>() {
-        return Some(Some(number.into()));
-    }
-    // An integer that no 64 bits hold would be rounded.
-    if text.trim_start_matches(['+', '-']).bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(None);
-    }
-    text.parse().ok().map(Number::from_f64)
-}
-
-fn broken(error: &ScanError, syntax: Syntax) -> Fault {
-    let cure = match syntax {
-        Syntax::Json => "write the character itself instead of its escape",
-        Syntax::Yaml => {
-            "correct it here, or just before; put quotes around texts with a colon, # or a leading sign in them"
-        }
-    };
-    let (at, name) = (error.marker(), if syntax == Syntax::Json { "JSON" } else { "YAML" });
-    fault_at(at.line(), at.col() + 1, format!("cannot be read as {name}: {}. Cure: {cure}", error.info()))
-}
-
-/// Whether an unquoted word is a text, to whoever writes one.
-pub(super) fn is_plain_text(text: &str) -> bool {
-    plain(text).is_some_and(|value| value.is_string())
 }
 
 #[cfg(test)]
@@ -446,7 +292,8 @@ mod tests {
         ] {
             assert_eq!(one(&format!("a: {text}"), Syntax::Yaml).value["a"], value, "{text}");
         }
-        assert_eq!(one("{\"a\": [1, -2.5, \"5\", null]}", Syntax::Json).value, json!({"a": [1, -2.5, "5", null]}));
+        let text = "{\"\\u0061\": [1, -2.5, \"5\", null, true, \"\\ud83d\\ude00\"]}";
+        assert_eq!(one(text, Syntax::Json).value, json!({"a": [1, -2.5, "5", null, true, "\u{1f600}"]}));
     }
 
     #[test]
@@ -456,7 +303,8 @@ mod tests {
             ("{\n \"a\": 1,\n}", Syntax::Json, 3, 1, "key must be a string"),
             ("{\"a\": 1", Syntax::Json, 1, 7, "EOF"),
             ("name: x\n", Syntax::Json, 1, 2, "is no JSON"),
-            ("{\"a\": \"\\ud83d\\ude00\"}", Syntax::Json, 1, 7, "write the character itself"),
+            ("{\"a\": \"\\ud83d\"}", Syntax::Json, 1, 7, "hex escape"),
+            ("{\n\"a\": [\"\\ud83d\"]}", Syntax::Json, 2, 7, "hex escape"),
             ("a: 1\n b: 2\n", Syntax::Yaml, 2, 3, "not allowed"),
             ("a:\n\tb: 1\n", Syntax::Yaml, 2, 2, "tabs"),
             ("a: [1,\nb: 2\n", Syntax::Yaml, 2, 1, "flow"),
@@ -466,7 +314,7 @@ mod tests {
             ("a: 18446744073709551616\n", Syntax::Yaml, 1, 4, "number"),
             ("{\"a\":\n -9223372036854775809}", Syntax::Json, 2, 2, "number"),
             ("a: 1e999\n", Syntax::Yaml, 1, 4, "number"),
-            ("[1]: 2\n", Syntax::Yaml, 1, 4, "not allowed"),
+            ("[1]: 2\n", Syntax::Yaml, 1, 1, "is no text, as a key must be"),
             ("", Syntax::Yaml, 1, 1, "holds nothing"),
             ("# a remark\n", Syntax::Yaml, 1, 1, "holds nothing"),
             ("[]", Syntax::Json, 1, 1, "holds nothing"),
@@ -504,9 +352,14 @@ mod tests {
 
     #[test]
     fn memory_of_a_text_is_bounded_by_its_length() {
-        for dense in ["[],", "{},", "1,", "{a: 1},", "[[1]],"] {
-            let text = format!("a: [{}]", dense.repeat(400_000 / dense.len()));
-            assert!(faults(&text, Syntax::Yaml)[0].2.contains("too many small values"), "{dense}");
+        for dense in ["[]", "{}", "1", "{\"a\": 1}", "[[1]]"] {
+            let list = vec![dense; 800_000 / dense.len()];
+            let json = format!("{{\"a\": [{}]}}", list.join(","));
+            assert!(faults(&json, Syntax::Json)[0].2.contains("too many small values"), "{dense}");
+            let yaml = format!("- [[{}]]", list.join(","));
+            assert!(faults(&yaml, Syntax::Yaml)[0].2.contains("without brackets"), "{dense}");
+            let block = format!("a:\n- {}", list.join("\n- "));
+            assert!(faults(&block, Syntax::Yaml)[0].2.contains("too many small values"), "{dense}");
         }
         let (long, items) = ("k".repeat(100_000), "1000,".repeat(2_000));
         let document = one(&format!("? {long}\n: [{items}]"), Syntax::Yaml);
