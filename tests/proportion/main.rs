@@ -7,4 +7,5 @@
 #![allow(missing_docs, reason = "a test's name is its claim")]
 
 mod definitions;
+mod installations;
 mod measure;
