@@ -7,6 +7,7 @@ mod backup;
 mod bar;
 mod catalog;
 mod configuration;
+mod core_dumps;
 mod health;
 mod keys;
 mod print;
@@ -157,6 +158,7 @@ enum ConfigCommand {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    core_dumps::prevent();
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -326,3 +326,14 @@ fn the_first_thing_said_is_where_to_go() {
         assert!(stdout.contains(&part), "{part} not in\n{stdout}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn server_writes_no_core_dump() {
+    let folder = tempfile::tempdir().expect("folder");
+    let process = Process::serve(&["--data-dir", &text(folder.path())]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).expect("readable");
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).expect("the limit");
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{line}");
+    process.stop();
+}
