@@ -206,13 +206,13 @@ class Bench:
             self.started.callback(self.cluster.stop)
         return self.cluster
 
-    def server(self, label, database_url=None):
-        """On PostgreSQL, on a SQLite file, or on another database."""
+    def server(self, label, database_url=None, binary=None):
+        """On PostgreSQL, on a SQLite file, or on another database; of this build, or of another binary."""
         folder = f"{self.folder}/{label}"
         os.mkdir(folder)
         if label == "PostgreSQL":
             database_url = self.postgres().url
-        server = Server(label, self.binary, folder, database_url, self.settings)
+        server = Server(label, binary or self.binary, folder, database_url, self.settings)
         self.started.callback(server.stop)
         return server
 

@@ -144,6 +144,8 @@ struct Supplied<'a> {
 struct Changed<'a> {
     integration: Item<'a>,
     changed: bool,
+    unknown_fields: [&'a str; 0],
+    ignored_fields: [&'a str; 0],
 }
 
 pub(crate) async fn install(
@@ -160,7 +162,8 @@ pub(crate) async fn install(
         .client
         .query_one(&database.install, &[&account(&headers)?, &name, &supplied.params.get(), &names, &sealed])
         .await?;
-    answer(&Changed { integration: Item::read(&row)?, changed: true })
+    let integration = Item::read(&row)?;
+    answer(&Changed { integration, changed: true, unknown_fields: [], ignored_fields: [] })
 }
 
 fn account(headers: &HeaderMap) -> Result<&str, Failed> {
