@@ -28,7 +28,7 @@ pub(super) fn check(document: &Value) -> (Problems<Problem>, Value) {
     let mut problems = copy.problems;
     // A text that is no address breaks both pattern and format, and is one mistake.
     let mut seen: HashSet<_> = problems.listed().iter().map(|problem| problem.pointer.clone()).collect();
-    for problem in validator().iter_errors(&rest).map(|error| told(&error)) {
+    for problem in validator().iter_errors(&rest).map(|error| describe(&error)) {
         if seen.insert(problem.pointer.clone()) {
             problems.push(problem);
         }
@@ -138,7 +138,7 @@ fn validator() -> &'static Validator {
 }
 
 /// In our own words: the library's quote the document.
-fn told(error: &ValidationError<'_>) -> Problem {
+fn describe(error: &ValidationError<'_>) -> Problem {
     let mut pointer = error.instance_path().as_str().to_owned();
     let message = match error.kind() {
         ValidationErrorKind::Required { property } => {

@@ -287,7 +287,7 @@ mod tests {
         introspection: Introspection::On,
     };
 
-    /// Someone of whom nothing is known.
+    /// A caller without a credential and an account.
     fn nobody() -> Caller {
         Caller { visitor: Visitor::default(), tenant: None, request_id: RequestId("1".into()) }
     }

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_without_a_credential_share_what_the_account_has() {
+    fn callers_without_a_credential_share_the_account_limit() {
         let slots = slots();
         let held: Vec<_> = (0..3).map(|_| open(&slots, ActorKind::Gateway, "", "acme")).collect();
         assert!(held.iter().all(Result::is_ok) && open(&slots, ActorKind::Gateway, "", "acme").is_err());

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
 
-/// An IPv6 host has all addresses of a network of so many bits.
+/// Prefix length of the IPv6 networks that count as one peer.
 const IPV6_PREFIX_BITS: u32 = 64;
 
 /// Bounds of each peer address.

@@ -87,7 +87,7 @@ async fn catalog_write_changes_no_request_of_an_installation() {
 }
 
 #[tokio::test]
-async fn catalog_write_erases_nothing_that_is_kept() {
+async fn catalog_write_deletes_no_entry_with_stored_values() {
     let (world, admin) = with_entry(true).await;
     let catalog = client(&world, &["catalog:write"]).await;
     delete(&catalog, &format!("{OWN}?force=true")).await.assert_refused(403, "forbidden", PURGE);
@@ -106,7 +106,7 @@ async fn catalog_write_erases_nothing_that_is_kept() {
 }
 
 #[tokio::test]
-async fn entry_without_an_installation_is_the_catalogs_alone() {
+async fn catalog_write_changes_and_deletes_entry_without_installation() {
     let (world, _admin) = with_entry(false).await;
     let catalog = client(&world, &["catalog:write"]).await;
     delete(&catalog, &format!("{OWN}?force=true")).await.assert_refused(403, "forbidden", PURGE);
@@ -153,7 +153,7 @@ async fn answers_without_installations_read_hide_what_is_stored() {
     input["integration"] = json!({"name": "acme_billing"});
     let data = writer.graphql(document, json!({"input": input})).await.data();
     let seen = json!({"status": "INSTALLED", "params": {}, "secretNames": [], "missingFields": []});
-    assert_eq!(data["installIntegration"]["integration"], seen, "what is missing is told to whoever installs");
+    assert_eq!(data["installIntegration"]["integration"], seen, "missing fields are shown to installers");
     let whole = admin.get(OWN).await.ok();
     assert_eq!((&whole["params"], &whole["secret_names"]), (&json!({"site": "two"}), &json!(["api_key"])));
 }
