@@ -260,7 +260,7 @@ fn one(response: Response) -> BoxStream<'static, Response> {
     stream::iter([response]).boxed()
 }
 
-/// In the words of the library, which knows this only of fields that are beside each other.
+/// The message of the library, which compares only fields of the same selection set.
 pub(super) const CONFLICT: &str = "Fields conflict because they are different fields or have differing arguments. Use different \
                         aliases on the fields to fetch both if this was intentional.";
 

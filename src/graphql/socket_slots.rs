@@ -48,7 +48,7 @@ impl SocketSlots {
     /// Counts a socket for its credential and its account.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] when one of them has as many as it may.
+    /// [`Error::RateLimited`] when one of them has reached its limit.
     pub(super) fn open(&self, actor: &Actor, account: &AccountId) -> Result<SocketSlot, Error> {
         let is_credential = matches!(actor.kind, ActorKind::ApiKey | ActorKind::Token);
         let credential = is_credential.then(|| Holder::Credential(actor.kind, actor.id.clone()));

@@ -46,7 +46,7 @@ pub(super) struct PeerConnection {
 /// A counted request, until its response is written.
 pub(super) struct PeerRequest(Arc<Load>);
 
-/// The peer has as many as it may.
+/// The peer has reached its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PeerLimitReached;
 

@@ -7,10 +7,10 @@ use crate::domain::{Entry, FormField};
 /// Memory of an object: one node of its tree holds up to this many members.
 const NODE_BYTES: usize = 640;
 const NODE_MEMBERS: usize = 6;
-/// Memory of a text beside its bytes.
+/// Memory of a text without its bytes.
 const TEXT_BYTES: usize = 32;
 
-/// About the memory of an entry, in bytes.
+/// Approximate memory of an entry, in bytes.
 pub(super) fn entry_bytes(entry: &Entry) -> usize {
     let texts = [&entry.icon_url, &entry.docs_url, &entry.homepage_url, &entry.credentials_url];
     let texts =

@@ -1,4 +1,4 @@
-//! Whether the readiness probe knows what the database can do, and what it costs.
+//! The state of the database that the readiness probe reports, and the number of its statements.
 
 use std::time::Duration;
 

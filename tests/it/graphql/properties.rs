@@ -1,4 +1,4 @@
-//! Properties of what strangers send: search texts, cursors, documents and socket messages. Each runs a few cases, or as
+//! Properties of untrusted input: search texts, cursors, documents and socket messages. Each runs a few cases, or as
 //! many as `PROPTEST_CASES` says.
 
 use std::cell::RefCell;

@@ -1,4 +1,4 @@
-//! The fields of the root are what a request costs: how many there are, equal ones merged, and what each may compute.
+//! Root fields of an operation: merging, limits, rate limits and computing time.
 
 use std::time::{Duration, Instant};
 
