@@ -191,7 +191,7 @@ pub enum Denial {
     KeyAccounts,
     /// A key is wanted that would outlive the key that asks for it.
     KeyExpiry,
-    /// A key is wanted with more requests per minute than this.
+    /// The requested rate of a key exceeds this many requests per minute.
     KeyRate(u32),
     /// The key to revoke has this scope, which the credential lacks.
     RevokedKeyScope(Scope),

@@ -216,9 +216,9 @@ impl EntryFile {
     /// All fields, in form order.
     fn form(&self) -> Vec<FormField> {
         let parts = [(Part::Params, &self.params), (Part::Secrets, &self.secrets)];
-        let fields = parts
-            .into_iter()
-            .flat_map(|(part, fields)| fields.iter().map(move |field| field.of(part, self.header_of(&field.name))));
+        let fields = parts.into_iter().flat_map(|(part, fields)| {
+            fields.iter().map(move |field| field.to_form_field(part, self.header_of(&field.name)))
+        });
         let mut fields: Vec<_> = fields.collect();
         fields.sort_by_key(|field| field.order);
         fields
@@ -247,7 +247,7 @@ impl EntryFile {
 }
 
 impl Field {
-    fn of(&self, part: Part, header: Option<String>) -> FormField {
+    fn to_form_field(&self, part: Part, header: Option<String>) -> FormField {
         let field = self.clone();
         FormField {
             part,

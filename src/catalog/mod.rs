@@ -67,8 +67,8 @@ pub fn check(document: &Value, set: Set, today: NaiveDate) -> Checked {
         problems.push(Problem { pointer: String::new(), message });
     }
     let further = rules::check(&file, set, today);
-    let told: Vec<_> = problems.listed().iter().map(|problem| problem.pointer.clone()).collect();
-    problems.merge(further, |problem| !told.iter().any(|outer| covers(outer, &problem.pointer)));
+    let reported: Vec<_> = problems.listed().iter().map(|problem| problem.pointer.clone()).collect();
+    problems.merge(further, |problem| !reported.iter().any(|outer| covers(outer, &problem.pointer)));
     let warnings = if set == Set::Builtin { rules::warnings(&file, today) } else { Vec::new() };
     Checked { file, problems, warnings }
 }

@@ -1,6 +1,7 @@
 //! Bounds on the patterns of fields, and whether other regular expression engines read them alike.
 //!
-//! A pattern comes from a stranger. Its length says nothing of the size of the automaton, so both have a limit.
+//! Accounts write patterns of their own. The length of a pattern does not determine the
+//! size of the automaton, so both have a limit.
 
 use std::sync::OnceLock;
 

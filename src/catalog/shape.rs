@@ -28,7 +28,7 @@ pub(super) fn check(document: &Value) -> (Problems<Problem>, Value) {
     let mut problems = copy.problems;
     // A text that is no address breaks both pattern and format, and is one mistake.
     let mut seen: HashSet<_> = problems.listed().iter().map(|problem| problem.pointer.clone()).collect();
-    for problem in validator().iter_errors(&rest).map(|error| told(&error)) {
+    for problem in validator().iter_errors(&rest).map(|error| describe(&error)) {
         if seen.insert(problem.pointer.clone()) {
             problems.push(problem);
         }
@@ -82,7 +82,7 @@ impl BoundedCopy {
             return self.refuse(format!("must have at most {limit} items"));
         }
         let copy = |(n, item): (usize, &Value)| {
-            self.at(&format!("/{n}"), |copy| copy.value(item, item_schema)).unwrap_or_else(|| placeholder(item))
+            self.copy_at(&format!("/{n}"), |copy| copy.value(item, item_schema)).unwrap_or_else(|| placeholder(item))
         };
         Some(items.iter().enumerate().map(copy).collect())
     }
@@ -93,7 +93,7 @@ impl BoundedCopy {
         for (key, value) in object {
             match known.get(key) {
                 Some(schema) => {
-                    let value = self.at(&pointer::step(key), |copy| copy.value(value, schema));
+                    let value = self.copy_at(&pointer::step(key), |copy| copy.value(value, schema));
                     copied.extend(value.map(|value| (key.clone(), value)));
                 }
                 None if has_deceptive(key) => {
@@ -108,7 +108,7 @@ impl BoundedCopy {
         copied.into()
     }
 
-    fn at<T>(&mut self, step: &str, copy: impl FnOnce(&mut Self) -> T) -> T {
+    fn copy_at<T>(&mut self, step: &str, copy: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.pointer.len();
         self.pointer.push_str(step);
         let copied = copy(self);
@@ -138,7 +138,7 @@ fn validator() -> &'static Validator {
 }
 
 /// In our own words: the library's quote the document.
-fn told(error: &ValidationError<'_>) -> Problem {
+fn describe(error: &ValidationError<'_>) -> Problem {
     let mut pointer = error.instance_path().as_str().to_owned();
     let message = match error.kind() {
         ValidationErrorKind::Required { property } => {

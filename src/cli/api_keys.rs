@@ -131,7 +131,7 @@ async fn create(keys: &ApiKeys, wanted: Create) -> Result<(), String> {
     Ok(())
 }
 
-/// What an operator is told who makes a key for all accounts without a rate.
+/// Printed after a key for all accounts was made without a rate.
 const SHARED_LIMIT: &str = "Note: the key has no rate of its own: the limits of each account that it acts for apply. \
     --rate bounds what the key may request in all.";
 

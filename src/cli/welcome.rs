@@ -70,7 +70,7 @@ fn pages(settings: &ServerSection) -> Vec<(&'static str, &'static str)> {
     gallery.into_iter().chain(graphiql).chain(docs).collect()
 }
 
-/// Headers that open the door, in the words of a shell.
+/// Headers that authenticate a request, as arguments of `curl`.
 fn try_it(auth: &AuthSection) -> &'static str {
     match auth {
         AuthSection { open: true, .. } => "-H 'X-Account-ID: acme'",

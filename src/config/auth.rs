@@ -114,7 +114,7 @@ impl AuthSection {
     }
 }
 
-/// So many days; `None` for 0.
+/// A setting in days; `None` for 0.
 fn days(resolved: &Resolved, key: &str) -> Option<TimeDelta> {
     let days = i64::try_from(resolved.number(key)).ok().filter(|days| *days > 0);
     days.and_then(TimeDelta::try_days)

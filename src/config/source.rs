@@ -131,7 +131,7 @@ fn from_environment(environment: &[(String, String)], raw: &mut BTreeMap<&'stati
         if !variable.starts_with(PREFIX) || OTHERS.contains(&variable.as_str()) {
             continue;
         }
-        match of_variable(variable, text) {
+        match read_variable(variable, text) {
             Err(fault) => faults.push(fault),
             Ok((setting, text)) => match given.get(setting.key) {
                 Some((other, earlier)) if *earlier != text => faults.push(format!(
@@ -148,7 +148,7 @@ fn from_environment(environment: &[(String, String)], raw: &mut BTreeMap<&'stati
 }
 
 /// The setting that a variable sets, and its value, which a file may hold.
-fn of_variable(variable: &str, text: &str) -> Result<(&'static Setting, String), String> {
+fn read_variable(variable: &str, text: &str) -> Result<(&'static Setting, String), String> {
     let origin = Origin::Environment(variable.to_owned());
     let is_named = |setting: &&Setting, name: &str| setting.env == Some(name) || setting.env_name() == name;
     let exact = SETTINGS.iter().find(|setting| is_named(setting, variable));

@@ -191,6 +191,27 @@ impl ApiKey {
 }
 
 #[cfg(test)]
+impl ApiKey {
+    /// A key for all accounts without a scope, an end and a rate.
+    pub(crate) fn sample() -> Self {
+        Self {
+            id: Uuid::nil(),
+            public_id: "00000000".into(),
+            name: "any".into(),
+            scopes: Scopes::NONE,
+            accounts: Accounts::All,
+            created_at: DateTime::UNIX_EPOCH,
+            created_by: "operator".into(),
+            expires_at: None,
+            last_used_at: None,
+            revoked_at: None,
+            revoked_by: None,
+            rate: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -244,25 +265,8 @@ mod tests {
             (&Accounts::All, "a", &ab, false),
             (&Accounts::All, "a", &Accounts::All, true),
         ] {
-            let key = ApiKey { accounts: key.clone(), ..any() };
+            let key = ApiKey { accounts: key.clone(), ..ApiKey::sample() };
             assert_eq!(key.is_visible(&AccountId::parse(asks_as).expect("account"), to), visible, "{key:?} {to:?}");
-        }
-    }
-
-    fn any() -> ApiKey {
-        ApiKey {
-            id: Uuid::nil(),
-            public_id: "00000000".into(),
-            name: "any".into(),
-            scopes: Scopes::NONE,
-            accounts: Accounts::All,
-            created_at: DateTime::UNIX_EPOCH,
-            created_by: "operator".into(),
-            expires_at: None,
-            last_used_at: None,
-            revoked_at: None,
-            revoked_by: None,
-            rate: None,
         }
     }
 

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_that_reach_requests_are_told_from_descriptions() {
+    fn changes_of_requests_differ_from_changes_of_descriptions() {
         let before = json!({
             "name": "a", "display_name": "A", "tags": ["x"],
             "auth": [{"kind": "bearer"}], "http": {"base_url": "https://a.example"},

@@ -19,7 +19,7 @@ use super::words::words;
 const MAX_NAMES: usize = 200;
 /// Most bytes of the names of one event.
 const MAX_NAMES_BYTES: usize = 4 * 1024;
-/// Bytes that an event takes beside its texts, about.
+/// Approximate size of an event without its texts, in bytes.
 const ROW_BYTES: usize = 200;
 /// Longest label of an actor, in characters; what is longer is cut.
 const LABEL_LENGTH: usize = 200;
@@ -94,7 +94,7 @@ impl Event {
         Self { fields: FieldNames { names: Vec::new(), omitted }, ..self }
     }
 
-    /// What the event takes in the log, in bytes, about.
+    /// Approximate size of the event in the log, in bytes.
     pub fn size(&self) -> usize {
         let integration = self.integration.as_ref().map_or(0, |subject| subject.name.len());
         let actor = self.actor.id.len() + self.actor.label.len();

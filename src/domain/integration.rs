@@ -63,7 +63,7 @@ impl Integration {
     }
 
     /// Required fields that were not supplied yet, or as blanks alone: params, then secrets, in the form's order. Never
-    /// hidden: their names are the form's, and whoever installs must know what is missing.
+    /// hidden: their names are the form's, and a client that installs needs them.
     pub fn missing_fields(&self) -> Vec<String> {
         let required = |part: Part| self.entry.fields.iter().filter(move |field| field.required && field.part == part);
         let stored = self.installation.as_deref();

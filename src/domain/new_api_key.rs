@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike, SubsecRound, Utc};
 use super::{AccountId, Accounts, Scope, Scopes, text};
 use crate::error::{Error, InputProblem, Result};
 
-/// What someone wants of a new key, in their words.
+/// A request for a new key, not checked yet.
 #[derive(Clone, Debug)]
 pub struct ApiKeyWish {
     /// What people will call it.
@@ -24,7 +24,7 @@ pub struct ApiKeyWish {
     pub rate: Option<u32>,
 }
 
-/// The accounts a new key is wanted for.
+/// The accounts that a new key is requested for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WishedAccounts {
     /// That of the request.
@@ -35,7 +35,7 @@ pub enum WishedAccounts {
     Only(Vec<String>),
 }
 
-/// Someone's words for a new key, checked.
+/// A checked request for a new key.
 pub struct NewApiKey {
     /// What people will call it.
     pub name: String,
@@ -50,11 +50,11 @@ pub struct NewApiKey {
 }
 
 impl WishedAccounts {
-    /// Of a list that may be absent, and the word that they are all meant.
+    /// The accounts of an optional list, or all accounts.
     ///
     /// # Errors
     /// [`Error::BadInput`] when both are given.
-    pub fn of(list: Option<Vec<String>>, all: bool) -> Result<Self> {
+    pub fn from_list(list: Option<Vec<String>>, all: bool) -> Result<Self> {
         match (list, all) {
             (None, false) => Ok(Self::Own),
             (None, true) => Ok(Self::All),
@@ -72,7 +72,7 @@ pub const ACCOUNTS_MAX: usize = 100;
 pub const MAX_RATE: u32 = 1_000_000;
 
 impl ApiKeyWish {
-    /// The wish as it can be kept.
+    /// Checks the request.
     ///
     /// # Errors
     /// [`Error::ApiKeyInvalid`] with one problem per field.
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_field_at_fault_is_told() {
+    fn every_invalid_field_is_reported() {
         let wish = |name: &str, scopes: &[&str], accounts: WishedAccounts, seconds: i64| ApiKeyWish {
             name: name.into(),
             scopes: scopes.iter().map(|word| (*word).to_owned()).collect(),
@@ -156,11 +156,11 @@ mod tests {
             (ApiKeyWish { rate: Some(1_000_001), ..wish("x", &["admin"], WishedAccounts::All, 11) }, "rate_per_minute"),
             (ApiKeyWish { rate: Some(1_000_000), ..wish("x", &["admin"], WishedAccounts::All, 11) }, ""),
         ] {
-            let told = match wish.clone().check(None, DateTime::from_timestamp(10, 0).expect("moment")) {
+            let fields_found = match wish.clone().check(None, DateTime::from_timestamp(10, 0).expect("moment")) {
                 Err(Error::ApiKeyInvalid(problems)) => problems.iter().map(|p| p.field).collect::<Vec<_>>().join(" "),
                 other => other.map(|_| String::new()).unwrap_or_else(|e| format!("{e:?}")),
             };
-            assert_eq!(told, fields, "{wish:?}");
+            assert_eq!(fields_found, fields, "{wish:?}");
         }
     }
 }

@@ -428,7 +428,7 @@ mod tests {
         }
     }
 
-    /// Someone with a credential for one account.
+    /// A principal with a credential for one account.
     fn holder(kind: ActorKind, id: &str) -> Principal {
         let mut principal = Principal::trusted(kind, "");
         principal.actor.id = id.to_owned();

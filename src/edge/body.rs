@@ -129,7 +129,7 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// Marks a response that is sent as it is: one that may hold a secret, since the length of a compressed answer tells what
-/// its secret has in common with texts that others supply; and a file that is compressed already.
+/// Marks a response that is sent as it is: one that may hold a secret, since the length of a compressed answer shows
+/// which text its secret shares with texts that others supply; and a file that is compressed already.
 #[derive(Clone, Copy, Debug)]
 pub struct NoCompression;

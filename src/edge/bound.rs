@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Callers without a credential get one part of so many.
+/// Callers without a credential share the permits divided by this number.
 const ANONYMOUS_DIVISOR: u32 = 8;
 
 /// A semaphore. Callers without a credential share an eighth of its permits. Cheap to clone.
@@ -42,7 +42,7 @@ impl Bound {
         self.try_acquire_many(1, has_credential)
     }
 
-    /// Takes as many permits as there are units, or all of them for more: whatever is larger than the bound has it alone.
+    /// Takes as many permits as there are units, or all of them when there are more units than permits.
     pub fn try_acquire_clamped(&self, units: u64, has_credential: bool) -> Option<Permit> {
         let max = if has_credential { self.max } else { self.max_anonymous };
         self.try_acquire_many(u32::try_from(units).unwrap_or(max).min(max), has_credential)

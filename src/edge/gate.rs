@@ -32,7 +32,7 @@ pub(super) struct Proof {
     /// `None` when nothing proves the caller.
     pub(super) principal: Option<Arc<Principal>>,
     /// Whether the gateway sent the request or the upgrade. In a request without `connection_init`, only set when the
-    /// gateway's word is the proof.
+    /// gateway's headers are the proof.
     pub(super) is_vouched: bool,
     /// Whether the headers carry the proof; `connection_init` or nothing does otherwise.
     pub(super) is_in_headers: bool,

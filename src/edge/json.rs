@@ -1,6 +1,6 @@
 //! Checks of a JSON text before it is parsed.
 //!
-//! The parser rounds an integer beyond 64 bits to a floating-point number without a word, and a value takes more memory
+//! The parser rounds an integer beyond 64 bits to a floating-point number without an error, and a value takes more memory
 //! than its text.
 
 use std::ops::Range;

@@ -44,7 +44,7 @@ pub struct EdgeState {
     pub services: Services,
     /// Who is let in.
     pub gate: Gate,
-    /// How much each may ask.
+    /// Rate limits of accounts and credentials.
     pub allowances: Allowances,
     /// How often a peer without a proven credential may fail.
     pub peers: PeerLimiter,

@@ -35,13 +35,13 @@ struct Inner {
     exempt: Arc<[IpNet]>,
     started: Instant,
     hasher: RandomState,
-    /// By network: the moment at which the allowance is full again, in nanoseconds since the start (GCRA).
+    /// By network: the instant at which the allowance is full again, in nanoseconds since the start (GCRA).
     peers: Cache<IpAddr, Arc<AtomicU64>>,
     proven: Cache<u64, ()>,
 }
 
 impl PeerLimiter {
-    /// Allows so many failures a minute for each peer address (IPv6: /64 network); 0 is no limit.
+    /// Allows `failures_per_minute` failures for each peer address (IPv6: /64 network); 0 is no limit.
     pub fn new(failures_per_minute: u32, exempt: Arc<[IpNet]>) -> Self {
         Self(NonZeroU32::new(failures_per_minute).map(|limit| {
             Arc::new(Inner {

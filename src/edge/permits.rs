@@ -6,7 +6,7 @@ use super::{Bound, Permit, Places};
 
 /// Smaller responses are not counted by bytes: the bound on requests bounds them.
 const LARGE_BYTES: u64 = 64 * 1_024;
-/// A credential and an account get one part of so many of the bytes that may be unwritten.
+/// A credential and an account each get the unwritten bytes divided by this number.
 const HOLDER_DIVISOR: u64 = 4;
 
 /// The permits of one request. They return when this is dropped.
@@ -17,7 +17,7 @@ pub struct Permits {
     unwritten: Option<Permit>,
 }
 
-/// The same in a response's extensions: whoever writes the response drops it at the end.
+/// The permits in a response's extensions. They are dropped when the response is written.
 #[derive(Clone, Debug)]
 pub struct SharedPermits(#[expect(dead_code, reason = "held for its drop")] Arc<Permits>);
 

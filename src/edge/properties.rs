@@ -1,4 +1,4 @@
-//! Properties of the parsers that read a stranger's headers: nothing outside the grammar is accepted, and what is kept
+//! Properties of the parsers that read request headers: nothing outside the grammar is accepted, and what is kept
 //! is bounded.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};

@@ -257,7 +257,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
 /// Decides which account a request or a socket names: who proves the caller decides who may name the account.
 ///
 /// Where the upgrade's headers carry the proof and name an account, `connection_init` may only repeat it. Where the
-/// gateway sent the upgrade, `connection_init` adds nothing to the gateway's word either.
+/// gateway sent the upgrade, `connection_init` adds nothing to the gateway's headers either.
 fn named_account(headers: &HeaderMap, init: &HeaderMap, proof: &Proof) -> Result<Option<AccountId>> {
     let (by_headers, by_init) = (account_in(headers)?, account_in(init)?);
     let is_contradicted = proof.is_vouched && contradicts_gateway(headers, init);
@@ -267,7 +267,7 @@ fn named_account(headers: &HeaderMap, init: &HeaderMap, proof: &Proof) -> Result
         (Some(one), Some(other)) if one != other && (proof.is_in_headers || proof.is_vouched) => {
             Err(Error::Forbidden(Denial::InitContradiction))
         }
-        // The gateway's own word is the proof, and it names no account.
+        // The gateway's headers are the proof, and they name no account.
         (None, Some(_)) if proof.is_vouched && proof.is_in_headers => Err(Error::Forbidden(Denial::InitContradiction)),
         (_, by_init) => Ok(by_init),
     }

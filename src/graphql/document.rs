@@ -36,11 +36,11 @@ pub struct DocumentLimits {
 /// Who may ask for the schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Introspection {
-    /// Everybody.
+    /// All callers.
     On,
     /// Callers that prove a credential.
     Credential,
-    /// Nobody.
+    /// No caller.
     Off,
 }
 

@@ -260,7 +260,7 @@ fn one(response: Response) -> BoxStream<'static, Response> {
     stream::iter([response]).boxed()
 }
 
-/// In the words of the library, which knows this only of fields that are beside each other.
+/// The message of the library, which compares only fields of the same selection set.
 pub(super) const CONFLICT: &str = "Fields conflict because they are different fields or have differing arguments. Use different \
                         aliases on the fields to fetch both if this was intentional.";
 
@@ -287,7 +287,7 @@ mod tests {
         introspection: Introspection::On,
     };
 
-    /// Someone of whom nothing is known.
+    /// A caller without a credential and an account.
     fn nobody() -> Caller {
         Caller { visitor: Visitor::default(), tenant: None, request_id: RequestId("1".into()) }
     }

@@ -248,7 +248,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn init_gives_known_headers_alone_and_no_value_of_its_own(payload in value()) {
+        fn init_headers_have_known_names_and_given_values(payload in value()) {
             let headers = init_headers(&payload);
             let given = payload.as_object().map_or(0, Map::len);
             prop_assert!(headers.len() <= given);

@@ -48,7 +48,7 @@ impl SocketSlots {
     /// Counts a socket for its credential and its account.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] when one of them has as many as it may.
+    /// [`Error::RateLimited`] when one of them has reached its limit.
     pub(super) fn open(&self, actor: &Actor, account: &AccountId) -> Result<SocketSlot, Error> {
         let is_credential = matches!(actor.kind, ActorKind::ApiKey | ActorKind::Token);
         let credential = is_credential.then(|| Holder::Credential(actor.kind, actor.id.clone()));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_without_a_credential_share_what_the_account_has() {
+    fn callers_without_a_credential_share_the_account_limit() {
         let slots = slots();
         let held: Vec<_> = (0..3).map(|_| open(&slots, ActorKind::Gateway, "", "acme")).collect();
         assert!(held.iter().all(Result::is_ok) && open(&slots, ActorKind::Gateway, "", "acme").is_err());

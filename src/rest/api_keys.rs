@@ -257,7 +257,7 @@ pub(super) struct NewApiKeyBody {
 
 impl NewApiKeyBody {
     fn wish(self) -> Result<ApiKeyWish> {
-        let accounts = WishedAccounts::of(self.accounts, self.all_accounts)?;
+        let accounts = WishedAccounts::from_list(self.accounts, self.all_accounts)?;
         Ok(ApiKeyWish {
             name: self.name,
             scopes: self.scopes,

@@ -460,7 +460,7 @@ impl<'a> Summary<'a> {
 }
 
 impl Verdict {
-    pub(super) fn of(verdict: service::Verdict, ignored_fields: Vec<String>) -> Self {
+    pub(super) fn new(verdict: service::Verdict, ignored_fields: Vec<String>) -> Self {
         let service::Verdict { problems, missing_fields, unknown_fields } = verdict;
         let errors: Vec<_> = problems.iter().map(field_error).collect();
         Self { valid: errors.is_empty(), errors, missing_fields, unknown_fields, ignored_fields }

@@ -145,7 +145,7 @@ pub(super) async fn validate(
     let bytes = read_optional_json(&headers, body, state.edge.max_body_bytes).await?;
     let json::Read { content, ignored_fields } = json::supplied(&bytes)?;
     let verdict = tenant.validate(&path.0, &content).await?;
-    Ok(respond::json(json::text(&body::Verdict::of(verdict, ignored_fields))?))
+    Ok(respond::json(json::text(&body::Verdict::new(verdict, ignored_fields))?))
 }
 
 /// Uninstall an integration

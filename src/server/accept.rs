@@ -26,7 +26,7 @@ use crate::edge::Peer;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long probes may go on when the server stops.
 const PROBE_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
-/// Enough of a request to know a probe by.
+/// Bytes of a request that suffice to recognize a probe.
 const PEEKED_BYTES: usize = 32;
 
 /// What every connection is served with. Cheap to clone.
@@ -53,7 +53,7 @@ struct Accepted {
 /// # Errors
 /// When the thread cannot be started.
 pub async fn serve(server: Server, listener: TcpListener, router: Router, settings: &ServerSection) -> io::Result<()> {
-    // Also when nobody waits for this any more.
+    // Also when the caller drops this future.
     let _stop = server.stopping.clone().drop_guard();
     let settings = Arc::new(settings.clone());
     let listener = listener.into_std()?;
@@ -155,9 +155,9 @@ fn asks_for_probe(head: &[u8]) -> bool {
     PROBES.iter().any(|probe| target.strip_prefix(probe.as_bytes()).is_some_and(is_followed))
 }
 
-/// The connections that the system took for us and nobody has looked at: their requests may have been sent.
+/// The connections in the listener's backlog: their clients may have sent requests.
 fn waiting(listener: TcpListener) -> Vec<(StdStream, SocketAddr)> {
-    // Asked directly: the runtime may not know of them yet.
+    // The standard listener, because the runtime may not have been notified yet.
     let Ok(listener) = listener.into_std() else { return Vec::new() };
     let accepted = std::iter::from_fn(|| listener.accept().ok());
     accepted.filter(|(stream, _)| stream.set_nonblocking(true).is_ok()).collect()

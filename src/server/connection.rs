@@ -210,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HeadTimer<S> {
         Self { stream, phase, header_timeout, keep_alive, write_timeout, stall, timer, timed, has_read }
     }
 
-    /// Passes on what a write came to, and fails it when the client has read nothing for too long.
+    /// Returns the result of a write, and fails it when the client has read nothing for too long.
     fn poll_progress<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stall = None;

@@ -1,4 +1,4 @@
-//! What people and load balancers find at `/`, and at a known path with a slash too many.
+//! The answers at `/`, and at known paths with a trailing slash.
 
 use axum::Router;
 use axum::extract::Request;
@@ -52,7 +52,7 @@ fn index(settings: &ServerSection) -> Value {
     index
 }
 
-/// Leads a request for a known path with a slash at the end to the path without. Method and body stay as they are.
+/// Redirects a known path with a trailing slash to the path without it. Method and body stay as they are.
 pub(super) async fn no_route(request: Request) -> Response {
     let path = request.uri().path();
     let is_known = PATHS.iter().any(|known| path.starts_with(known));

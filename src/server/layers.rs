@@ -116,7 +116,7 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
 #[derive(Clone)]
 pub(super) struct PagePermits {
     pub(super) work: Bound,
-    /// In mode `open` nobody has to prove anything.
+    /// In mode `open` callers need no credential.
     pub(super) is_open: bool,
 }
 

@@ -95,7 +95,7 @@ impl Server {
         let edge = EdgeState {
             services: self.services.clone(),
             gate,
-            // A credential may have a rate of its own where nobody else is counted.
+            // A credential may have a rate of its own where no other request is counted.
             allowances: Allowances::new(config.requests.unwrap_or_default()),
             peers: config.auth.peer_limiter(),
             max_body_bytes: config.server.bodies.max_bytes,
@@ -106,7 +106,7 @@ impl Server {
         };
         let pages = PagePermits { work: edge.work.clone(), is_open: config.auth.open };
         let pages = middleware::from_fn_with_state(pages, layers::hold_permit);
-        // Anybody may ask for the schema.
+        // Callers without a credential may send an introspection query.
         let for_graphql = EdgeState { accepts_anonymous_bodies: true, ..edge.clone() };
         let limits = (config.graphql, config.sockets);
         let (timeout, stopping, tasks) = (config.server.request_timeout, self.stopping.clone(), self.tasks.clone());
@@ -143,7 +143,7 @@ impl Server {
             .option_layer(browsers.cors())
             .layer(middleware::from_fn_with_state(guard, layers::guard));
         router = router.fallback(index::no_route).method_not_allowed_fallback(async || Failure::Method).layer(layers);
-        prefix::under(prefix, router)
+        prefix::nest(prefix, router)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
 
-/// An IPv6 host has all addresses of a network of so many bits.
+/// Prefix length of the IPv6 networks that count as one peer.
 const IPV6_PREFIX_BITS: u32 = 64;
 
 /// Bounds of each peer address.
@@ -46,7 +46,7 @@ pub(super) struct PeerConnection {
 /// A counted request, until its response is written.
 pub(super) struct PeerRequest(Arc<Load>);
 
-/// The peer has as many as it may.
+/// The peer has reached its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PeerLimitReached;
 

@@ -11,8 +11,8 @@ use axum::http::uri::{PathAndQuery, Uri};
 use axum::http::{HeaderMap, HeaderValue, header};
 use tower::ServiceExt;
 
-/// The router behind a prefix; as it is when the prefix is empty.
-pub(super) fn under(prefix: &str, router: Router) -> Router {
+/// Serves the router under a prefix and without it. An empty prefix changes nothing.
+pub(super) fn nest(prefix: &str, router: Router) -> Router {
     if prefix.is_empty() {
         return router;
     }

@@ -19,8 +19,8 @@ impl Workers {
         Self(Handle::current())
     }
 
-    /// Runs a task on the worker threads; `None` when they are too busy to go on with any. The task then still comes to
-    /// its end.
+    /// Runs a task on the worker threads; `None` when they start no task for [`BUSY_AFTER`]. The task
+    /// still runs to completion.
     pub(super) async fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let mut running = self.0.spawn(task);
         loop {

@@ -1,7 +1,7 @@
 //! Response bodies that hold permits until their last byte is written.
 //!
-//! The protocol library takes a whole body into its buffers at once. The permits therefore ride on the last bytes
-//! themselves: the library drops those when they are written.
+//! The protocol library takes a whole body into its buffers at once. The last bytes therefore own the permits:
+//! the library drops them when they are written.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -54,7 +54,7 @@ impl TenantServices {
         self.stored_integration(reference).await.map(|found| self.shown(found))
     }
 
-    /// One integration with all that is stored, whatever the credential may see.
+    /// One integration with all that is stored, independent of the credential's scopes.
     ///
     /// # Errors
     /// [`Error::NotFound`], and those of the database.

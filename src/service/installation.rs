@@ -299,7 +299,7 @@ impl TenantServices {
     /// The secrets with well-formed names, or the problems of params and secrets.
     fn check(&self, listed: &Listed, supplied: &Supplied) -> Result<Vec<SecretChange<Plain>>> {
         match listed.entry.is_custom {
-            // Its patterns come from a stranger: compiling and matching them may take milliseconds.
+            // An account wrote its patterns: compiling and matching them may take milliseconds.
             true => run_blocking(|| self.check_values(listed, supplied)),
             false => self.check_values(listed, supplied),
         }

@@ -23,7 +23,7 @@ use crate::domain::{
 use crate::error::{DefinitionProblem, Error, Result};
 use crate::store::{AccountState, CatalogRow, OwnChange, Receipt, TenantStore};
 
-/// The memory that a kept catalog takes per entry, whoever the entry belongs to: pointers, indexes and search texts.
+/// The memory that a kept catalog takes per shared or custom entry: pointers, indexes and search texts.
 const BYTES_PER_ENTRY: u64 = 2 * 1024;
 /// The number of catalogs that the cache makes room for at first.
 const EXPECTED_CATALOGS: usize = 32;
@@ -43,7 +43,7 @@ struct ByMemory;
 
 impl Weighter<AccountId, Arc<OwnCatalog>> for ByMemory {
     fn weight(&self, _: &AccountId, catalog: &Arc<OwnCatalog>) -> u64 {
-        let own: usize = catalog.own.iter().map(|listed| memory::of_entry(&listed.entry)).sum();
+        let own: usize = catalog.own.iter().map(|listed| memory::entry_bytes(&listed.entry)).sum();
         own as u64 + catalog.merged.len() as u64 * BYTES_PER_ENTRY
     }
 }
@@ -72,7 +72,7 @@ impl OwnCatalogs {
             Some(kept) => reload(tenant, &kept.own).await?,
             None => listed(tenant.own_entries().await?, tenant.account()).collect(),
         };
-        let merged = Arc::new(shared.with(&own));
+        let merged = Arc::new(shared.merged_with(&own));
         let catalog = OwnCatalog { shared: shared.clone(), revision, own, merged: merged.clone() };
         self.0.insert(tenant.account().clone(), Arc::new(catalog));
         Ok(merged)
@@ -183,8 +183,8 @@ impl TenantServices {
     /// with all that was stored for it. With `force`, and where anything is stored, it needs the scope `secrets:purge`.
     ///
     /// # Errors
-    /// [`Error::Forbidden`];     /// [`Error::NotFound`]; [`Error::NotOwn`]; [`Error::Installed`]; with a key [`Error::RequestRunning`] and
-    /// [`Error::KeyReused`]; those of the database.
+    /// [`Error::Forbidden`]; [`Error::NotFound`]; [`Error::NotOwn`]; [`Error::Installed`]; with a key
+    /// [`Error::RequestRunning`] and [`Error::KeyReused`]; those of the database.
     pub async fn delete_entry(
         &self,
         reference: &Reference,

@@ -1,8 +1,8 @@
 //! Requests that are made twice and done once: each has a key that its client gave it, and what came of it is on record for
 //! a day. The record holds a keyed digest of what was supplied and by whom, never the thing itself, and no answer.
 //!
-//! Callers check what the actor may do and see before they call [`TenantServices::asked`]: a record tells nothing to an
-//! actor who would be refused without it.
+//! Callers check what the actor may do and see before they call [`TenantServices::asked`]: an actor who would be
+//! refused without a record learns nothing from one.
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -35,7 +35,7 @@ impl<T> Done<T> {
     }
 }
 
-/// Starts the content of each record, to tell it from one of version 0.1.
+/// First part of each record's content, which records of version 0.1 lack.
 const RECORD_VERSION: &str = "patchbay.idempotency.v2";
 
 /// Keys are names within an account.

@@ -54,7 +54,7 @@ impl Snapshot {
     }
 
     /// The same with these entries in it. A name that both have is theirs; what they hide is still found by its id.
-    pub(super) fn with(&self, own: &[Arc<Listed>]) -> Self {
+    pub(super) fn merged_with(&self, own: &[Arc<Listed>]) -> Self {
         Self::of(self.revision, self.listed.iter().chain(own).cloned().collect())
     }
 
@@ -206,7 +206,7 @@ impl Listed {
 
     /// The rules of the entry's fields.
     pub(super) fn forms(&self) -> &Forms {
-        self.forms.get_or_init(|| Forms::of(&self.entry))
+        self.forms.get_or_init(|| Forms::new(&self.entry))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::error::FieldProblem;
 ///
 /// Checked field by field: a required field that is absent is not refused but reported as missing, and a field that
 /// the entry does not know is accepted. Compiled rules of the shared catalog are kept. Those of a custom integration are
-/// not: their patterns come from a stranger, and would take memory for as long as the catalog is kept.
+/// not: an account writes their patterns, which would take memory for as long as the catalog is kept.
 pub(super) struct Forms {
     entry: Arc<Entry>,
     kept: BTreeMap<(Part, String), OnceLock<Option<Arc<Validator>>>>,
@@ -29,7 +29,7 @@ pub(super) struct Check<'f> {
 }
 
 impl Forms {
-    pub(super) fn of(entry: &Arc<Entry>) -> Self {
+    pub(super) fn new(entry: &Arc<Entry>) -> Self {
         let fields = entry.fields.iter().filter(|_| !entry.is_custom);
         let kept = fields.map(|field| ((field.part, field.name.clone()), OnceLock::new())).collect();
         Self { entry: entry.clone(), kept }

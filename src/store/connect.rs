@@ -117,7 +117,7 @@ async fn open_file(options: ConnectOptions) -> Result<DatabaseConnection> {
 /// A small pool for migrations: one connection holds the lock, another works; statements may take their time.
 pub(super) async fn connect_for_migration(settings: &StoreSettings, url: &PostgresUrl) -> Result<DatabaseConnection> {
     let direct = StoreSettings { transaction_pooler: false, ..settings.clone() };
-    // For the whole session, which nobody else ever gets.
+    // For the whole session, which serves migrations alone.
     let session = named(url).options([("statement_timeout", "0"), (wall::SETTING, wall::MIGRATION)]);
     let mut options = postgres(&direct, session, &Watch::default());
     options.max_connections(2);

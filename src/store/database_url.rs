@@ -247,16 +247,16 @@ mod tests {
             ("CANARY%40h/d", "not shown"),
             ("sslmode=require&CANARY12@h", "not shown"),
         ] {
-            let told = refusal(&format!("postgres://u:CANARY@h/d?{query}"));
-            assert!(told.contains(part) && !told.contains("CANARY"), "{query}: {told}");
+            let message = refusal(&format!("postgres://u:CANARY@h/d?{query}"));
+            assert!(message.contains(part) && !message.contains("CANARY"), "{query}: {message}");
         }
     }
 
     #[test]
     fn unencoded_special_characters_lead_to_percent_encoding() {
         for password in ["a/CANARY", "1/CANARY", "a#CANARY", "a?CANARY", "1?CANARY", "1#CANARY"] {
-            let told = refusal(&format!("postgres://u:{password}@h/d"));
-            assert!(told.contains("%40") && !told.contains("CANARY"), "{password}: {told}");
+            let message = refusal(&format!("postgres://u:{password}@h/d"));
+            assert!(message.contains("%40") && !message.contains("CANARY"), "{password}: {message}");
         }
         assert!(PostgresUrl::parse("postgres://u:p@ss@h/d").is_ok());
         assert!(refusal("postgres://u:p@h1,h2/d").contains("several hosts"));
@@ -283,8 +283,8 @@ mod tests {
             ("sqlite:x.db?mode=rw", "allowed is rwc"),
             ("sqlite:x.db?cache=shared", "unknown parameter \"cache\""),
         ] {
-            let told = parse_sqlite_url(text).expect_err(text);
-            assert!(told.contains(part), "{text}: {told}");
+            let message = parse_sqlite_url(text).expect_err(text);
+            assert!(message.contains(part), "{text}: {message}");
         }
         let folder = tempfile::tempdir().expect("folder");
         let before = format!("{}/data.db", folder.path().display());

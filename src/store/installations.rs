@@ -22,7 +22,7 @@ pub struct RecordedSecret {
     pub sealed: Option<Sealed>,
 }
 
-/// The record and the rows of one moment: a change between two statements would leave them apart.
+/// Reads record and rows in one statement: between two statements a change could make them differ.
 const RECORDED: &str = r#"SELECT "i"."secret_names", "i"."secret_counters", "s"."name", "s"."sealed", "s"."key_id"
 FROM "installations" AS "i" LEFT JOIN "installation_secrets" AS "s" ON "s"."account_id" = "i"."account_id"
     AND "s"."integration_id" = "i"."integration_id" AND "s"."connection" = "i"."connection"

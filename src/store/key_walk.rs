@@ -25,7 +25,7 @@ const RELOADS: &str = "reloads";
 const SECRET_FORMAT: &str = "secret_format";
 const FORMAT_WITH_COUNTERS: i64 = 2;
 
-/// What processes tell each other about the keys.
+/// Signals between processes about the keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeySignals {
     /// How often data keys were dropped; grows.
@@ -170,7 +170,7 @@ impl SystemStore {
         db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await
     }
 
-    /// What other processes told about the keys, in one statement.
+    /// Reads the signals of other processes about the keys, in one statement.
     ///
     /// # Errors
     /// Those of the database.

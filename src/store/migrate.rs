@@ -54,7 +54,7 @@ async fn apply(pool: &DatabaseConnection) -> Result<Vec<String>> {
     let steps = pending(pool).await?;
     if !steps.is_empty() {
         Migrator::up(pool, None).await?;
-        // No earlier release has ever used it: nobody is there who could not open secrets with counters.
+        // The database is new: no earlier release, which cannot open secrets with counters, uses it.
         if steps.len() == Migrator::migrations().len() {
             key_walk::enable_counters(pool).await?;
         }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// How long a check waits for other writers of an SQLite file. A file with a writer can be written.
 const WRITER_WAIT: Duration = Duration::from_millis(100);
-/// Takes the write lock and changes nothing.
+/// Takes the write lock and changes no row.
 const TOUCH: &str = r#"UPDATE "key_marks" SET "value" = "value" WHERE 1 = 0"#;
 const IS_READ_ONLY: &str = "SELECT current_setting('transaction_read_only') = 'on' OR pg_is_in_recovery()";
 

@@ -11,7 +11,7 @@ use crate::error::Result;
 
 /// A server that has not written its row for so long does not run any more.
 const MAX_AGE: TimeDelta = TimeDelta::seconds(90);
-/// Rows of servers that ended without a word are deleted at this age.
+/// Age at which rows of servers that were killed are deleted.
 const RETENTION: TimeDelta = TimeDelta::hours(1);
 
 /// A running server.

@@ -109,7 +109,7 @@ impl Keys {
         newer()
     }
 
-    /// Returns false when the wait is over and the fetch is not. Too many requests that wait do not wait.
+    /// Returns false when the wait is over and the fetch is not. Does not wait when too many requests wait already.
     async fn wait_for_fetch(self: &Arc<Self>, pause: &Arc<Mutex<Instant>>, is_done: impl Fn() -> bool) -> bool {
         let Ok(_waiting) = self.waiting.try_acquire() else { return true };
         timeout(FETCH_WAIT, self.fetch_unless(pause, is_done)).await.is_ok()

@@ -168,7 +168,7 @@ impl Issuer {
     }
 }
 
-/// Whether a warning about a token's claims may be logged: one a minute, whatever is sent.
+/// Whether a warning about a token's claims may be logged: at most one a minute.
 fn is_warning_due() -> bool {
     static LAST: Mutex<Option<Instant>> = Mutex::new(None);
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);

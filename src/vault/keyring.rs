@@ -176,7 +176,7 @@ impl Keyring {
         self.keys.keys().copied()
     }
 
-    /// A key id that stands for one key here and for another one there.
+    /// A key id under which the two rings hold different keys.
     pub(super) fn find_conflict(&self, other: &Self) -> Option<u32> {
         self.keys.iter().find(|(id, key)| other.keys.get(*id).is_some_and(|other| other != *key)).map(|(id, _)| *id)
     }

@@ -78,7 +78,7 @@ impl Local {
     }
 }
 
-/// Without the recorded checks nobody knows whether a key that is missing now is still needed.
+/// Refuses a ring that lacks a key: without the recorded checks it is unknown whether the key is still needed.
 fn refuse_smaller(ring: &Keyring, fresh: &Keyring) -> Result<(), String> {
     match ring.ids().find(|id| fresh.key(*id).is_none()) {
         Some(id) => Err(format!("key {id} is not in the key ring file any more")),

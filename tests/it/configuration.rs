@@ -187,7 +187,7 @@ fn two_variables_of_one_setting_must_agree() {
 }
 
 #[test]
-fn unknown_names_lead_to_the_setting_that_was_meant() {
+fn unknown_names_get_a_similar_setting_as_hint() {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("own.toml");
     std::fs::write(&file, "listen = \"127.0.0.1:1\"\n[log]\nlevels = \"info\"\n").expect("written");
@@ -282,7 +282,7 @@ async fn a_pepper_recorded_with_a_line_break_stays_in_force() {
 }
 
 #[tokio::test]
-async fn refusals_that_waiting_cannot_heal_exit_with_2() {
+async fn permanent_start_errors_exit_with_2_and_transient_with_1() {
     let folder = tempfile::tempdir().expect("folder");
     let at = |name: &str| text(&folder.path().join(name));
     let ring = |name: &str, mode: u32| {
@@ -352,7 +352,7 @@ fn standard_output_is_json_when_the_log_is() {
 }
 
 #[tokio::test]
-async fn a_pooler_is_not_taken_for_postgresql() {
+async fn migration_through_a_pooler_names_the_pooler_settings() {
     let Ok(pooler) = std::env::var("TEST_POOLER_URL") else { return };
     let output = Process::run_with(&["migrate"], &[("PATCHBAY_DATABASE_URL", &pooler)]);
     for part in ["database.transaction_pooler", "database.migration_url"] {

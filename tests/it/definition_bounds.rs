@@ -27,8 +27,8 @@ async fn refusal(client: &Client, definition: &Value) -> (Vec<(String, String)>,
     assert_eq!(answer.status.as_u16(), 422, "{}", answer.text());
     let errors = answer.json()["errors"].as_array().cloned().expect("errors");
     let text = |error: &Value, key: &str| error[key].as_str().unwrap_or_default().to_owned();
-    let told = errors.iter().map(|error| (text(error, "pointer"), text(error, "detail")));
-    (told.collect(), answer.text().len())
+    let problems = errors.iter().map(|error| (text(error, "pointer"), text(error, "detail")));
+    (problems.collect(), answer.text().len())
 }
 
 #[tokio::test]
@@ -39,8 +39,8 @@ async fn self_referencing_examples_do_not_multiply() {
         let mut definition = definition();
         definition["params"][0]["example"] = json!(example);
         definition["http"]["base_url"] = json!("{a}".repeat(count));
-        let (told, size) = refusal(&acme, &definition).await;
-        assert!(told.iter().all(|(at, _)| at.starts_with("/http/")), "{told:?}");
+        let (problems, size) = refusal(&acme, &definition).await;
+        assert!(problems.iter().all(|(at, _)| at.starts_with("/http/")), "{problems:?}");
         assert!(size < 2_000, "an answer of {size} bytes");
     }
 }
@@ -61,9 +61,9 @@ async fn texts_of_a_definition_have_a_maximum_length() {
         let mut definition = definition();
         definition["params"][0]["help"] = json!("");
         *definition.pointer_mut(pointer).expect("there") = json!("x".repeat(limit + 1));
-        let (told, _) = refusal(&acme, &definition).await;
+        let (problems, _) = refusal(&acme, &definition).await;
         let expected = (pointer.to_owned(), format!("must have at most {limit} characters"));
-        assert_eq!(told, [expected], "{pointer}");
+        assert_eq!(problems, [expected], "{pointer}");
     }
 }
 
@@ -76,8 +76,8 @@ async fn numbers_that_the_reader_refuses_are_reported() {
     {
         let mut definition = definition();
         definition["params"][0][key] = value;
-        let (told, _) = refusal(&acme, &definition).await;
-        assert!(told.len() == 1 && told[0].1.contains(expected), "{told:?}");
+        let (problems, _) = refusal(&acme, &definition).await;
+        assert!(problems.len() == 1 && problems[0].1.contains(expected), "{problems:?}");
     }
 }
 
@@ -116,9 +116,9 @@ async fn definitions_of_an_account_have_a_total_limit() {
 
     let graphql = "mutation($d: JSONObject!) { createIntegration(input: {definition: $d}) {
         integration { id } userErrors { code message pointer } } }";
-    let told = acme.graphql(graphql, json!({"d": large(made)})).await.data()["createIntegration"].clone();
+    let problems = acme.graphql(graphql, json!({"d": large(made)})).await.data()["createIntegration"].clone();
     let expected = json!([{"code": "OWN_CATALOG_FULL", "message": detail, "pointer": null}]);
-    assert_eq!((&told["integration"], &told["userErrors"]), (&Value::Null, &expected));
+    assert_eq!((&problems["integration"], &problems["userErrors"]), (&Value::Null, &expected));
     // A definition of the same size takes the room of the old one, and a deleted one makes room.
     let mut changed = large(0);
     changed["display_name"] = json!("Other");
@@ -135,7 +135,7 @@ async fn send(client: &Client, method: Method, path: &str, body: &Value) -> u16 
 }
 
 #[tokio::test]
-async fn change_of_one_definition_reads_that_one_alone() {
+async fn change_and_deletion_of_a_definition_show_in_reads() {
     let world = World::start().await;
     let acme = world.account("acme");
     for n in 0..5 {
@@ -164,15 +164,15 @@ async fn at_most_100_problems_of_a_definition_are_listed() {
     let mut unknown = definition();
     let members = unknown.as_object_mut().expect("an object");
     members.extend((0..1_000).map(|n| (format!("key_{n}"), json!(1))));
-    let (told, size) = refusal(&acme, &unknown).await;
-    assert_eq!(told.len(), 101);
-    assert_eq!(told[100], (String::new(), "and 900 more problems".to_owned()));
+    let (problems, size) = refusal(&acme, &unknown).await;
+    assert_eq!(problems.len(), 101);
+    assert_eq!(problems[100], (String::new(), "and 900 more problems".to_owned()));
     assert!(size < 20_000, "an answer of {size} bytes");
 
     let mut many = definition();
     many["params"] = json!(vec![json!({}); 16_000]);
-    let (told, _) = refusal(&acme, &many).await;
-    assert_eq!(told, [("/params".to_owned(), "must have at most 64 items".to_owned())]);
+    let (problems, _) = refusal(&acme, &many).await;
+    assert_eq!(problems, [("/params".to_owned(), "must have at most 64 items".to_owned())]);
 }
 
 #[tokio::test]
@@ -207,15 +207,18 @@ async fn patterns_of_a_definition_are_bounded_and_portable() {
     ] {
         let mut definition = definition();
         definition["params"][0]["pattern"] = json!(pattern);
-        let (told, _) = refusal(&acme, &definition).await;
-        assert!(told.len() == 1 && told[0].0 == "/params/0/pattern" && told[0].1.contains(expected), "{told:?}");
+        let (problems, _) = refusal(&acme, &definition).await;
+        assert!(
+            problems.len() == 1 && problems[0].0 == "/params/0/pattern" && problems[0].1.contains(expected),
+            "{problems:?}"
+        );
     }
     let mut own = definition();
     own["params"][0]["pattern"] = json!("^(?:[a-z]{1,10}){1,10}$");
     assert_eq!(acme.post(LIST, &own).await.status.as_u16(), 201);
     let path = "/api/v1/integrations/acme_billing/validate";
-    let told = acme.post(path, &json!({"params": {"a": "x".repeat(60_000)}})).await.ok();
-    assert!(told.to_string().contains("takes too much work to match"), "{told}");
+    let problems = acme.post(path, &json!({"params": {"a": "x".repeat(60_000)}})).await.ok();
+    assert!(problems.to_string().contains("takes too much work to match"), "{problems}");
     assert_eq!(acme.post(path, &json!({"params": {"a": "x".repeat(60)}})).await.ok()["valid"], true);
 }
 
@@ -239,7 +242,10 @@ async fn texts_of_a_definition_cannot_steer_terminals_or_headers() {
         definition["auth"] = placement.clone();
         definition["docs_url"] = json!("https://x.example");
         *definition.pointer_mut(pointer).expect("there") = value;
-        let (told, _) = refusal(&acme, &definition).await;
-        assert!(told.iter().any(|(at, message)| at == pointer && message.contains(expected)), "{pointer}: {told:?}");
+        let (problems, _) = refusal(&acme, &definition).await;
+        assert!(
+            problems.iter().any(|(at, message)| at == pointer && message.contains(expected)),
+            "{pointer}: {problems:?}"
+        );
     }
 }

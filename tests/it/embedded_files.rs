@@ -126,7 +126,7 @@ async fn a_removed_database_file_is_not_ready_and_writes_are_unavailable() {
 }
 
 #[tokio::test]
-async fn an_empty_database_beside_its_key_ring_is_no_first_start() {
+async fn empty_database_beside_its_key_ring_is_refused() {
     let folder = tempfile::tempdir().expect("folder");
     let data = folder.path().display().to_string();
     serve(folder.path()).stop();

@@ -90,7 +90,7 @@ fn key_that_was_not_shown_is_revoked() {
 }
 
 #[test]
-fn first_key_that_was_not_shown_ends_the_start_and_the_next_makes_another() {
+fn unshown_first_key_fails_the_start_and_is_replaced() {
     let (_folder, data) = folder();
     let serve = ["--listen", "0.0.0.0:0", "--data-dir", &data];
     let (code, complaint) = on_full_disk(&serve);

@@ -67,7 +67,7 @@ async fn links_pages_and_documents_start_with_the_prefix() {
 }
 
 #[tokio::test]
-async fn root_leads_people_to_the_gallery_and_answers_programs() {
+async fn root_redirects_browsers_to_the_gallery_and_lists_paths() {
     for (gallery, is_on) in [("true", true), ("false", false)] {
         let world = World::with(&[("server.gallery", gallery)]).await;
         let index = world.nobody().get("/").await.ok();
@@ -102,7 +102,7 @@ async fn a_slash_at_the_end_of_a_known_path_is_redirected() {
 }
 
 #[tokio::test]
-async fn a_plus_in_a_timestamp_leads_to_its_encoding() {
+async fn plus_in_a_timestamp_gets_a_hint_at_its_encoding() {
     let world = World::start().await;
     let answer = world.account("acme").get("/api/v1/events?since=2026-11-24T12:00:00+01:00").await;
     assert_eq!(answer.status, 400);

@@ -175,7 +175,7 @@ impl CreateApiKeyInput {
     /// # Errors
     /// Bad input when the accounts are given in two ways.
     pub(in crate::graphql) fn wish(self) -> Result<ApiKeyWish> {
-        let accounts = WishedAccounts::of(self.accounts, self.all_accounts)?;
+        let accounts = WishedAccounts::from_list(self.accounts, self.all_accounts)?;
         let expires_at = self.expires_at.map(|DateTime(at)| at);
         // What is below 1 is out of range like 0.
         let rate = self.rate_per_minute.map(|rate| u32::try_from(rate).unwrap_or(0));

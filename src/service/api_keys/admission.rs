@@ -154,7 +154,7 @@ impl Known {
         }
     }
 
-    /// Whether the key is in force at this moment.
+    /// Checks that the key is in force at this time.
     fn check(&self, at: DateTime<Utc>) -> Result<()> {
         if self.is_revoked {
             return Err(Error::Unauthenticated(CredentialFault::Revoked));

@@ -307,7 +307,7 @@ fn may_give(by: &Principal, new: &NewApiKey) -> Result<()> {
     }
 }
 
-/// Nobody revokes a key that may do more than they may.
+/// Refuses to revoke a key with a scope that the principal lacks.
 fn may_revoke(by: &Principal, key: &ApiKey) -> Result<()> {
     match by.scopes.first_beyond(key.scopes) {
         Some(scope) => Err(Error::Forbidden(Denial::RevokedKeyScope(scope))),

@@ -1,4 +1,4 @@
-//! The code that authenticates an API key's row: who can write the table gives nobody a right.
+//! The code that authenticates an API key's row: write access to the table alone gives no right.
 //!
 //! It covers id, digest, scopes, accounts, end, revocation and rate. Rows of older versions have none; they get one
 //! within [`ADOPTION_PERIOD`] of the first start that can compute it.
@@ -81,7 +81,7 @@ impl Rights {
         mac.clone().chain_update(message(key)).verify_slice(code).is_ok()
     }
 
-    /// Whether the row may be believed. Adopts one of an older version while that is due, and reports any other.
+    /// Whether the row is authentic. Adopts one of an older version while that is due, and reports any other.
     ///
     /// # Errors
     /// Those of the database.
@@ -93,7 +93,7 @@ impl Rights {
             self.adopt(key).await?;
             return Ok(true);
         }
-        // A key that ended opens nothing, whatever its row says beside: an older version revokes without signing.
+        // A key that ended opens nothing, so its code does not matter: an older version revokes without signing.
         if !has_ended(&key.key) {
             self.report(&key.key);
         }
@@ -236,23 +236,10 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::*;
-    use crate::domain::{AccountId, Scopes};
+    use crate::domain::AccountId;
 
     fn stored() -> StoredKey {
-        let key = ApiKey {
-            id: Uuid::nil(),
-            public_id: "00000000".into(),
-            name: "any".into(),
-            scopes: Scopes::NONE,
-            accounts: Accounts::All,
-            created_at: DateTime::UNIX_EPOCH,
-            created_by: "operator".into(),
-            expires_at: None,
-            last_used_at: None,
-            revoked_at: None,
-            revoked_by: None,
-            rate: None,
-        };
+        let key = ApiKey::sample();
         StoredKey { key, digest: [7; 32], scope_words: vec!["keys:read".into()], rights_mac: None }
     }
 

@@ -26,7 +26,7 @@ async fn with_entry(is_installed: bool) -> (World, Client) {
     (world, admin)
 }
 
-fn with(key: &str, value: Value) -> Value {
+fn definition_with(key: &str, value: Value) -> Value {
     let mut definition = billing();
     definition[key] = value;
     definition
@@ -52,7 +52,7 @@ async fn catalog_write_changes_no_request_of_an_installation() {
     let catalog = client(&world, &["catalog:write", "catalog:read"]).await;
     let mut auth = billing()["auth"].clone();
     auth[0]["placements"][0]["header_name"] = json!("X-Elsewhere");
-    for definition in [redirected(), with("auth", auth.clone())] {
+    for definition in [redirected(), definition_with("auth", auth.clone())] {
         put(&catalog, OWN, &definition).await.assert_refused(403, "forbidden", CATALOG);
         let answer = update_over_graphql(&catalog, &definition).await;
         let error = &answer["errors"][0];
@@ -67,10 +67,10 @@ async fn catalog_write_changes_no_request_of_an_installation() {
     admin.post(&format!("{OWN}/uninstall"), &Value::Null).await.ok();
     put(&catalog, OWN, &redirected()).await.assert_refused(403, "forbidden", CATALOG);
     // What only describes the entry is the catalog's.
-    let described = with("display_name", json!("Billing of Acme"));
+    let described = definition_with("display_name", json!("Billing of Acme"));
     assert_eq!(put(&catalog, OWN, &described).await.ok()["display_name"], "Billing of Acme");
     let both = client(&world, &["catalog:write", "installations:write"]).await;
-    put(&both, OWN, &with("auth", auth)).await.ok();
+    put(&both, OWN, &definition_with("auth", auth)).await.ok();
     // Nothing is kept after a purge.
     admin.post(&format!("{OWN}/purge"), &Value::Null).await.ok();
     put(&catalog, OWN, &redirected()).await.ok();
@@ -87,7 +87,7 @@ async fn catalog_write_changes_no_request_of_an_installation() {
 }
 
 #[tokio::test]
-async fn catalog_write_erases_nothing_that_is_kept() {
+async fn catalog_write_deletes_no_entry_with_stored_values() {
     let (world, admin) = with_entry(true).await;
     let catalog = client(&world, &["catalog:write"]).await;
     delete(&catalog, &format!("{OWN}?force=true")).await.assert_refused(403, "forbidden", PURGE);
@@ -106,7 +106,7 @@ async fn catalog_write_erases_nothing_that_is_kept() {
 }
 
 #[tokio::test]
-async fn entry_without_an_installation_is_the_catalogs_alone() {
+async fn catalog_write_changes_and_deletes_entry_without_installation() {
     let (world, _admin) = with_entry(false).await;
     let catalog = client(&world, &["catalog:write"]).await;
     delete(&catalog, &format!("{OWN}?force=true")).await.assert_refused(403, "forbidden", PURGE);
@@ -120,7 +120,7 @@ async fn answers_without_installations_read_hide_what_is_stored() {
     let catalog = client(&world, &["catalog:write"]).await;
     for answer in [
         put(&catalog, OWN, &billing()).await.ok(),
-        put(&catalog, OWN, &with("description", json!("Another sentence."))).await.ok(),
+        put(&catalog, OWN, &definition_with("description", json!("Another sentence."))).await.ok(),
         catalog.post(&format!("{OWN}/deprecate"), &Value::Null).await.ok(),
         put(&catalog, OWN, &billing()).await.ok(),
     ] {
@@ -153,7 +153,7 @@ async fn answers_without_installations_read_hide_what_is_stored() {
     input["integration"] = json!({"name": "acme_billing"});
     let data = writer.graphql(document, json!({"input": input})).await.data();
     let seen = json!({"status": "INSTALLED", "params": {}, "secretNames": [], "missingFields": []});
-    assert_eq!(data["installIntegration"]["integration"], seen, "what is missing is told to whoever installs");
+    assert_eq!(data["installIntegration"]["integration"], seen, "missing fields are shown to installers");
     let whole = admin.get(OWN).await.ok();
     assert_eq!((&whole["params"], &whole["secret_names"]), (&json!({"site": "two"}), &json!(["api_key"])));
 }

@@ -79,7 +79,7 @@ async fn with_token_and_networks_both_must_fit() {
 
 /// In UTF-8, whole or shortened; an unusable one would leave the event without a name.
 #[tokio::test]
-async fn an_actor_is_on_record_or_the_request_is_refused() {
+async fn actor_is_recorded_or_the_request_is_refused() {
     const SCOPES: &str = "installations:read,installations:write,audit:read";
     for mode in ["gateway", "open"] {
         let world = World::with(&[
@@ -118,7 +118,7 @@ async fn an_actor_is_on_record_or_the_request_is_refused() {
 }
 
 #[tokio::test]
-async fn two_gateway_tokens_vouch_for_nothing() {
+async fn two_gateway_tokens_are_refused() {
     let world = World::builder().set(&settings(ALL)).start().await;
     let twice = world.account("acme").header("x-gateway-token", TOKEN);
     for second in [TOKEN, "", "other"] {

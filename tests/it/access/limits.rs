@@ -185,7 +185,7 @@ async fn requests_at_once_are_bounded_until_they_end() {
     let held = hold_writes(&world).await;
     let working = [acme.clone(), acme.clone()].map(|acme| {
         let install = install.clone();
-        // Somebody who looks whether they are taken may have one just then.
+        // The request that checks the permits may hold one at that time.
         let work = async move || loop {
             let answer = acme.post(&install, &json!({})).await;
             if answer.status != 429 {
@@ -351,7 +351,7 @@ async fn callers_without_a_valid_credential_are_limited_by_address() {
 }
 
 #[tokio::test]
-async fn open_and_vouched_requests_are_no_failures_of_their_address() {
+async fn open_and_gateway_requests_are_no_failures_of_their_address() {
     for (mode, token) in [("open", None), ("gateway", Some(TOKEN))] {
         let world =
             behind_gateway(&[("auth.mode", mode), ("limits.rate", "false"), ("limits.failures_per_minute", "1")]).await;

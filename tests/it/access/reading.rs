@@ -8,7 +8,7 @@ use crate::support::{Client, World};
 
 const READ: &str = "/api/v1/integrations/stripe/secrets/read";
 
-/// What a client is told of `api_key` when it does not open.
+/// The message of the answer when `api_key` does not open.
 const UNREADABLE: &str = "The stored secret api_key cannot be opened: store it again, or read the others by name";
 
 async fn reading() -> (World, Client) {
@@ -121,7 +121,7 @@ async fn a_deleted_row_is_an_error_and_not_an_empty_answer() {
 }
 
 #[tokio::test]
-async fn a_row_without_a_record_is_not_handed_out() {
+async fn secret_row_without_a_record_is_not_returned() {
     let (world, acme) = reading().await;
     world.sql("UPDATE installations SET secret_names = '[\"other\"]' WHERE account_id = 'acme'").await;
     // Behind the server's back, so that it still has the record of before in memory.

@@ -116,7 +116,7 @@ async fn unsigned_key_in_a_new_database_opens_nothing() {
 }
 
 #[tokio::test]
-async fn changed_rights_close_an_open_subscription_check() {
+async fn changed_rights_fail_the_standing_check() {
     let world = world().await;
     let made = key(&world, &["keys:read"], &["acme"]).await;
     let services = world.app.services();

@@ -48,7 +48,7 @@ fn a_file_with_every_possible_mistake_gives_one_message_per_mistake_with_its_lin
 }
 
 #[test]
-fn hostile_files_end_with_few_lines() {
+fn problems_of_hostile_files_are_limited() {
     let bomb = format!(
         "{}params:\n- {{name: a, label: A, type: string, example: \"{{a}}{{a}}\"}}\nhttp:\n  base_url: \"{}\"\n  \
          allowed_hosts: [x]\n  verify: {{method: GET, path: /, expect_status: 200}}\n",

@@ -1,4 +1,4 @@
-//! Properties of what strangers send: search texts, cursors, documents and socket messages. Each runs a few cases, or as
+//! Properties of untrusted input: search texts, cursors, documents and socket messages. Each runs a few cases, or as
 //! many as `PROPTEST_CASES` says.
 
 use std::cell::RefCell;
@@ -81,7 +81,7 @@ enum CursorText {
 }
 
 #[test]
-fn cursor_that_no_list_gave_is_refused_by_both_apis() {
+fn cursor_is_accepted_or_refused_alike_by_both_apis() {
     let cursors = prop_oneof![
         any::<String>().prop_map(CursorText::Any),
         "[A-Za-z0-9_=-]{0,120}".prop_map(CursorText::Any),

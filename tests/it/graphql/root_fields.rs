@@ -1,4 +1,4 @@
-//! The fields of the root are what a request costs: how many there are, equal ones merged, and what each may compute.
+//! Root fields of an operation: merging, limits, rate limits and computing time.
 
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ async fn search(client: &Client, text: &str) -> (Answer, Option<Answer>) {
 }
 
 #[tokio::test]
-async fn mutation_without_alias_runs_once_however_often_it_is_selected() {
+async fn mutation_selected_several_times_runs_once() {
     let world = World::with(&[("auth.pepper", PEPPER)]).await;
     let acme = world.account("acme");
     let before = key_count(&acme).await;

@@ -30,7 +30,7 @@ async fn typename_is_validated_like_any_field() {
 }
 
 #[tokio::test]
-async fn variable_that_typename_alone_uses_is_used() {
+async fn variable_used_by_typename_alone_counts_as_used() {
     let (_world, acme) = acme().await;
     let document =
         "query Q($a: Boolean!) { __typename @include(if: $a) nativeTools { totalCount t: __typename @skip(if: $a) } }";

@@ -26,7 +26,7 @@ async fn put_back(world: &World) {
 }
 
 #[tokio::test]
-async fn database_of_an_earlier_release_keeps_format_1_until_it_is_bound() {
+async fn older_database_keeps_format_1_until_it_is_bound() {
     let world = World::start().await;
     world.sql("DELETE FROM key_marks WHERE name = 'secret_format'").await;
     let replica = World::builder().set(&[("secrets.read_back", "true")]).beside(&world).await;
@@ -42,7 +42,7 @@ async fn database_of_an_earlier_release_keeps_format_1_until_it_is_bound() {
     assert_eq!((format_of(&world, "api_key").await, format_of(&world, "other").await), (2, 2));
     let both = json!({"api_key": "sk_CANARY_1", "other": "CANARY"});
     assert_eq!(acme.post(READ, &Value::Null).await.ok()["secrets"], both);
-    // It has not heard yet that secrets are bound: one that is bound stays so.
+    // The replica has not read the new format yet: a bound secret stays bound.
     install(&acme, STRIPE, json!({"api_key": "sk_CANARY_2", "fresh": "CANARY"})).await;
     assert_eq!((format_of(&world, "api_key").await, format_of(&world, "fresh").await), (2, 1));
     assert_eq!(acme.post(READ, &Value::Null).await.ok()["secrets"]["api_key"], "sk_CANARY_2");

@@ -150,7 +150,7 @@ async fn max_concurrent_requests_sheds_what_is_too_much_and_keeps_probes_answeri
     // Its body is complete, and its work waits for the database.
     let held = hold_writes(&world).await;
     let client = acme.clone();
-    // Somebody who looks whether it is taken may have it just then.
+    // The request that checks the permit may hold it at that time.
     let work = async move || loop {
         let answer = client.post(INSTALL, &json!({})).await;
         if answer.status != 503 {
@@ -185,7 +185,7 @@ async fn a_request_that_gets_no_connection_in_acquire_timeout_is_told_to_come_ba
     let held = hold_writes(&world).await;
     let first = {
         let acme = acme.clone();
-        // Somebody who looks whether it is taken may have it just then.
+        // The request that checks the permit may hold it at that time.
         let install = async move || loop {
             let answer = acme.post(INSTALL, &json!({})).await;
             if answer.status != 503 {

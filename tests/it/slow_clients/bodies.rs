@@ -77,7 +77,7 @@ async fn a_body_without_a_byte_ends_after_the_idle_timeout() {
 }
 
 #[tokio::test]
-async fn bodies_of_anonymous_callers_are_short() {
+async fn anonymous_bodies_have_short_limits() {
     let (world, served) = with_api_keys(&[("server.anonymous_body_timeout_ms", "300")]).await;
     let nobody = Wire::new(&served.address.to_string(), "acme");
     // Without a byte, and with one now and then.

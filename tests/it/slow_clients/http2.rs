@@ -1,4 +1,4 @@
-//! Connections with HTTP/2: idle ones, old ones, and streams that nobody reads.
+//! Connections with HTTP/2: idle ones, old ones, and streams that are not read.
 
 use axum::body::Bytes;
 use axum::http::{Request, StatusCode};
@@ -15,7 +15,7 @@ struct Connection {
     ended: JoinHandle<Result<(), h2::Error>>,
 }
 
-/// Opens a connection on which each stream may receive so many bytes.
+/// Opens a connection on which each stream may receive `window` bytes.
 async fn connect(served: &Served, window: u32) -> Connection {
     let stream = TcpStream::connect(served.address).await.expect("connected");
     let handshake = Builder::new().initial_window_size(window).handshake(stream);

@@ -218,7 +218,7 @@ async fn no_other_part_of_a_socket_names_an_account() {
 
 /// The key of a request belongs to its account: a stranger who knows it learns and repeats nothing.
 #[tokio::test]
-async fn an_idempotency_key_of_another_account_stands_for_nothing() {
+async fn idempotency_key_of_another_account_has_no_effect() {
     let world = World::start().await;
     let install = "/api/v1/integrations/zoom/install";
     let body = json!({"params": {"n": 1}});

@@ -153,7 +153,7 @@ fn cases() -> impl Iterator<Item = Case> {
 }
 
 #[tokio::test]
-async fn init_names_an_account_only_for_who_proves_it_in_every_mode() {
+async fn init_names_account_only_where_the_proof_allows_it() {
     let signer = Signer::new("usual", "EdDSA");
     let provider = Provider::start(&[&signer]).await;
     for subset in 1..1_u32 << MODES.len() {
@@ -175,7 +175,7 @@ async fn init_names_an_account_only_for_who_proves_it_in_every_mode() {
 }
 
 #[tokio::test]
-async fn init_may_repeat_the_gateways_word_and_add_nothing() {
+async fn init_repeats_the_gateway_headers_and_adds_none() {
     let signer = Signer::new("usual", "EdDSA");
     let provider = Provider::start(&[&signer]).await;
     let (_world, house) = house(vec!["gateway"], &provider, &signer).await;

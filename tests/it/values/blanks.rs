@@ -62,7 +62,7 @@ async fn blank_required_param_is_stored_and_reported_as_missing() {
 }
 
 #[tokio::test]
-async fn schema_of_required_text_asks_for_more_than_blanks() {
+async fn schema_of_required_text_refuses_blanks() {
     let world = World::start().await;
     let acme = metered(&world, "acme").await;
     let entry = acme.get(MEETER).await.ok();

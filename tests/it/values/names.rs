@@ -28,7 +28,7 @@ async fn unknown_names_are_stored_and_reported_by_both_apis() {
 }
 
 #[tokio::test]
-async fn known_names_and_ends_of_an_installation_report_nothing() {
+async fn known_names_uninstall_and_purge_report_no_names() {
     let world = World::start().await;
     let acme = metered(&world, "acme").await;
     let body = json!({"params": {"site": "a", "count": 1}, "secrets": {"api_key": "k", "password": "p"}});

@@ -53,7 +53,7 @@ async fn kept_params_count_until_they_are_purged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn installs_at_once_never_pass_the_quota() {
+async fn concurrent_installs_stay_within_the_quota() {
     let one = World::with(&SMALL).await;
     let two = World::builder().set(&SMALL).beside(&one).await;
     let names = ["groq", "asana", "slack", "stripe", "shopify", "zoom", "notion", "github", "hubspot", "discord"];

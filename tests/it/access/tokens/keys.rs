@@ -186,7 +186,7 @@ async fn a_provider_is_known_by_its_certificate() {
 }
 
 #[tokio::test]
-async fn each_key_of_a_name_is_tried() {
+async fn each_key_with_the_same_kid_is_tried() {
     let [old, new, other] = ["a", "a", "a"].map(|kid| Signer::new(kid, "ES256"));
     let provider = Provider::start(&[&old, &new]).await;
     let world = world_of(&provider).await;
@@ -204,7 +204,7 @@ async fn each_key_of_a_name_is_tried() {
 }
 
 #[tokio::test]
-async fn a_key_replaced_under_its_name_is_seen_at_once() {
+async fn key_replaced_under_its_kid_is_fetched_at_once() {
     let [old, new, forger] = ["a", "a", "a"].map(|kid| Signer::new(kid, "ES256"));
     let provider = Provider::start(&[&old]).await;
     let world = world_of(&provider).await;
@@ -220,7 +220,7 @@ async fn a_key_replaced_under_its_name_is_seen_at_once() {
 }
 
 #[tokio::test]
-async fn a_request_waits_a_second_for_the_first_keys_and_the_fetch_goes_on() {
+async fn requests_wait_at_most_a_second_for_the_first_keys() {
     let signer = Signer::new("a", "ES256");
     let provider = Provider::start(&[&signer]).await;
     provider.say(Answer::Silence);

@@ -87,7 +87,7 @@ async fn a_token_without_the_scope_may_not() {
 
 /// A foreign `scope` claim may have a word `admin` of its own.
 #[tokio::test]
-async fn without_a_map_only_the_prefixed_word_is_admin() {
+async fn prefixed_and_plain_scopes_are_taken_without_a_map() {
     let signer = Signer::new("a", "ES256");
     let provider = Provider::start(&[&signer]).await;
     let world = world_of(&provider).await;
