@@ -9,10 +9,10 @@ const LARGE_BYTES: u64 = 64 * 1_024;
 /// A credential and an account each get the unwritten bytes divided by this number.
 const HOLDER_DIVISOR: u64 = 4;
 
-/// The permits of one request. They return when this is dropped.
-#[derive(Debug)]
+/// The permits of one request, or none of them. They return when this is dropped.
+#[derive(Debug, Default)]
 pub struct Permits {
-    _work: Permit,
+    _work: Option<Permit>,
     places: Option<Places>,
     unwritten: Option<Permit>,
 }
@@ -23,12 +23,12 @@ pub struct SharedPermits(#[expect(dead_code, reason = "held for its drop")] Arc<
 
 impl Permits {
     pub(super) fn new(work: Permit, places: Places) -> Self {
-        Self { _work: work, places: Some(places), unwritten: None }
+        Self { _work: Some(work), places: Some(places), unwritten: None }
     }
 
     /// Permits of a request that belongs to no account.
     pub fn for_page(work: Permit) -> Self {
-        Self { _work: work, places: None, unwritten: None }
+        Self { _work: Some(work), places: None, unwritten: None }
     }
 
     /// Counts the bytes of a response, if it is large; false when too many wait already.

@@ -10,7 +10,7 @@ use tracing::Span;
 
 use super::gate::Proof;
 use super::{
-    ACTOR_HEADER, EdgeState, Failure, GATEWAY_TOKEN_HEADER, Noted, Peer, Permits, Places, RequestId, Standing,
+    ACTOR_HEADER, Edge, EdgeState, Failure, GATEWAY_TOKEN_HEADER, Noted, Peer, Permits, Places, RequestId, Standing,
 };
 use crate::domain::{AccountId, ActorKind, Call, Operation};
 use crate::error::{CredentialFault, Denial, Error};
@@ -34,7 +34,7 @@ pub struct Visitor {
     noted: Option<Noted>,
 }
 
-impl EdgeState {
+impl Edge {
     /// Finds the caller and the account of a request with these headers, or of a socket with the upgrade's headers and
     /// those that its `connection_init` gives (empty otherwise).
     ///
@@ -93,6 +93,20 @@ impl EdgeState {
         let (standing, places) = self.allowances.spend(&call.principal, visitor.account.as_ref(), 1);
         visitor.standing = Some(standing).filter(Standing::is_limited);
         places
+    }
+
+    /// Counts an operation on a socket, whose caller is admitted; the permits that it holds until its answer is written.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] and [`Error::RateLimited`].
+    pub fn begin_operation(&self, visitor: &mut Visitor) -> Result<Permits> {
+        let work = self.work.try_acquire(true).ok_or(Error::Overloaded)?;
+        Ok(Permits::new(work, self.count(visitor)?))
+    }
+
+    /// Has permits count the bytes of an answer on a socket, if it is large; false when too many wait for their readers.
+    pub fn try_hold_bytes(&self, permits: &mut Permits, bytes: usize) -> bool {
+        permits.try_hold_bytes(&self.unwritten, bytes as u64, true)
     }
 
     /// Receives the body of a request, and takes the permits that it holds until its response is written. A caller that

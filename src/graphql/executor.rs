@@ -19,7 +19,7 @@ use super::turns::{CpuTurns, TIME_SLICE};
 use super::wording::Vocabulary;
 use super::{PatchbaySchema, coercion, cost, error, schema, schema_builder, sdl};
 use crate::domain::Operation;
-use crate::edge::{EdgeState, RequestId, Visitor};
+use crate::edge::{EdgeState, Permits, RequestId, Visitor};
 use crate::error::Error;
 use crate::service::TenantServices;
 
@@ -223,36 +223,38 @@ pub(super) struct SocketExecutor {
 }
 
 impl SocketExecutor {
-    /// Executes an operation of any kind. Each counts as requests of its own, also one that is refused.
-    pub(super) fn execute(&self, mut request: Request, mut caller: Caller) -> BoxStream<'static, Response> {
-        let places = match self.edge.count(&mut caller.visitor) {
-            Ok(places) => places,
-            Err(error) => return self.fail(error),
+    /// Executes an operation of any kind. Each counts as requests of its own, also one that is refused. The permits are to
+    /// be held until the first response is written.
+    pub(super) fn execute(&self, mut request: Request, mut caller: Caller) -> (BoxStream<'static, Response>, Permits) {
+        let refused = |response| (one(response), Permits::default());
+        let permits = match self.edge.begin_operation(&mut caller.visitor) {
+            Ok(permits) => permits,
+            Err(error) => return refused(self.failure(error)),
         };
         let admission = match self.executor.admit(&mut request, &caller.visitor) {
             Ok(admission) => admission,
-            Err(refusal) => return one(self.executor.refuse(refusal, &self.request_id)),
+            Err(refusal) => return refused(self.executor.refuse(refusal, &self.request_id)),
         };
         if let Err(error) = self.edge.count_units(&mut caller.visitor, admission.root_fields) {
-            return self.fail(error);
+            return refused(self.failure(error));
         }
         // A socket's caller outlives many revisions of the catalog; a request sees one.
         caller.tenant = caller.tenant.map(|tenant| tenant.anew());
         let Self { executor, request_id, timeout, .. } = self.clone();
         if admission.kind == OperationType::Subscription {
-            // Subscriptions are limited by how many are open, and take no place.
-            return executor.subscribe(request, admission, caller);
+            // Subscriptions are limited by how many are open, and hold no permit.
+            return (executor.subscribe(request, admission, caller), Permits::default());
         }
         let answer = async move {
-            let _places = places;
             let answer = tokio::time::timeout(timeout, executor.run(request, admission, caller)).await;
             answer.unwrap_or_else(|_elapsed| executor.fail(Error::Timeout, &request_id))
         };
-        stream::once(answer).boxed()
+        (stream::once(answer).boxed(), permits)
     }
 
-    fn fail(&self, error: Error) -> BoxStream<'static, Response> {
-        one(self.executor.fail(error, &self.request_id))
+    /// Why an operation failed, as a response.
+    pub(super) fn failure(&self, error: Error) -> Response {
+        self.executor.fail(error, &self.request_id)
     }
 }
 

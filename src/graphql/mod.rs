@@ -14,6 +14,7 @@ mod error;
 mod executor;
 mod loaders;
 mod mutation;
+mod operation;
 mod plan;
 mod protocol;
 mod query;

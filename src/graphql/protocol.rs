@@ -1,20 +1,19 @@
 //! The protocol `graphql-transport-ws`: messages of one client in, messages for it out.
 
 use std::collections::HashMap;
-use std::future::ready;
 use std::sync::Arc;
 
+use async_graphql::Request;
 use async_graphql::http::ClientMessage;
-use async_graphql::{Request, Response};
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes};
-use futures_util::stream::{AbortHandle, BoxStream, SelectAll, abortable};
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, StreamExt};
 use serde_json::{Value, json};
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::body;
 use super::executor::{Caller, SocketExecutor};
-use super::{body, error};
-use crate::edge::check_variables;
+use super::operation::{Answer, Content, Operation};
+use crate::edge::{Permits, check_variables};
 
 /// Close codes of the protocol.
 const INVALID_MESSAGE: u16 = 4400;
@@ -24,16 +23,31 @@ const TOO_MANY_INITIALISATIONS: u16 = 4429;
 /// Longest id that a close frame repeats: its reason has at most 123 bytes.
 const MAX_REPEATED_ID: usize = 64;
 
+/// A message for the client.
+pub(super) struct Outgoing {
+    pub(super) message: Message,
+    /// Held until the message is written.
+    pub(super) permits: Permits,
+}
+
+impl From<Message> for Outgoing {
+    fn from(message: Message) -> Self {
+        Self { message, permits: Permits::default() }
+    }
+}
+
 /// One client's side of a socket.
 pub(super) struct Protocol<A> {
     executor: SocketExecutor,
-    outgoing: Sender<Message>,
+    outgoing: Sender<Outgoing>,
     /// Admits the client by the payload of `connection_init`, once.
     admit: Option<A>,
     caller: Option<Caller>,
-    running: HashMap<Arc<str>, AbortHandle>,
-    /// What operations answer, with their ids; `None` at the end of one.
-    answers: SelectAll<BoxStream<'static, (Arc<str>, Option<Response>)>>,
+    running: HashMap<Arc<str>, Operation>,
+    /// How many operations were started.
+    started: u64,
+    /// One waiting answer is enough: more would only take memory.
+    answers: (Sender<Answer>, Receiver<Answer>),
 }
 
 /// The socket is closed, or its client is gone.
@@ -44,9 +58,9 @@ where
     A: FnOnce(Value) -> F,
     F: Future<Output = Result<Caller, CloseFrame>>,
 {
-    pub(super) fn new(executor: SocketExecutor, outgoing: Sender<Message>, admit: A) -> Self {
-        let (running, answers) = (HashMap::new(), SelectAll::new());
-        Self { executor, outgoing, admit: Some(admit), caller: None, running, answers }
+    pub(super) fn new(executor: SocketExecutor, outgoing: Sender<Outgoing>, admit: A) -> Self {
+        let (running, answers) = (HashMap::new(), channel(1));
+        Self { executor, outgoing, admit: Some(admit), caller: None, running, started: 0, answers }
     }
 
     /// Serves until either side closes. The last message is the close frame, if the server closes.
@@ -58,7 +72,7 @@ where
                     Some(Ok(message)) => self.receive(message).await,
                     Some(Err(_)) | None => Err(Closed),
                 },
-                Some((id, answer)) = self.answers.next(), if !self.answers.is_empty() => self.answer(id, answer).await,
+                Some(answer) = self.answers.1.recv() => self.answer(answer).await,
             };
             if outcome.is_err() {
                 return;
@@ -81,10 +95,7 @@ where
             ClientMessage::Start { id, payload } => self.start(id.into(), payload).await,
             ClientMessage::Stop { id } => match self.running.remove(&*id) {
                 None => Ok(()),
-                Some(operation) => {
-                    operation.abort();
-                    self.send(&json!({"type": "complete", "id": id})).await
-                }
+                Some(_ended) => self.send(&json!({"type": "complete", "id": id})).await,
             },
             ClientMessage::Ping { .. } => self.send(&json!({"type": "pong"})).await,
             ClientMessage::Pong { .. } => Ok(()),
@@ -116,42 +127,46 @@ where
             };
             return self.close(SUBSCRIBER_EXISTS, reason).await;
         }
-        let answers = self.executor.execute(request, caller.clone()).map(Some).chain(stream::once(ready(None)));
-        let (answers, handle) = abortable(answers);
-        self.running.insert(id.clone(), handle);
-        self.answers.push(answers.map(move |answer| (id.clone(), answer)).boxed());
+        self.started += 1;
+        let name = (id.clone(), self.started);
+        let operation = Operation::start(&self.executor, name, request, caller.clone(), self.answers.0.clone());
+        self.running.insert(id, operation);
         Ok(())
     }
 
-    /// Passes on an operation's answer, or its end. A request that was refused ends with its errors.
-    async fn answer(&mut self, id: Arc<str>, answer: Option<Response>) -> Result<(), Closed> {
-        let Some(response) = answer else {
-            self.running.remove(&id);
-            return self.send(&json!({"type": "complete", "id": id})).await;
-        };
-        if error::is_refusal(&response) {
-            if let Some(operation) = self.running.remove(&id) {
-                operation.abort();
-            }
-            return self.send(&json!({"type": "error", "id": id, "payload": response.errors})).await;
+    /// Passes on an answer, unless its operation was ended meanwhile.
+    async fn answer(&mut self, Answer { id, number, content }: Answer) -> Result<(), Closed> {
+        if self.running.get(&id).is_none_or(|operation| operation.number != number) {
+            return Ok(());
         }
+        let (payload, permits) = match content {
+            Content::Next(payload, permits) => (payload, permits),
+            Content::Error(errors) => {
+                self.running.remove(&id);
+                return self.send(&json!({"type": "error", "id": id, "payload": errors})).await;
+            }
+            Content::Complete => {
+                self.running.remove(&id);
+                return self.send(&json!({"type": "complete", "id": id})).await;
+            }
+        };
         let mut message = b"{\"type\":\"next\",\"id\":".to_vec();
         body::write(&&*id, &mut message);
         message.extend_from_slice(b",\"payload\":");
-        message.extend_from_slice(&body::to_json(&response, false));
+        message.extend_from_slice(&payload);
         message.push(b'}');
         // JSON of this process is UTF-8.
         let text = Utf8Bytes::try_from(message).map_err(|_| Closed)?;
-        self.outgoing.send(Message::Text(text)).await.map_err(|_| Closed)
+        self.outgoing.send(Outgoing { message: Message::Text(text), permits }).await.map_err(|_| Closed)
     }
 
     async fn send(&mut self, message: &Value) -> Result<(), Closed> {
-        self.outgoing.send(Message::Text(message.to_string().into())).await.map_err(|_| Closed)
+        self.outgoing.send(Message::Text(message.to_string().into()).into()).await.map_err(|_| Closed)
     }
 
     async fn close(&mut self, code: u16, reason: impl Into<Utf8Bytes>) -> Result<(), Closed> {
         let frame = CloseFrame { code, reason: reason.into() };
-        let _ = self.outgoing.send(Message::Close(Some(frame))).await;
+        let _ = self.outgoing.send(Message::Close(Some(frame)).into()).await;
         Err(Closed)
     }
 }

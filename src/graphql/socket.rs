@@ -9,14 +9,16 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgr
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
+use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::GraphqlState;
 use super::executor::{Caller, SocketExecutor};
-use super::protocol::Protocol;
+use super::protocol::{Outgoing, Protocol};
 use super::socket_slots::SocketSlot;
 use crate::domain::Principal;
 use crate::edge::{ACCOUNT_HEADER, ACTOR_HEADER, Failure, GATEWAY_TOKEN_HEADER, Peer, RequestId, Visitor};
@@ -83,8 +85,8 @@ struct Connection {
 }
 
 impl Connection {
-    /// [`Protocol`] is on one side of a short queue; on the other, this loop hands messages to the client and ends what
-    /// takes too long.
+    /// [`Protocol`] is on one side of a short queue; on the other, messages are written to the client. Neither waits for the
+    /// other while there is room, and what takes too long ends the connection.
     async fn serve(self, socket: WebSocket) {
         let stopping = self.state.stopping.clone();
         let executor = SocketExecutor {
@@ -93,11 +95,14 @@ impl Connection {
             request_id: self.request_id.clone(),
             timeout: self.state.request_timeout,
         };
-        let (mut sink, stream) = socket.split();
-        let (queue, mut outgoing) = mpsc::channel(OUTGOING_MAX);
+        let (sink, stream) = socket.split();
+        let (queue, outgoing) = mpsc::channel(OUTGOING_MAX);
+        // At most one ping at a time waits here, and the close frame.
+        let (own, own_messages) = mpsc::unbounded_channel();
+        let writing = write(sink, outgoing, own_messages);
         let heard = Arc::new(Notify::new());
-        let told = heard.clone();
-        let incoming = stream.inspect(move |_| told.notify_one());
+        let notified = heard.clone();
+        let incoming = stream.inspect(move |_| notified.notify_one());
         let initialised = Arc::new(AtomicBool::new(false));
         let seen = initialised.clone();
         let admitted = Arc::new(OnceLock::new());
@@ -105,48 +110,38 @@ impl Connection {
         // Held until the socket is closed.
         let _slot = slot.clone();
         let fallen = fallen(self.state.edge.services.clone(), admitted.clone());
-        tokio::pin!(fallen);
         let admit = move |payload: Value| async move {
             seen.store(true, Ordering::Relaxed);
             self.admit(&payload, &admitted, &slot).await.map_err(|error| refusal(&error))
         };
-        let protocol = Protocol::new(executor, queue, admit).serve(incoming);
-        tokio::pin!(protocol);
+        let mut protocol = Box::pin(Protocol::new(executor, queue, admit).serve(incoming));
+        tokio::pin!(writing, fallen);
         let init_deadline = Instant::now() + INIT_TIMEOUT;
         let mut last_heard = Instant::now();
         let mut next_ping = last_heard + PING_EVERY;
         let mut is_over = false;
-        loop {
-            let message = tokio::select! {
-                // Ready messages first: what was to be said before the end is said.
+        let last = loop {
+            tokio::select! {
                 biased;
-                message = outgoing.recv() => message,
-                () = &mut protocol, if !is_over => {
-                    is_over = true;
-                    continue;
-                }
-                () = heard.notified() => {
-                    last_heard = Instant::now();
-                    continue;
-                }
-                reason = &mut fallen => Some(close(FORBIDDEN, reason)),
-                () = stopping.cancelled() => Some(close(GOING_AWAY, "Server is stopping")),
+                () = &mut writing => return,
+                () = &mut protocol, if !is_over => is_over = true,
+                () = heard.notified() => last_heard = Instant::now(),
+                reason = &mut fallen => break close(FORBIDDEN, reason),
+                () = stopping.cancelled() => break close(GOING_AWAY, "Server is stopping"),
                 () = sleep_until(init_deadline), if !initialised.load(Ordering::Relaxed) => {
-                    Some(close(INIT_TIMED_OUT, "Connection initialisation timeout"))
+                    break close(INIT_TIMED_OUT, "Connection initialisation timeout");
                 }
-                () = sleep_until(last_heard + SILENCE_MAX) => None,
+                () = sleep_until(last_heard + SILENCE_MAX) => return,
                 () = sleep_until(next_ping) => {
                     next_ping = Instant::now() + PING_EVERY;
-                    Some(Message::Ping(Default::default()))
+                    let _ = own.send(Message::Ping(Default::default()));
                 }
-            };
-            let Some(message) = message else { break };
-            let is_last = matches!(message, Message::Close(_));
-            let sent = timeout(SEND_TIMEOUT, sink.send(message)).await;
-            if is_last || !matches!(sent, Ok(Ok(()))) {
-                break;
             }
-        }
+        };
+        let _ = own.send(last);
+        // Ends all operations. Messages that wait already are written before the close frame.
+        drop(protocol);
+        writing.await;
     }
 
     /// Finds the caller of the connection by the upgrade's headers and those that `connection_init` gives: a browser
@@ -185,6 +180,28 @@ fn init_headers(payload: &Value) -> HeaderMap {
         map.append(name, value);
     }
     map
+}
+
+/// Writes messages until there are no more, one is a close frame, or one takes too long.
+async fn write(
+    mut sink: SplitSink<WebSocket, Message>,
+    mut outgoing: Receiver<Outgoing>,
+    mut own_messages: UnboundedReceiver<Message>,
+) {
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = outgoing.recv() => next.or_else(|| own_messages.try_recv().ok().map(Outgoing::from)),
+            Some(message) = own_messages.recv() => Some(message.into()),
+        };
+        let Some(Outgoing { message, permits }) = next else { return };
+        let is_last = matches!(message, Message::Close(_));
+        let sent = timeout(SEND_TIMEOUT, sink.send(message)).await;
+        drop(permits);
+        if is_last || !matches!(sent, Ok(Ok(()))) {
+            return;
+        }
+    }
 }
 
 /// Ends when the credential that a socket was opened with no longer stands, with the reason.

@@ -41,3 +41,50 @@ async fn sockets_are_bounded_per_credential() {
     let _held = [socket("acme").await.expect("the first"), socket("other").await.expect("the second")];
     assert_eq!(socket("acme").await.err(), Some(1013));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_that_reads_nothing_keeps_no_connection_of_the_database() {
+    let (_world, served) = open(&[("limits.rate", "false"), ("limits.requests_in_flight", "0")]).await;
+    let mut socket = try_open(&served, &[PROTOCOL, ("x-account-id", "acme")]).await.expect("open");
+    let wire = served.wire("other").await;
+    // Answers of some 700 KB, more than all buffers hold.
+    let query =
+        "{ integrations(first: 200) { nodes { name status params paramsSchema secretsSchema fields { name help } } } }";
+    for n in 0..60 {
+        socket.subscribe(&format!("{n}"), query).await;
+    }
+    for _ in 0..10 {
+        assert_eq!(wire.get(LIST).await.status, 200);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn large_answers_of_a_socket_are_bounded_until_they_are_read() {
+    let (_world, served) = open(&[("limits.rate", "false"), ("server.max_unwritten_bytes", "1000000")]).await;
+    let mut socket = try_open(&served, &[PROTOCOL, ("x-account-id", "acme")]).await.expect("open");
+    let query =
+        "{ integrations(first: 200) { nodes { name status params paramsSchema secretsSchema fields { name help } } } }";
+    for n in 0..10 {
+        socket.subscribe(&format!("{n}"), query).await;
+    }
+    let (mut refused, mut ended) = (0, 0);
+    while ended < 10 {
+        match socket.next().await {
+            Said::Json(said) if said["type"] == "next" => {}
+            Said::Json(said) if said["type"] == "complete" => ended += 1,
+            Said::Json(said) => {
+                assert_eq!(said["payload"][0]["extensions"]["code"], "RATE_LIMITED", "{said}");
+                refused += 1;
+                ended += 1;
+            }
+            said => panic!("{said:?}"),
+        }
+    }
+    assert!(refused > 0, "each account has a quarter of the bound");
+    let mut answered = async || {
+        socket.subscribe("again", "{ integrations(first: 200) { nodes { paramsSchema } } }").await;
+        matches!(socket.next().await, Said::Json(said) if said["type"] == "next" && socket.next().await != Said::Closed(1006, String::new()))
+    };
+    assert!(answered().await, "what was read is free again");
+}
