@@ -20,6 +20,8 @@ mod request_id;
 mod static_file;
 mod visitor;
 
+use std::sync::Arc;
+
 pub use allowance::{Allowances, Left, Places, Standing};
 pub use body::{BodyLimits, BodyReceiver, NoCompression, is_json, read_body, read_optional_json};
 pub use bound::{Bound, Permit};
@@ -39,7 +41,7 @@ use crate::service::Services;
 
 /// What a handler gets.
 #[derive(Clone)]
-pub struct EdgeState {
+pub struct Edge {
     /// The services.
     pub services: Services,
     /// Who is let in.
@@ -59,3 +61,6 @@ pub struct EdgeState {
     /// Bounds bytes of large responses that are not written yet.
     pub unwritten: Bound,
 }
+
+/// What requests share: one pointer, since each layer and handler clones it for every request.
+pub type EdgeState = Arc<Edge>;

@@ -32,7 +32,7 @@ pub use accept::serve;
 pub use peers::PeerLimits;
 
 use crate::config::Config;
-use crate::edge::{Allowances, BodyReceiver, Bound, EdgeState, Failure, Gate, NoCompression, identify};
+use crate::edge::{Allowances, BodyReceiver, Bound, Edge, Failure, Gate, NoCompression, identify};
 use crate::graphql::GraphqlState;
 use crate::service::Services;
 use crate::telemetry::{Metrics, Traces};
@@ -92,7 +92,7 @@ impl Server {
 
     /// Every route, with every layer.
     pub fn router(&self, config: &Config, gate: Gate) -> Router {
-        let edge = EdgeState {
+        let edge = Edge {
             services: self.services.clone(),
             gate,
             // A credential may have a rate of its own where no other request is counted.
@@ -107,12 +107,12 @@ impl Server {
         let pages = PagePermits { work: edge.work.clone(), is_open: config.auth.open };
         let pages = middleware::from_fn_with_state(pages, layers::hold_permit);
         // Callers without a credential may send an introspection query.
-        let for_graphql = EdgeState { accepts_anonymous_bodies: true, ..edge.clone() };
+        let for_graphql = Arc::new(Edge { accepts_anonymous_bodies: true, ..edge.clone() });
         let limits = (config.graphql, config.sockets);
         let (timeout, stopping, tasks) = (config.server.request_timeout, self.stopping.clone(), self.tasks.clone());
         let graphql = GraphqlState::new(for_graphql, limits, timeout, stopping, tasks);
         let prefix = &*config.server.path_prefix;
-        let mut router = rest::router(edge, prefix)
+        let mut router = rest::router(Arc::new(edge), prefix)
             .merge(graphql::router(graphql))
             .merge(health::router(self.clone()))
             .merge(index::router(&config.server));

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use axum::Error;
 use axum::body::{Body, Bytes};
-use axum::http::Response;
+use axum::http::{HeaderMap, Response};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use super::peers::PeerRequest;
@@ -29,6 +29,9 @@ pub(super) struct HoldingBody {
     body: Body,
     /// Taken from `body`, and not handed out yet.
     rest: Bytes,
+    trailers: Option<HeaderMap>,
+    /// `body` has handed everything out.
+    is_ended: bool,
     chunk_bytes: usize,
     held: Option<HeldUntilWritten>,
 }
@@ -56,7 +59,49 @@ pub(super) fn hold(mut response: Response<Body>, held: Held) -> Response<Holding
     let chunk_bytes = if held.stream.is_some() { CHUNK_BYTES } else { usize::MAX };
     let is_empty = permits.is_none() && held.stream.is_none() && held.peer.is_none();
     let held = (!is_empty).then_some(HeldUntilWritten { _permits: permits, held });
-    response.map(|body| HoldingBody { body, rest: Bytes::new(), chunk_bytes, held })
+    response.map(|body| HoldingBody { body, rest: Bytes::new(), trailers: None, is_ended: false, chunk_bytes, held })
+}
+
+impl HoldingBody {
+    /// Looks whether bytes follow those in `rest`: a body that is compressed does not know its end before. The bytes of a
+    /// body that is not ready are the last ones for now.
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> Result<Next, Error> {
+        loop {
+            if self.body.is_end_stream() {
+                return Ok(Next::End);
+            }
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Pending => return Ok(Next::Unknown),
+                Poll::Ready(None) => {
+                    self.is_ended = true;
+                    return Ok(Next::End);
+                }
+                Poll::Ready(Some(frame)) => match frame?.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => return Ok(Next::Data(data)),
+                    Err(frame) => {
+                        self.trailers = frame.into_trailers().ok();
+                        return Ok(Next::End);
+                    }
+                },
+            }
+        }
+    }
+
+    /// The permits, for the last bytes.
+    fn release(&mut self, bytes: Bytes) -> Bytes {
+        match self.held.take() {
+            Some(held) => Bytes::from_owner(LastBytes { bytes, _held: held }),
+            None => bytes,
+        }
+    }
+}
+
+/// What follows the bytes at hand.
+enum Next {
+    Data(Bytes),
+    End,
+    Unknown,
 }
 
 impl HttpBody for HoldingBody {
@@ -65,6 +110,12 @@ impl HttpBody for HoldingBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
+        if let Some(trailers) = this.trailers.take_if(|_| this.rest.is_empty()) {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
+        if this.is_ended && this.rest.is_empty() {
+            return Poll::Ready(None);
+        }
         if this.rest.is_empty() {
             match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
@@ -77,20 +128,23 @@ impl HttpBody for HoldingBody {
                 }
             }
         }
-        let mut chunk = this.rest.split_to(this.rest.len().min(this.chunk_bytes));
         if let Some(stream) = this.held.as_ref().and_then(|held| held.held.stream.as_ref()) {
             stream.progress();
         }
-        if this.is_end_stream()
-            && let Some(held) = this.held.take()
-        {
-            chunk = Bytes::from_owner(LastBytes { bytes: chunk, _held: held });
+        let mut chunk = this.rest.split_to(this.rest.len().min(this.chunk_bytes));
+        if this.rest.is_empty() && this.held.is_some() {
+            match this.look_ahead(cx) {
+                Ok(Next::Data(data)) => this.rest = data,
+                Ok(Next::End) => chunk = this.release(chunk),
+                Ok(Next::Unknown) => {}
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
         }
         Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.rest.is_empty() && self.trailers.is_none() && (self.is_ended || self.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -128,6 +182,22 @@ mod tests {
         drop(body);
         assert!(work.try_acquire(true).is_none(), "the bytes are not written yet");
         drop(bytes);
+        assert!(work.try_acquire(true).is_some());
+    }
+
+    #[tokio::test]
+    async fn permits_return_with_the_last_bytes_of_a_body_that_does_not_know_its_end() {
+        let work = Bound::new(1);
+        let chunks = ["in", "", " chunks"].map(|chunk| Ok::<_, std::convert::Infallible>(Bytes::from(chunk)));
+        let mut body = holding(Body::from_stream(futures_util::stream::iter(chunks)), &work);
+        let mut frames = Vec::new();
+        while let Some(frame) = body.frame().await {
+            frames.push(frame.expect("whole").into_data().expect("data"));
+        }
+        assert_eq!(frames.concat(), b"in chunks");
+        drop(body);
+        assert!(work.try_acquire(true).is_none(), "the last bytes are not written yet");
+        drop(frames);
         assert!(work.try_acquire(true).is_some());
     }
 
