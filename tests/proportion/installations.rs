@@ -18,7 +18,7 @@ use crate::measure::{Cost, excess, measure};
 const NAMES: [&str; 2] = ["stripe", "acme"];
 /// A request writes rows, whatever its size.
 const SETTINGS: [(&str, &str); 5] = [
-    ("database.sqlite_synchronous", "off"),
+    ("database.sqlite_synchronous", "normal"),
     ("limits.requests_per_minute", "0"),
     ("limits.requests_per_hour", "0"),
     ("limits.requests_per_day", "0"),
