@@ -1,18 +1,17 @@
 //! The answers at `/`, and at known paths with a trailing slash.
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
 use crate::config::ServerSection;
 use crate::edge::Failure;
-use crate::{graphql, rest};
+use crate::{graphql, rest, web};
 
-/// Starts of paths that are served without a slash at the end.
-const PATHS: [&str; 5] = [rest::PREFIX, graphql::PATH, "/healthz", "/readyz", "/metrics"];
+/// Paths outside of [`rest::PREFIX`] that are served without a slash at the end.
+const PATHS: [&str; 5] = [graphql::PATH, graphql::SOCKET_PATH, "/healthz", "/readyz", "/metrics"];
 
 /// `/`: a browser is led to the gallery, anything else gets a list of what there is.
 pub(super) fn router(settings: &ServerSection) -> Router {
@@ -53,15 +52,14 @@ fn index(settings: &ServerSection) -> Value {
 }
 
 /// Redirects a known path with a trailing slash to the path without it. Method and body stay as they are.
-pub(super) async fn no_route(request: Request) -> Response {
-    let path = request.uri().path();
-    let is_known = PATHS.iter().any(|known| path.starts_with(known));
-    let Some(path) = path.strip_suffix('/').filter(|path| is_known && !path.ends_with('/')) else {
-        return Failure::NoRoute.into_response();
-    };
-    let location = request.uri().query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    match HeaderValue::from_str(&location) {
-        Ok(location) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response(),
-        Err(_) => Failure::NoRoute.into_response(),
-    }
+pub(super) async fn no_route(uri: Uri) -> Response {
+    let redirect = if has_known_path(&uri) { web::strip_trailing_slash(&uri) } else { None };
+    redirect.unwrap_or_else(|| Failure::NoRoute.into_response())
+}
+
+/// Whether the path is a known one and a slash. Below [`rest::PREFIX`] every path counts as known.
+fn has_known_path(uri: &Uri) -> bool {
+    let Some(path) = uri.path().strip_suffix('/') else { return false };
+    let is_rest = path.strip_prefix(rest::PREFIX).is_some_and(|rest| rest.starts_with('/'));
+    is_rest || PATHS.contains(&path)
 }

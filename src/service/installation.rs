@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::repeats::{Asked, Content, Done};
+use super::repeats::{Asked, Content, Done, Subject};
 use super::snapshot::Listed;
 use super::validation::{Check, run_blocking};
 use super::{TenantServices, View};
@@ -80,7 +80,7 @@ impl TenantServices {
         key: Option<IdempotencyKey>,
     ) -> Result<Done<Outcome>> {
         let content = Content {
-            reference: Some(reference),
+            subject: Subject::Integration(reference),
             write: |reference: &str| serde_json::to_vec(&(reference, supplied.params(), supplied.secrets())),
             has_secrets: supplied.secrets().values().any(|value| !value.is_null()),
         };
@@ -161,7 +161,8 @@ impl TenantServices {
         reference: &Reference,
         key: Option<IdempotencyKey>,
     ) -> Result<Done<Outcome>> {
-        let content = Content { reference: Some(reference), write: serde_json::to_vec::<str>, has_secrets: false };
+        let subject = Subject::Integration(reference);
+        let content = Content { subject, write: serde_json::to_vec::<str>, has_secrets: false };
         let asked = self.asked(key, operation, content).await?;
         if let Some(earlier) = asked.earlier() {
             return self.outcome_of(earlier).await;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::installation::json_len;
-use super::repeats::{Asked, Content, Done};
+use super::repeats::{Asked, Content, Done, Subject};
 use super::snapshot::{self, Listed, Snapshot};
 use super::validation::run_blocking;
 use super::{TenantServices, View, memory};
@@ -210,7 +210,8 @@ impl TenantServices {
         reference: Option<&Reference>,
         write: impl Fn(&str) -> serde_json::Result<Vec<u8>>,
     ) -> Result<Asked> {
-        self.asked(key, operation, Content { reference, write, has_secrets: false }).await
+        let subject = reference.map_or(Subject::New, Subject::Integration);
+        self.asked(key, operation, Content { subject, write, has_secrets: false }).await
     }
 
     async fn change_own(&self, change: OwnChange, id: IntegrationId, event: Event, asked: &Asked) -> Result<()> {

@@ -56,12 +56,24 @@ struct Keyed {
 
 /// What a client supplies with a request.
 pub(super) struct Content<'a, F> {
-    /// The integration that the request names, if it names one.
-    pub(super) reference: Option<&'a Reference>,
-    /// Writes everything for comparison, with this text in place of the reference.
+    pub(super) subject: Subject<'a>,
+    /// Writes everything for comparison, with this text in place of the subject's name.
     pub(super) write: F,
     /// Whether any of it must stay secret.
     pub(super) has_secrets: bool,
+}
+
+/// The object that a request changes.
+#[derive(Clone, Copy)]
+pub(super) enum Subject<'a> {
+    /// The request creates it.
+    New,
+    Integration(&'a Reference),
+    ApiKey {
+        id: Uuid,
+        /// The text that names it in the request.
+        named: &'a str,
+    },
 }
 
 impl TenantServices {
@@ -78,14 +90,11 @@ impl TenantServices {
     ) -> Result<Asked> {
         let Some(key) = key else { return Ok(Asked::once()) };
         let entered = self.inner().running.enter((self.account().clone(), key)).ok_or(Error::RequestRunning)?;
-        let write = |reference: &str| {
-            let written = (content.write)(reference).map(Zeroizing::new);
+        let write = |name: &str| {
+            let written = (content.write)(name).map(Zeroizing::new);
             written.map_err(|e| Error::Internal { cause: e.to_string() })
         };
-        let canonical = match content.reference {
-            Some(reference) => self.canonical_reference(reference).await?,
-            None => String::new(),
-        };
+        let canonical = self.canonical_name(content.subject).await?;
         let mut bound = Zeroizing::new(self.actor_prefix()?);
         bound.extend_from_slice(&write(&canonical)?);
         let earlier = self.tenant.receipt(&entered.thing().1).await?;
@@ -105,8 +114,8 @@ impl TenantServices {
             // A data key that was destroyed since leaves nothing to compare with: then nobody is told that it is the same.
             let data_key = data_key.as_deref();
             if !asked.is_same(earlier, &asked.content, data_key) {
-                // Version 0.1 wrote no actor, and the reference as the client gave it.
-                let unbound = write(&content.reference.map(written).unwrap_or_default())?;
+                // Version 0.1 wrote no actor, and the subject's name as the client gave it.
+                let unbound = write(&content.subject.name_as_given())?;
                 if !asked.is_same(earlier, &unbound, data_key) {
                     return Err(Error::KeyReused);
                 }
@@ -122,6 +131,15 @@ impl TenantServices {
         serde_json::to_vec(&prefix).map_err(|e| Error::Internal { cause: e.to_string() })
     }
 
+    /// The subject's id, so that all names of one subject make one request.
+    async fn canonical_name(&self, subject: Subject<'_>) -> Result<String> {
+        match subject {
+            Subject::New => Ok(String::new()),
+            Subject::Integration(reference) => self.canonical_reference(reference).await,
+            Subject::ApiKey { id, .. } => Ok(id.to_string()),
+        }
+    }
+
     /// The reference by its id, so that an integration's name and its id make one request. The name of an own entry
     /// that was deleted still has its id.
     async fn canonical_reference(&self, reference: &Reference) -> Result<String> {
@@ -132,6 +150,16 @@ impl TenantServices {
             (Err(error), _) => return Err(error),
         };
         Ok(id.map_or_else(|| written(reference), |id| written(&Reference::Id(id))))
+    }
+}
+
+impl Subject<'_> {
+    fn name_as_given(self) -> String {
+        match self {
+            Self::New => String::new(),
+            Self::Integration(reference) => written(reference),
+            Self::ApiKey { named, .. } => named.to_owned(),
+        }
     }
 }
 

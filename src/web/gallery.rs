@@ -5,11 +5,12 @@
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::get;
 
 use super::built::{self, Site};
+use super::strip_trailing_slash;
 use crate::config::AuthSection;
 use crate::edge::Failure;
 
@@ -39,9 +40,24 @@ async fn list(State(site): State<Site>, headers: HeaderMap) -> Response {
     site.page(&headers).await
 }
 
-async fn inside(State(site): State<Site>, Path(path): Path<String>, headers: HeaderMap) -> Result<Response, Failure> {
-    let is_entry = path.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if is_entry { Ok(site.page(&headers).await) } else { site.file(&path, &headers).await }
+async fn inside(
+    State(site): State<Site>,
+    Path(path): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    if is_entry(&path) {
+        return Ok(site.page(&headers).await);
+    }
+    match path.strip_suffix('/').filter(|name| is_entry(name)) {
+        Some(_) => strip_trailing_slash(&uri).ok_or(Failure::NoRoute),
+        None => site.file(&path, &headers).await,
+    }
+}
+
+/// Whether the path can be the name of an integration.
+fn is_entry(path: &str) -> bool {
+    !path.is_empty() && path.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// The page with the modes in force written into it: it asks for a key, or for an account alone.

@@ -3,8 +3,10 @@
 mod built;
 mod gallery;
 mod graphiql;
+mod redirect;
 mod reference;
 
 pub use gallery::router as gallery;
 pub use graphiql::router as graphiql;
+pub use redirect::strip_trailing_slash;
 pub use reference::router as reference;

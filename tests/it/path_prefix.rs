@@ -45,6 +45,8 @@ async fn links_pages_and_documents_start_with_the_prefix() {
     acme.get(next).await.ok();
     let redirect = acme.get(&format!("{PREFIX}/docs")).await;
     assert_eq!(redirect.header("location"), Some(&*format!("{PREFIX}/docs/")));
+    let redirect = acme.get(&format!("{PREFIX}/ui/stripe/")).await;
+    assert_eq!(redirect.header("location"), Some(&*format!("{PREFIX}/ui/stripe")));
     let document = acme.get("/api/v1/openapi.json").await.ok();
     assert_eq!(document["servers"], json!([{"url": PREFIX}]));
     let settings = acme.get("/docs/swagger-initializer.js").await.text();
@@ -89,6 +91,7 @@ async fn a_slash_at_the_end_of_a_known_path_is_redirected() {
         ("/api/v1/integrations/", "/api/v1/integrations"),
         ("/api/v1/integrations/stripe/?a=b", "/api/v1/integrations/stripe?a=b"),
         ("/graphql/", "/graphql"),
+        ("/graphql/ws/", "/graphql/ws"),
         ("/healthz/", "/healthz"),
     ] {
         for method in [Method::GET, Method::POST] {
@@ -96,7 +99,27 @@ async fn a_slash_at_the_end_of_a_known_path_is_redirected() {
             assert_eq!((answer.status.as_u16(), answer.header("location")), (308, Some(location)), "{path}");
         }
     }
-    for path in ["/nothing/", "//evil.example/", "//api/v1/", "/api/v1//", "/%5cevil.example/"] {
+    for (path, location) in [("/ui/stripe/", "/ui/stripe"), ("/ui/stripe/?a=/b/", "/ui/stripe?a=/b/")] {
+        let answer = acme.get(path).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (308, Some(location)), "{path}");
+    }
+    for path in [
+        "/nothing/",
+        "//evil.example/",
+        "//api/v1/",
+        "//ui/stripe/",
+        "/api/v1//",
+        "/%5cevil.example/",
+        "/healthzfoo/",
+        "/healthz/foo/",
+        "/graphqlfoo/",
+        "/api/v1foo/",
+        "/api/v1/",
+        "/ui//",
+        "/ui/stripe//",
+        "/ui/Stripe/",
+        "/ui/stripe%2F",
+    ] {
         acme.get(path).await.assert_refused(404, "route_not_found", "No such route");
     }
 }

@@ -447,24 +447,77 @@ async fn an_integrations_name_and_id_make_one_request() {
     assert_reused(&send(&deleting, "DELETE", &format!("{LIST}/no_such_name"), &Value::Null).await);
 }
 
+/// The UUID and the public id of a new API key.
+async fn create_api_key(client: &Client) -> [String; 2] {
+    let made = client.post("/api/v1/api-keys", &json!({"name": "n", "scopes": ["catalog:read"]})).await;
+    assert_eq!(made.status.as_u16(), 201, "{}", made.text());
+    let made = made.json();
+    ["id", "public_id"].map(|field| made["api_key"][field].as_str().expect("an id").to_owned())
+}
+
+fn revoke_path(named: &str) -> String {
+    format!("/api/v1/api-keys/{named}/revoke")
+}
+
 #[tokio::test]
-async fn a_record_of_version_0_1_is_replayed() {
-    let world = World::start().await;
+async fn both_ids_of_an_api_key_make_one_request() {
+    let world = World::with(&[("auth.pepper", PEPPER)]).await;
     let acme = world.account("acme");
-    let id = acme.get(STRIPE).await.ok()["id"].as_str().expect("an id").to_owned();
+    let [id, public_id] = create_api_key(&acme).await;
+    let keyed = with_key(&acme, "r1");
+    for (named, replayed) in
+        [(&public_id, None), (&id, Some("true")), (&id.to_uppercase(), Some("true")), (&public_id, Some("true"))]
+    {
+        let revoked = keyed.post(&revoke_path(named), &Value::Null).await;
+        let answer = (revoked.status.as_u16(), revoked.header(REPLAYED));
+        assert_eq!(answer, (200, replayed), "{named}: {}", revoked.text());
+    }
+    let document = "mutation($input: RevokeApiKeyInput!) {
+        done: revokeApiKey(input: $input) { replayed userErrors { message } } }";
+    for named in [&id, &public_id] {
+        let input = json!({"input": {"id": named, "idempotencyKey": "r1"}});
+        let done = acme.graphql(document, input).await.data()["done"].clone();
+        assert_eq!(done, json!({"replayed": true, "userErrors": []}), "{named}");
+    }
+    let [other, _] = create_api_key(&acme).await;
+    assert_reused(&keyed.post(&revoke_path(&other), &Value::Null).await);
+}
+
+/// Writes the record that version 0.1 left of a request with the key `old`.
+async fn insert_record_of_version_0_1(world: &World, operation: &str, content: &str, subject: &str) {
     let row = idempotency_key::ActiveModel {
         account_id: Set("acme".into()),
         key: Set("old".into()),
-        operation: Set("uninstallIntegration".into()),
-        digest: Set(Sha256::digest("acme\"name:stripe\"").to_vec()),
+        operation: Set(operation.into()),
+        digest: Set(Sha256::digest(format!("acme{content}")).to_vec()),
         key_id: Set(0),
-        subject: Set(id.parse().expect("UUID")),
+        subject: Set(subject.parse().expect("UUID")),
         changed: Set(true),
         created_at: Set(chrono::Utc::now()),
     };
     let db = world.connect().await;
     idempotency_key::Entity::insert(row).exec_without_returning(&db).await.expect("inserted");
     db.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn a_revocation_on_record_of_version_0_1_is_replayed() {
+    let world = World::with(&[("auth.pepper", PEPPER)]).await;
+    let acme = world.account("acme");
+    let [id, public_id] = create_api_key(&acme).await;
+    insert_record_of_version_0_1(&world, "revokeApiKey", &format!("\"{public_id}\""), &id).await;
+    let again = with_key(&acme, "old").post(&revoke_path(&public_id), &Value::Null).await;
+    assert_eq!((again.status.as_u16(), again.header(REPLAYED)), (200, Some("true")), "{}", again.text());
+    let [other, _] = create_api_key(&acme).await;
+    assert_reused(&with_key(&acme, "old").post(&revoke_path(&other), &Value::Null).await);
+}
+
+#[tokio::test]
+async fn a_record_of_version_0_1_is_replayed() {
+    let world = World::start().await;
+    let acme = world.account("acme");
+    let id = acme.get(STRIPE).await.ok()["id"].as_str().expect("an id").to_owned();
+    insert_record_of_version_0_1(&world, "uninstallIntegration", "\"name:stripe\"", &id).await;
     let keyed = with_key(&acme, "old");
     let again = keyed.post("/api/v1/integrations/stripe/uninstall", &Value::Null).await;
     assert_eq!((again.header(REPLAYED), &again.ok()["changed"]), (Some("true"), &json!(true)));

@@ -123,8 +123,8 @@ impl Admission {
 
     async fn look_up(&self, id: PublicId) -> Result<Option<Known>> {
         let Some(stored) = self.keys.find(ApiKeyRef::Public(id)).await? else { return Ok(None) };
-        let is_authentic = self.rights.check(&stored).await?;
-        Ok(Some(Known::new(stored, is_authentic)))
+        let checked = self.rights.check(stored).await?;
+        Ok(checked.map(|(stored, is_authentic)| Known::new(stored, is_authentic)))
     }
 
     fn note_use(&self, known: &Known, at: DateTime<Utc>) {

@@ -19,7 +19,7 @@ pub use listing::ApiKeyPage;
 pub use pepper::Pepper;
 pub use rights::RightsObserver;
 
-use super::repeats::{Asked, Content, Done};
+use super::repeats::{Asked, Content, Done, Subject};
 use super::{TenantServices, startup};
 use crate::domain::limits::API_KEYS_IN_FORCE;
 use crate::domain::{
@@ -354,7 +354,7 @@ impl TenantServices {
         let (keys, now) = (&self.inner().api_keys, store::now());
         let new = keys.limited(&self.call.principal, wish.check(Some(self.account()), now)?, now)?;
         may_give(&self.call.principal, &new)?;
-        let content = Content { reference: None, write: |_: &str| serde_json::to_vec(&all), has_secrets: false };
+        let content = Content { subject: Subject::New, write: |_: &str| serde_json::to_vec(&all), has_secrets: false };
         let asked = self.asked(key, Operation::CreateApiKey, content).await?;
         if let Some(earlier) = asked.earlier() {
             let made = keys.find_visible(&self.call, Some(self.account()), &earlier.subject.to_string()).await?;
@@ -371,7 +371,8 @@ impl TenantServices {
         let keys = &self.inner().api_keys;
         let found = keys.find_visible(&self.call, Some(self.account()), named).await?;
         may_revoke(&self.call.principal, &found.key)?;
-        let content = Content { reference: None, write: |_: &str| serde_json::to_vec(named), has_secrets: false };
+        let subject = Subject::ApiKey { id: found.key.id, named };
+        let content = Content { subject, write: serde_json::to_vec::<str>, has_secrets: false };
         let asked = self.asked(key, Operation::RevokeApiKey, content).await?;
         match asked.earlier() {
             Some(_) => Ok(Done::before(found.key)),

@@ -13,7 +13,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use super::Pepper;
-use crate::domain::{Accounts, ApiKey};
+use crate::domain::{Accounts, ApiKey, ApiKeyRef};
 use crate::error::Result;
 use crate::store::{ApiKeyStore, StoredKey, now};
 
@@ -81,23 +81,31 @@ impl Rights {
         mac.clone().chain_update(message(key)).verify_slice(code).is_ok()
     }
 
-    /// Whether the row is authentic. Adopts one of an older version while that is due, and reports any other.
+    /// Returns the row and whether it is authentic. Adopts a row of an older version during the adoption period. Returns
+    /// the current row if it changed meanwhile, `None` if it was deleted.
     ///
     /// # Errors
     /// Those of the database.
-    pub(super) async fn check(&self, key: &StoredKey) -> Result<bool> {
-        if self.is_signed(key) {
-            return Ok(true);
+    pub(super) async fn check(&self, key: StoredKey) -> Result<Option<(StoredKey, bool)>> {
+        if key.rights_mac.is_some() || !self.is_adopting() {
+            return Ok(Some(self.verify(key)));
         }
-        if key.rights_mac.is_none() && self.is_adopting() {
-            self.adopt(key).await?;
-            return Ok(true);
+        if self.adopt(&key).await? {
+            return Ok(Some((key, true)));
         }
+        // The row has a code by now, or is gone.
+        let current = self.keys.find(ApiKeyRef::Id(key.key.id)).await?;
+        Ok(current.map(|current| self.verify(current)))
+    }
+
+    /// Returns the row and whether it is authentic. Reports one that is not.
+    fn verify(&self, key: StoredKey) -> (StoredKey, bool) {
+        let is_signed = self.is_signed(&key);
         // A key that ended opens nothing, so its code does not matter: an older version revokes without signing.
-        if !has_ended(&key.key) {
+        if !is_signed && !has_ended(&key.key) {
             self.report(&key.key);
         }
-        Ok(false)
+        (key, is_signed)
     }
 
     /// Signs the rows of older versions while that is due.
@@ -123,6 +131,7 @@ impl Rights {
         Ok(())
     }
 
+    /// Signs the row if it still has no code. Returns whether it did.
     async fn adopt(&self, key: &StoredKey) -> Result<bool> {
         self.keys.set_rights_mac(key.key.id, self.sign(key)).await
     }

@@ -1,7 +1,9 @@
 //! Rights of an API key that are changed in the database, behind the server's back.
 
 use chrono::{TimeDelta, Utc};
+use entity::api_key;
 use patchbay::service::MadeKey;
+use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 
 use super::asking::{PATH, WAYS, Way, create, revoke};
@@ -104,6 +106,74 @@ async fn key_of_an_older_version_is_signed_at_the_first_start() {
         );
         change(&world, key, "scopes = '[\"admin\"]'").await;
         assert_eq!(answer_to(&replica(&world).await, key).await, invalid());
+    }
+}
+
+/// A literal of these bytes.
+fn literal(world: &World, bytes: &[u8]) -> String {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    if world.database.is_postgres() { format!("'\\x{hex}'") } else { format!("x'{hex}'") }
+}
+
+async fn code_of(world: &World, key: &MadeKey) -> Vec<u8> {
+    let db = world.connect().await;
+    let row = api_key::Entity::find_by_id(key.key.id).one(&db).await.expect("read").expect("a row");
+    db.close().await.expect("closed");
+    row.rights_mac.expect("a code")
+}
+
+/// Runs a statement in place of each update of a code. In it, `OLD` is the row.
+async fn replace_updates_of_codes(world: &World, statement: &str) {
+    let statements = if world.database.is_postgres() {
+        vec![
+            format!(
+                "CREATE OR REPLACE FUNCTION overtake() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 IF pg_trigger_depth() > 1 THEN RETURN NEW; END IF; {statement}; RETURN NULL; END $$"
+            ),
+            "DROP TRIGGER IF EXISTS overtake ON api_keys".to_owned(),
+            "CREATE TRIGGER overtake BEFORE UPDATE OF rights_mac ON api_keys FOR EACH ROW EXECUTE FUNCTION overtake()"
+                .to_owned(),
+        ]
+    } else {
+        vec![
+            "DROP TRIGGER IF EXISTS overtake".to_owned(),
+            format!(
+                "CREATE TRIGGER overtake BEFORE UPDATE OF rights_mac ON api_keys \
+                 BEGIN {statement}; SELECT RAISE(IGNORE); END"
+            ),
+        ]
+    };
+    for statement in statements {
+        world.sql(&statement).await;
+    }
+}
+
+#[tokio::test]
+async fn row_that_changes_during_its_adoption_is_read_again() {
+    let world = world().await;
+    let mut made = vec![key(&world, &["keys:read"], &["acme"]).await];
+    delete_adoption_note(&world).await;
+    let replica = replica(&world).await;
+    for _ in 1..4 {
+        made.push(key(&world, &["keys:read"], &["acme"]).await);
+    }
+    let code = code_of(&world, &made[0]).await;
+    for key in &made {
+        change(&world, key, "rights_mac = NULL").await;
+    }
+    let update = |set: &str| format!("UPDATE api_keys SET {set} WHERE id = OLD.id");
+    let signed = update(&format!("rights_mac = {}", literal(&world, &code)));
+    let changed = update(&format!("scopes = '[\"admin\"]', rights_mac = {}", literal(&world, &code)));
+    let revoked = update(&format!("revoked_at = created_at, rights_mac = {}", literal(&world, &[])));
+    let deleted = "DELETE FROM api_keys WHERE id = OLD.id".to_owned();
+    for (key, (statement, answer)) in made.iter().zip([
+        (signed, in_force()),
+        (changed, invalid()),
+        (revoked, (401, "Revoked credentials".to_owned())),
+        (deleted, invalid()),
+    ]) {
+        replace_updates_of_codes(&world, &statement).await;
+        assert_eq!(answer_to(&replica, key).await, answer, "{statement}");
     }
 }
 

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use super::signer::Signer;
 
@@ -37,6 +38,8 @@ pub enum Answer {
     Text(String),
     /// 302 to here.
     Redirect(String),
+    /// 200 with this text, after a notification.
+    Held(Arc<Notify>, String),
     /// Nothing at all.
     Silence,
 }
@@ -144,9 +147,17 @@ impl Answer {
     async fn response(self) -> Response {
         match self {
             Self::Down => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-            Self::Text(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+            Self::Text(text) => json_text(text),
+            Self::Held(release, text) => {
+                release.notified().await;
+                json_text(text)
+            }
             Self::Redirect(to) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
             Self::Silence => std::future::pending().await,
         }
     }
+}
+
+fn json_text(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }

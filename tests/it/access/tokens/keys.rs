@@ -1,11 +1,13 @@
 //! The provider's keys: when they are fetched, and what happens when they cannot be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
+use tokio::sync::Notify;
 
 use super::{INVALID, UNAVAILABLE, assert_refused, assert_taken, rest, world, world_of};
 use crate::support::eventually;
@@ -140,6 +142,20 @@ async fn a_client_that_hangs_up_does_not_use_up_the_fetch() {
 }
 
 #[tokio::test]
+async fn fetch_goes_on_after_its_caller_stops_waiting() {
+    let signer = Signer::new("a", "ES256");
+    let provider = Provider::start(&[&signer]).await;
+    let release = Arc::new(Notify::new());
+    provider.say(Answer::Held(release.clone(), json!({"keys": [signer.jwk()]}).to_string()));
+    let world = world_of(&provider).await;
+    let token = signer.sign(&provider.claims(&json!({})));
+    assert_eq!(rest(&world, &token, None).await.status, 503, "the wait for the fetch is over");
+    release.notify_one();
+    assert_eq!(rest(&world, &token, None).await.status, 200);
+    assert_eq!(provider.asked(), 1, "the fetch of the first request");
+}
+
+#[tokio::test]
 async fn a_provider_is_known_by_its_certificate() {
     let certificate = CertificateDer::from_pem_file(CERTIFICATE).expect("certificate");
     let key = PrivateKeyDer::Pkcs8(include_bytes!("../../../vectors/tls.pk8").to_vec().into());
@@ -149,7 +165,7 @@ async fn a_provider_is_known_by_its_certificate() {
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .expect("certificate");
-    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(tls));
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let url = format!("https://{}", listener.local_addr().expect("address"));
     let signer = Signer::new("a", "ES256");
