@@ -17,6 +17,20 @@ const LIVE: [&str; 6] = ["sk_live_", "rk_live_", "AKIA", "ghp_", "xoxb-1", "xoxp
 const STALE_MONTHS: u32 = 18;
 /// The maximum number of params and secrets of an entry together.
 const MAX_FIELDS: usize = 64;
+/// Headers that frame or route a request (RFC 9110, sections 7.2, 7.6.1 and 10.1.1; RFC 9112, section 6): they belong to
+/// the client that sends it.
+const FRAMING: [&str; 10] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+];
 /// Where providers publish code; an organization of a provider's is its own.
 const CODE_HOSTS: [&str; 3] = ["github.com", "raw.githubusercontent.com", "gitlab.com"];
 
@@ -108,6 +122,11 @@ fn auth(file: &EntryFile, found: &mut Found) {
             found.unless(named, format!("{at}/{}_name", placement.place), || {
                 format!("is missing: say which one of the {}", placement.place)
             });
+            let header = placement.header_name.as_deref().unwrap_or_default().to_ascii_lowercase();
+            let is_framing = FRAMING.contains(&header.as_str()) || header.starts_with("proxy-");
+            found.unless(!is_framing, format!("{at}/header_name"), || {
+                "frames or routes the request, which its sender does: name a header of the provider".into()
+            });
         }
     }
 }
@@ -149,9 +168,29 @@ fn fields(file: &EntryFile, part: Part, budget: &mut MatchBudget, found: &mut Fo
             )
         });
         shape(field, &at, found);
+        if is_in_header(file, &field.name) {
+            header_values(field, &at, found);
+        }
         if field.kind != FieldKind::Enum || !field.choices.is_empty() {
             values(field, &at, &schema["properties"][&field.name], budget, found);
         }
+    }
+}
+
+fn is_in_header(file: &EntryFile, field: &str) -> bool {
+    let mut placements = file.auth.iter().flat_map(|option| &option.placements);
+    placements.any(|placement| placement.place == "header" && placement.field.as_deref() == Some(field))
+}
+
+/// Refuses in a default or example what a supplied value must not hold either.
+fn header_values(field: &Field, at: &str, found: &mut Found) {
+    // A tab is the one control character that a field value may hold (RFC 9110, section 5.5).
+    let is_refused = |c: char| c.is_control() && c != '\t';
+    for (key, value) in [("example", &field.example), ("default", &field.default)] {
+        let is_broken = value.as_ref().and_then(Value::as_str).is_some_and(|text| text.contains(is_refused));
+        found.unless(!is_broken, format!("{at}/{key}"), || {
+            "must not contain a line break or another control character: a header carries it".into()
+        });
     }
 }
 
@@ -226,6 +265,15 @@ fn http(file: &EntryFile, found: &mut Found) {
     found.unless(path.is_empty() || (path.starts_with('/') && !path.starts_with("//")), "/http/verify/path", || {
         "must start with one /".into()
     });
+    found.unless(!path.contains(char::is_whitespace), "/http/verify/path", || {
+        "must not contain a blank: write %20 for one".into()
+    });
+    for (at, host) in http.allowed_hosts.iter().enumerate() {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '*' | '{' | '}' | ':');
+        found.unless(host.chars().all(is_part), format!("/http/allowed_hosts/{at}"), || {
+            "must be a host name, with *. before it or {param} in it, and a port if it has one".into()
+        });
+    }
     // The shape check empties a host that it refuses.
     let has_hosts = !http.allowed_hosts.is_empty() && http.allowed_hosts.iter().all(|host| !host.is_empty());
     if !is_resolved || http.base_url.is_empty() || !has_hosts {
@@ -355,7 +403,7 @@ mod tests {
     #[test]
     fn each_mistake_is_one_sentence_at_its_place() {
         type Change = fn(&mut Value);
-        let cases: [(&str, &str, Change); 58] = [
+        let cases: [(&str, &str, Change); 63] = [
             ("/name", "must match", |v| v["name"] = json!("Acme")),
             ("/params/0/label", "must not contain U+0000", |v| v["params"][0]["label"] = json!("a\0b")),
             ("/display_name", "must not be empty", |v| v["display_name"] = json!("")),
@@ -418,6 +466,17 @@ mod tests {
             ("/http/base_url", "not a param", |v| v["http"]["base_url"] = json!("https://one.acme.example/{api_key}")),
             ("/http/base_url", "must start with https", |v| v["http"]["base_url"] = json!("http://one.acme.example")),
             ("/http/verify/path", "not a param", |v| v["http"]["verify"]["path"] = json!("/{stranger}")),
+            ("/http/verify/path", "a blank", |v| v["http"]["verify"]["path"] = json!("/a HTTP/1.1")),
+            ("/http/allowed_hosts/1", "a host name", |v| {
+                v["http"]["allowed_hosts"] = json!(["*.acme.example", "B C:80/@"])
+            }),
+            ("/auth/0/placements/0/header_name", "frames or routes", |v| {
+                v["auth"][0]["placements"][0]["header_name"] = json!("Transfer-Encoding")
+            }),
+            ("/auth/0/placements/0/header_name", "frames or routes", |v| {
+                v["auth"][0]["placements"][0]["header_name"] = json!("Proxy-Authorization")
+            }),
+            ("/secrets/0/example", "a line break", |v| v["secrets"][0]["example"] = json!("a\r\nX-Evil: 1")),
             ("/http/allowed_hosts", "lacks the host", |v| v["http"]["allowed_hosts"] = json!(["other.example"])),
             ("/params/0/pattern", "uses (?i, which ECMA-262", |v| v["params"][0]["pattern"] = json!("^(?i)one$")),
             ("/params/0/pattern", "at most 1000", |v| v["params"][0]["pattern"] = json!("^(?:.{100}){50}$")),

@@ -20,7 +20,7 @@ const DESCRIPTIVE: [&str; 13] = [
     "checked_on",
     "sources",
 ];
-/// Top-level keys that hold form fields: of these, defaults alone get into a request.
+/// Top-level keys that hold form fields: of these, defaults get into a request, and names that leave the secrets.
 const FORM: [&str; 2] = ["params", "secrets"];
 
 /// The top-level keys whose values differ, sorted.
@@ -31,18 +31,26 @@ pub fn changed_keys(before: &Value, after: &Value) -> Vec<String> {
 }
 
 /// Whether a request of an installation could be sent elsewhere, or carry its values elsewhere: hosts, base URL,
-/// placements, and the defaults of fields that these name. An unknown key counts.
+/// placements, and the defaults of fields that these name. An unknown key counts, and so does a name that leaves the
+/// secrets: as a param its next value would be stored and shown in clear.
 pub fn changes_requests(before: &Value, after: &Value) -> bool {
-    changed_keys(before, after).iter().any(|key| match key.as_str() {
-        key if DESCRIPTIVE.contains(&key) => false,
-        key if FORM.contains(&key) => defaults(&before[key]) != defaults(&after[key]),
-        _ => true,
-    })
+    let loses_secret = !names(&before["secrets"]).is_subset(&names(&after["secrets"]));
+    loses_secret
+        || changed_keys(before, after).iter().any(|key| match key.as_str() {
+            key if DESCRIPTIVE.contains(&key) => false,
+            key if FORM.contains(&key) => defaults(&before[key]) != defaults(&after[key]),
+            _ => true,
+        })
 }
 
 fn object(definition: &Value) -> &Map<String, Value> {
     static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
     definition.as_object().unwrap_or(&EMPTY)
+}
+
+/// The names of fields.
+fn names(fields: &Value) -> BTreeSet<&str> {
+    fields.as_array().into_iter().flatten().filter_map(|field| field["name"].as_str()).collect()
 }
 
 /// Name and default of each field that has one.
@@ -89,5 +97,10 @@ mod tests {
             assert_eq!(changes_requests(&before, &after), reaches, "{after}");
         }
         assert!(changes_requests(&before, &json!({"name": "a"})));
+        let secret = json!({"secrets": [{"name": "k"}], "params": []});
+        for after in [json!({"secrets": [], "params": [{"name": "k"}]}), json!({"secrets": [], "params": []})] {
+            assert!(changes_requests(&secret, &after), "{after}");
+        }
+        assert!(!changes_requests(&secret, &json!({"secrets": [{"name": "k", "label": "K"}], "params": []})));
     }
 }

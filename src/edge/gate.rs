@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::domain::text::has_deceptive;
 use crate::domain::{Actor, Principal};
 use crate::error::{CredentialFault, Error, Result};
 use crate::service::Services;
@@ -150,15 +151,17 @@ pub(super) fn named(principal: &Arc<Principal>, headers: &HeaderMap) -> Result<A
     let mut values = headers.get_all(ACTOR_HEADER).iter();
     let Some(value) = values.next() else { return Ok(principal.clone()) };
     let (Some(id), None) = (parse_actor(value.as_bytes()), values.next()) else {
-        return Err(Error::bad_input("Invalid X-Actor-ID header: send one, in UTF-8 without control characters"));
+        return Err(Error::bad_input(
+            "Invalid X-Actor-ID header: send one, in UTF-8 without control, bidirectional and zero-width characters",
+        ));
     };
     let actor = Actor { id, ..principal.actor.clone() };
     Ok(Arc::new(Principal { actor, ..Principal::clone(principal) }))
 }
 
-/// Reads an actor id: UTF-8 without control characters, not empty. Long ones are shortened.
+/// Reads an actor id: UTF-8 without characters that deceive a reader of the audit log, not empty. Long ones are shortened.
 pub(super) fn parse_actor(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let is_usable = !text.trim().is_empty() && !text.chars().any(char::is_control);
+    let is_usable = !text.trim().is_empty() && !has_deceptive(text);
     is_usable.then(|| Actor::bounded_id(text, MAX_HEADER_ACTOR_BYTES))
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::settings::{ClaimPath, IssuerSettings};
 use super::{Refusal, SIGNATURE};
+use crate::domain::text::{has_deceptive, is_deceptive};
 use crate::domain::{AccountId, Accounts, Actor, ActorKind, MAX_ACTOR_ID_BYTES, Principal, Scope, Scopes};
 
 /// The longest `sub` (OpenID Connect Core 1.0, section 2), in bytes.
@@ -37,14 +38,14 @@ impl Claims {
     /// The subject is the issuer's to name: only both together name one holder.
     fn actor(&self, settings: &IssuerSettings) -> Result<Actor, Refusal> {
         let subject = self.0["sub"].as_str().ok_or(Refusal::Invalid("sub"))?;
-        if subject.is_empty() || subject.len() > LONGEST_SUBJECT || subject.chars().any(char::is_control) {
+        if subject.is_empty() || subject.len() > LONGEST_SUBJECT || has_deceptive(subject) {
             return Err(Refusal::Invalid("sub"));
         }
         let named = match &settings.label_claim {
             Some(path) => self.at(path).and_then(Value::as_str),
             None => LABELS.iter().find_map(|pointer| self.0.pointer(pointer)?.as_str()),
         };
-        let label = named.unwrap_or_default().chars().filter(|c| !c.is_control()).take(LABEL_CHARS).collect();
+        let label = named.unwrap_or_default().chars().filter(|c| !is_deceptive(*c)).take(LABEL_CHARS).collect();
         let id = Actor::bounded_id(&format!("{}#{subject}", settings.issuer), MAX_ACTOR_ID_BYTES);
         Ok(Actor { kind: ActorKind::Token, id, label })
     }

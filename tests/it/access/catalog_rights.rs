@@ -52,7 +52,12 @@ async fn catalog_write_changes_no_request_of_an_installation() {
     let catalog = client(&world, &["catalog:write", "catalog:read"]).await;
     let mut auth = billing()["auth"].clone();
     auth[0]["placements"][0]["header_name"] = json!("X-Elsewhere");
-    for definition in [redirected(), definition_with("auth", auth.clone())] {
+    // As a param, the next key would be stored and shown in clear.
+    let mut in_clear = billing();
+    let mut field = in_clear["secrets"].as_array_mut().expect("a list").remove(0);
+    field["plain_because"] = json!("It is not.");
+    in_clear["params"].as_array_mut().expect("a list").push(field);
+    for definition in [redirected(), definition_with("auth", auth.clone()), in_clear] {
         put(&catalog, OWN, &definition).await.assert_refused(403, "forbidden", CATALOG);
         let answer = update_over_graphql(&catalog, &definition).await;
         let error = &answer["errors"][0];

@@ -105,9 +105,18 @@ async fn actor_is_recorded_or_the_request_is_refused() {
             long.push(last_actor().await.as_str().expect("text").to_owned());
         }
         assert!(long[0] != long[1] && long.iter().all(|id| id.starts_with("ööö") && id.len() <= 128), "{long:?}");
-        let sentence = "Invalid X-Actor-ID header: send one, in UTF-8 without control characters";
-        let unusable: [&[&[u8]]; 5] =
-            [&[b""], &[b"zoe\xff"], &[b"zoe\ttom"], &["zoe\u{85}".as_bytes()], &[b"zoe", b"zoe"]];
+        let sentence =
+            "Invalid X-Actor-ID header: send one, in UTF-8 without control, bidirectional and zero-width characters";
+        let unusable: [&[&[u8]]; 8] = [
+            &[b""],
+            &[b"zoe\xff"],
+            &[b"zoe\ttom"],
+            &["zoe\u{85}".as_bytes()],
+            &["zoe\u{202e}".as_bytes()],
+            &["zoe\u{200b}".as_bytes()],
+            &["zoe\u{e0041}".as_bytes()],
+            &[b"zoe", b"zoe"],
+        ];
         for unusable in unusable {
             install(unusable).await.assert_refused(400, "bad_user_input", sentence);
             let client = unusable.iter().fold(acme.clone(), |client, actor| client.header("x-actor-id", actor));
