@@ -92,6 +92,36 @@ async fn catalog_write_changes_no_request_of_an_installation() {
 }
 
 #[tokio::test]
+async fn catalog_write_moves_no_name_and_takes_no_rule_of_request() {
+    let (world, admin) = with_entry(true).await;
+    let catalog = client(&world, &["catalog:write", "catalog:read"]).await;
+    let mut sealed = billing();
+    let mut site = sealed["params"].as_array_mut().expect("a list").remove(0);
+    site["order"] = json!(3);
+    sealed["secrets"].as_array_mut().expect("a list").push(site);
+    let with_pattern = |pattern: Value| {
+        let mut definition = billing();
+        definition["secrets"][0]["pattern"] = pattern;
+        definition
+    };
+    let mut without_pattern = billing();
+    without_pattern["secrets"][0].as_object_mut().expect("an object").remove("pattern");
+    for definition in [sealed, with_pattern(json!("^cd_")), without_pattern] {
+        put(&catalog, OWN, &definition).await.assert_refused(403, "forbidden", CATALOG);
+        let answer = update_over_graphql(&catalog, &definition).await;
+        assert_eq!(answer["errors"][0]["message"], CATALOG, "{answer}");
+        assert_eq!(admin.get(&format!("{OWN}/definition")).await.ok(), billing(), "nothing changed");
+    }
+    // No template and no placement names `site`, and a new name moves nothing.
+    let mut free = billing();
+    free["params"][0]["pattern"] = json!("^[a-z0-9]+$");
+    free["secrets"].as_array_mut().expect("a list").push(json!({"name": "extra", "label": "E", "type": "string"}));
+    put(&catalog, OWN, &free).await.ok();
+    let both = client(&world, &["catalog:write", "installations:write"]).await;
+    put(&both, OWN, &with_pattern(json!("^cd_"))).await.ok();
+}
+
+#[tokio::test]
 async fn catalog_write_deletes_no_entry_with_stored_values() {
     let (world, admin) = with_entry(true).await;
     let catalog = client(&world, &["catalog:write"]).await;
