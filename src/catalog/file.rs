@@ -225,7 +225,7 @@ impl EntryFile {
     }
 
     /// The request header that carries this field in any of the ways to authenticate.
-    fn header_of(&self, field: &str) -> Option<String> {
+    pub(super) fn header_of(&self, field: &str) -> Option<String> {
         let mut placements = self.auth.iter().flat_map(|option| &option.placements);
         placements.find_map(|placement| match placement.place.as_str() {
             _ if placement.field.as_deref() != Some(field) => None,

@@ -9,6 +9,7 @@ use super::file::{EntryFile, Field};
 use super::pattern::{self, MAX_PATTERNS, MatchBudget, field_validator};
 use super::template::{self, MAX_RESOLVED_BYTES, TemplateError};
 use super::{Problem, Set, schema};
+use crate::domain::field::broken_header_rule;
 use crate::domain::{FieldKind, Part, Problems};
 
 /// Fragments of live credentials' prefixes that no example may contain.
@@ -168,8 +169,8 @@ fn fields(file: &EntryFile, part: Part, budget: &mut MatchBudget, found: &mut Fo
             )
         });
         shape(field, &at, found);
-        if is_in_header(file, &field.name) {
-            header_values(field, &at, found);
+        if let Some(header) = file.header_of(&field.name) {
+            header_values(field, &header, &at, found);
         }
         if field.kind != FieldKind::Enum || !field.choices.is_empty() {
             values(field, &at, &schema["properties"][&field.name], budget, found);
@@ -177,20 +178,12 @@ fn fields(file: &EntryFile, part: Part, budget: &mut MatchBudget, found: &mut Fo
     }
 }
 
-fn is_in_header(file: &EntryFile, field: &str) -> bool {
-    let mut placements = file.auth.iter().flat_map(|option| &option.placements);
-    placements.any(|placement| placement.place == "header" && placement.field.as_deref() == Some(field))
-}
-
 /// Refuses in a default or example what a supplied value must not hold either.
-fn header_values(field: &Field, at: &str, found: &mut Found) {
-    // A tab is the one control character that a field value may hold (RFC 9110, section 5.5).
-    let is_refused = |c: char| c.is_control() && c != '\t';
+fn header_values(field: &Field, header: &str, at: &str, found: &mut Found) {
     for (key, value) in [("example", &field.example), ("default", &field.default)] {
-        let is_broken = value.as_ref().and_then(Value::as_str).is_some_and(|text| text.contains(is_refused));
-        found.unless(!is_broken, format!("{at}/{key}"), || {
-            "must not contain a line break or another control character: a header carries it".into()
-        });
+        if let Some(rule) = value.as_ref().and_then(|value| broken_header_rule(header, value)) {
+            found.unless(false, format!("{at}/{key}"), || rule);
+        }
     }
 }
 
@@ -403,7 +396,7 @@ mod tests {
     #[test]
     fn each_mistake_is_one_sentence_at_its_place() {
         type Change = fn(&mut Value);
-        let cases: [(&str, &str, Change); 63] = [
+        let cases: [(&str, &str, Change); 65] = [
             ("/name", "must match", |v| v["name"] = json!("Acme")),
             ("/params/0/label", "must not contain U+0000", |v| v["params"][0]["label"] = json!("a\0b")),
             ("/display_name", "must not be empty", |v| v["display_name"] = json!("")),
@@ -476,7 +469,12 @@ mod tests {
             ("/auth/0/placements/0/header_name", "frames or routes", |v| {
                 v["auth"][0]["placements"][0]["header_name"] = json!("Proxy-Authorization")
             }),
-            ("/secrets/0/example", "a line break", |v| v["secrets"][0]["example"] = json!("a\r\nX-Evil: 1")),
+            ("/secrets/0/example", "U+000D", |v| v["secrets"][0]["example"] = json!("a\r\nX-Evil: 1")),
+            ("/secrets/0/example", "the header Authorization", |v| {
+                v["secrets"][0]["multiline"] = json!(true);
+                v["secrets"][0]["example"] = json!("a\r\nX-Evil: 1");
+            }),
+            ("/params/0/default", "U+000A", |v| v["params"][0]["default"] = json!("one\n")),
             ("/http/allowed_hosts", "lacks the host", |v| v["http"]["allowed_hosts"] = json!(["other.example"])),
             ("/params/0/pattern", "uses (?i, which ECMA-262", |v| v["params"][0]["pattern"] = json!("^(?i)one$")),
             ("/params/0/pattern", "at most 1000", |v| v["params"][0]["pattern"] = json!("^(?:.{100}){50}$")),

@@ -12,7 +12,9 @@ use crate::domain::text::{has_deceptive, is_deceptive};
 use crate::domain::{Problems, pointer};
 
 /// Keys whose texts may have several lines, as the ends of pointers.
-const MULTILINE: [&str; 4] = ["/help", "/example", "/default", "/body"];
+const MULTILINE: [&str; 2] = ["/help", "/body"];
+/// Keys whose texts may have tabs, and several lines in a field with `multiline`, as the ends of pointers.
+const FIELD_VALUES: [&str; 2] = ["/example", "/default"];
 const DECEPTIVE: &str = "control, bidirectional and zero-width characters are refused";
 
 /// What editors complete and check catalog files with.
@@ -23,7 +25,7 @@ pub const ENTRY_SCHEMA: &str = include_str!("../../catalog/schema/entry.json");
 /// Lists beyond their maximum, unknown keys and texts with deceptive characters are left out first, so that the schema's
 /// own check never sees more than an entry may hold.
 pub(super) fn check(document: &Value) -> (Problems<Problem>, Value) {
-    let mut copy = BoundedCopy { problems: Problems::default(), pointer: String::new() };
+    let mut copy = BoundedCopy { problems: Problems::default(), pointer: String::new(), is_multiline: false };
     let mut rest = copy.value(document, schema()).unwrap_or_default();
     let mut problems = copy.problems;
     // A text that is no address breaks both pattern and format, and is one mistake.
@@ -49,6 +51,8 @@ struct BoundedCopy {
     problems: Problems<Problem>,
     /// Of the value that is copied.
     pointer: String,
+    /// Whether the innermost object around the value is a field with `multiline`.
+    is_multiline: bool,
 }
 
 impl BoundedCopy {
@@ -67,9 +71,15 @@ impl BoundedCopy {
     }
 
     fn text(&mut self, text: &str) -> Option<Value> {
-        let has_lines = MULTILINE.iter().any(|key| self.pointer.ends_with(key));
-        let is_refused = |c: char| is_deceptive(c) && !(has_lines && matches!(c, '\n' | '\r' | '\t'));
-        match text.chars().find(|c| is_refused(*c)) {
+        let ends_with_any = |keys: &[&str]| keys.iter().any(|key| self.pointer.ends_with(key));
+        let is_value = ends_with_any(&FIELD_VALUES);
+        let has_lines = ends_with_any(&MULTILINE) || (is_value && self.is_multiline);
+        let is_allowed = |c: char| match c {
+            '\n' | '\r' => has_lines,
+            '\t' => has_lines || is_value,
+            _ => !is_deceptive(c),
+        };
+        match text.chars().find(|c| !is_allowed(*c)) {
             Some(c) => self.refuse(format!("must not contain U+{:04X}: {DECEPTIVE}", u32::from(c))),
             None => Some(text.into()),
         }
@@ -90,6 +100,7 @@ impl BoundedCopy {
     fn object(&mut self, object: &Map<String, Value>, schema: &Value) -> Value {
         let mut copied = Map::new();
         let Some(known) = schema["properties"].as_object() else { return copied.into() };
+        let outer = std::mem::replace(&mut self.is_multiline, object.get("multiline") == Some(&Value::Bool(true)));
         for (key, value) in object {
             match known.get(key) {
                 Some(schema) => {
@@ -105,6 +116,7 @@ impl BoundedCopy {
                 }),
             }
         }
+        self.is_multiline = outer;
         copied.into()
     }
 

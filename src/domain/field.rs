@@ -70,13 +70,18 @@ impl FormField {
         if self.part == Part::Secrets && self.is_unset_by(value) {
             return Some("must not be blank: leave it out, or send null to remove the stored value".to_owned());
         }
-        let header = self.header.as_ref()?;
-        // A tab is the one control character that a field value may hold (RFC 9110, section 5.5).
-        let is_refused = |c: char| c.is_control() && c != '\t';
-        value.as_str()?.contains(is_refused).then(|| {
-            format!("must not contain a line break or another control character: the header {header} carries it")
-        })
+        broken_header_rule(self.header.as_ref()?, value)
     }
+}
+
+/// The rule that this value breaks in a request header of this name, in words without the value.
+pub fn broken_header_rule(header: &str, value: &Value) -> Option<String> {
+    // A tab is the one control character that a field value may hold (RFC 9110, section 5.5).
+    let is_refused = |c: char| c.is_control() && c != '\t';
+    value
+        .as_str()?
+        .contains(is_refused)
+        .then(|| format!("must not contain a line break or another control character: the header {header} carries it"))
 }
 
 #[cfg(test)]

@@ -223,6 +223,42 @@ async fn patterns_of_a_definition_are_bounded_and_portable() {
 }
 
 #[tokio::test]
+async fn defaults_and_examples_keep_the_rules_of_headers() {
+    let world = World::start().await;
+    let acme = world.account("acme");
+    let with = |placement: &Value, is_multiline: bool, key: &str, value: &str| {
+        let mut definition = definition();
+        definition["auth"] = json!([{"kind": "api_key", "placements": [placement]}]);
+        definition["params"][0]["multiline"] = json!(is_multiline);
+        definition["params"][0][key] = json!(value);
+        definition
+    };
+    let header = json!({"in": "header", "header_name": "X-P", "field": "a"});
+    let user = json!({"in": "basic_user", "field": "a"});
+    let query = json!({"in": "query", "query_name": "p", "field": "a"});
+    for key in ["default", "example"] {
+        for (placement, is_multiline, expected) in [
+            (&header, true, "the header X-P carries it"),
+            (&user, true, "the header Authorization carries it"),
+            (&header, false, "U+000D"),
+            (&query, false, "U+000D"),
+        ] {
+            let (problems, _) = refusal(&acme, &with(placement, is_multiline, key, "a\r\nX-Evil: 1")).await;
+            assert!(
+                problems.len() == 1 && problems[0].0 == format!("/params/0/{key}") && problems[0].1.contains(expected),
+                "{placement} {key}: {problems:?}"
+            );
+        }
+    }
+    let mut lines = with(&query, true, "default", "a\r\nb");
+    lines["params"][0]["example"] = json!("a\nb");
+    assert_eq!(acme.post(LIST, &lines).await.status.as_u16(), 201);
+    let mut tab = with(&header, false, "default", "a\tb");
+    tab["name"] = json!("acme_tab");
+    assert_eq!(acme.post(LIST, &tab).await.status.as_u16(), 201, "a header may hold a tab");
+}
+
+#[tokio::test]
 async fn texts_of_a_definition_cannot_steer_terminals_or_headers() {
     let world = World::start().await;
     let acme = world.account("acme");
