@@ -259,6 +259,57 @@ async fn defaults_and_examples_keep_the_rules_of_headers() {
 }
 
 #[tokio::test]
+async fn definition_frames_and_routes_no_request() {
+    let world = World::start().await;
+    let acme = world.account("acme");
+    let with_header = |name: &str| {
+        let mut definition = definition();
+        let placement = json!({"in": "header", "header_name": name, "value": "v"});
+        definition["auth"] = json!([{"kind": "bearer", "placements": [placement]}]);
+        definition
+    };
+    for name in [
+        "Host",
+        "content-length",
+        "Transfer-Encoding",
+        "CONNECTION",
+        "Upgrade",
+        "TE",
+        "Trailer",
+        "Keep-Alive",
+        "Expect",
+        "Proxy-Authorization",
+        "proxy-x",
+    ] {
+        let (problems, _) = refusal(&acme, &with_header(name)).await;
+        let at = "/auth/0/placements/0/header_name";
+        assert!(
+            problems.len() == 1 && problems[0].0 == at && problems[0].1.contains("frames or routes"),
+            "{problems:?}"
+        );
+    }
+    for host in ["b example", "b.example/x", "a@b.example", "https://b.example"] {
+        let mut definition = definition();
+        definition["http"]["allowed_hosts"] = json!(["x.example", host]);
+        let (problems, _) = refusal(&acme, &definition).await;
+        let expected = ("/http/allowed_hosts/1".to_owned(), "must be a host name");
+        assert!(
+            problems.len() == 1 && problems[0].0 == expected.0 && problems[0].1.starts_with(expected.1),
+            "{host}: {problems:?}"
+        );
+    }
+    let mut spaced = definition();
+    spaced["http"]["verify"]["path"] = json!("/a HTTP/1.1");
+    let (problems, _) = refusal(&acme, &spaced).await;
+    assert!(problems.len() == 1 && problems[0].0 == "/http/verify/path", "{problems:?}");
+
+    let mut right = with_header("X-Host");
+    right["http"]["allowed_hosts"] = json!(["x.example", "*.x.example", "{a}.x.example"]);
+    right["http"]["verify"]["path"] = json!("/a%20b");
+    assert_eq!(acme.post(LIST, &right).await.status.as_u16(), 201);
+}
+
+#[tokio::test]
 async fn texts_of_a_definition_cannot_steer_terminals_or_headers() {
     let world = World::start().await;
     let acme = world.account("acme");
