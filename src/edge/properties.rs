@@ -9,6 +9,7 @@ use super::gate::parse_actor;
 use super::visitor::account_in;
 use super::{ACCOUNT_HEADER, ACTOR_HEADER, Gate, IDEMPOTENCY_KEY_HEADER, idempotency_key};
 use crate::domain::Principal;
+use crate::domain::text::has_deceptive;
 
 /// A header value: near the grammars, any text, or any bytes that HTTP allows.
 fn value() -> impl Strategy<Value = HeaderValue> {
@@ -74,15 +75,15 @@ proptest! {
     }
 
     #[test]
-    fn an_actor_is_bounded_text_without_control_characters(value in value()) {
+    fn an_actor_is_bounded_text_without_deceptive_characters(value in value()) {
         let bytes = value.as_bytes();
         let text = std::str::from_utf8(bytes).ok();
         match parse_actor(bytes) {
             Some(actor) => {
-                prop_assert!(!actor.is_empty() && actor.len() <= 128 && !actor.chars().any(char::is_control));
+                prop_assert!(!actor.is_empty() && actor.len() <= 128 && !has_deceptive(&actor));
                 prop_assert!(bytes.len() > 128 || actor.as_bytes() == bytes);
             }
-            None => prop_assert!(text.is_none_or(|text| text.trim().is_empty() || text.chars().any(char::is_control))),
+            None => prop_assert!(text.is_none_or(|text| text.trim().is_empty() || has_deceptive(text))),
         }
     }
 

@@ -107,13 +107,14 @@ async fn actor_is_recorded_or_the_request_is_refused() {
         assert!(long[0] != long[1] && long.iter().all(|id| id.starts_with("ööö") && id.len() <= 128), "{long:?}");
         let sentence =
             "Invalid X-Actor-ID header: send one, in UTF-8 without control, bidirectional and zero-width characters";
-        let unusable: [&[&[u8]]; 8] = [
+        let unusable: [&[&[u8]]; 9] = [
             &[b""],
             &[b"zoe\xff"],
             &[b"zoe\ttom"],
             &["zoe\u{85}".as_bytes()],
             &["zoe\u{202e}".as_bytes()],
             &["zoe\u{200b}".as_bytes()],
+            &["zoe\u{2028}".as_bytes()],
             &["zoe\u{e0041}".as_bytes()],
             &[b"zoe", b"zoe"],
         ];

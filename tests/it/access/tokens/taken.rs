@@ -142,7 +142,7 @@ async fn the_holder_is_named_by_issuer_and_subject() {
     let (first, second) = (Provider::start(&[&signer]).await, Provider::start(&[&signer]).await);
     let other = json!({"label_claim": "https://example.com/team"});
     let world = world(&[first.settings(&json!({})), second.settings(&other)]).await;
-    let claims = json!({"email": "ada@example.com", "name": "Ada", "https://example.com/team": "Red\u{7}", "exp": 4_102_444_800_u64});
+    let claims = json!({"email": "ada@example.com", "name": "Ada", "https://example.com/team": "Red\u{7}\u{202e}\u{200b}", "exp": 4_102_444_800_u64});
     for (provider, label) in [(&first, "ada@example.com"), (&second, "Red")] {
         let token = signer.sign(&provider.claims(&claims));
         let principal = world.app.services().authenticate(&token).await.expect("taken");
