@@ -17,7 +17,7 @@ use crate::error::Error;
 
 /// A running operation, which ends when this is dropped.
 pub(super) struct Operation {
-    /// Tells it from an earlier operation with the same id.
+    /// Distinguishes it from an earlier operation with the same id.
     pub(super) number: u64,
     _task: AbortOnDropHandle<()>,
 }
@@ -29,7 +29,7 @@ pub(super) struct Answer {
     pub(super) content: Content,
 }
 
-/// What an operation says.
+/// The content of an answer.
 pub(super) enum Content {
     /// A result as JSON, with the permits that are held until it is written.
     Next(Vec<u8>, Permits),
@@ -54,7 +54,7 @@ impl Operation {
     }
 }
 
-/// What the task of an operation knows.
+/// The state of an operation's task.
 struct Run {
     executor: SocketExecutor,
     id: Arc<str>,

@@ -97,7 +97,7 @@ impl Connection {
         };
         let (sink, stream) = socket.split();
         let (queue, outgoing) = mpsc::channel(OUTGOING_MAX);
-        // At most one ping at a time waits here, and the close frame.
+        // Holds a ping for each 12 seconds that the client reads nothing, and the close frame.
         let (own, own_messages) = mpsc::unbounded_channel();
         let writing = write(sink, outgoing, own_messages);
         let heard = Arc::new(Notify::new());

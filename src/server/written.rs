@@ -97,7 +97,7 @@ impl HoldingBody {
     }
 }
 
-/// What follows the bytes at hand.
+/// What a body has after the bytes in `rest`.
 enum Next {
     Data(Bytes),
     End,

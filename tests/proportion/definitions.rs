@@ -5,7 +5,7 @@ use patchbay::catalog::{self, Batch, Set, SourceFile, Syntax};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::measure::{Cost, excess, measure};
+use crate::measure::{BODY_ALLOWANCE, Cost, MEMORY_ALLOWANCE, excess, measure};
 
 fn today() -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 11, 30).expect("a date")
@@ -37,13 +37,13 @@ fn assert_in_proportion(document: &Value) -> Result<(), TestCaseError> {
     let text = document.to_string();
     let yaml = catalog::write(document, Syntax::Yaml);
     let runs = [
-        ("definition", text.len(), check_definition(&text)),
-        ("JSON file", text.len(), validate_file(&text, Syntax::Json)),
-        ("YAML file", yaml.len(), validate_file(&yaml, Syntax::Yaml)),
+        ("definition", text.len(), BODY_ALLOWANCE, check_definition(&text)),
+        ("JSON file", text.len(), MEMORY_ALLOWANCE, validate_file(&text, Syntax::Json)),
+        ("YAML file", yaml.len(), MEMORY_ALLOWANCE, validate_file(&yaml, Syntax::Yaml)),
     ];
-    for (what, size, (answer, cost)) in runs {
+    for (what, size, allowance, (answer, cost)) in runs {
         let beginning: String = text.chars().take(300).collect();
-        let fault = excess(size, cost);
+        let fault = excess(size, allowance, cost);
         prop_assert!(fault.is_none(), "{what}: {}: {beginning}", fault.unwrap_or_default());
         prop_assert!(answer <= 4 * size + 64 * 1024, "{what}: an answer of {answer} bytes: {beginning}");
     }
@@ -126,7 +126,7 @@ fn dense_files_are_refused_in_proportion() {
                 (format!("params:\n- {}\n", list.join("\n- ")), Syntax::Yaml),
             ] {
                 let (_, cost) = validate_file(&text, syntax);
-                assert_eq!(excess(text.len(), cost), None, "{syntax:?}: {dense} × {size}");
+                assert_eq!(excess(text.len(), MEMORY_ALLOWANCE, cost), None, "{syntax:?}: {dense} × {size}");
             }
         }
     }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
-use crate::measure::{Cost, excess, measure};
+use crate::measure::{BODY_ALLOWANCE, Cost, excess, measure};
 
 /// A built-in integration, and the custom one below.
 const NAMES: [&str; 2] = ["stripe", "acme"];
@@ -81,7 +81,8 @@ impl Server {
             let too_large = answer > 4 * body.len() + 64 * 1_024;
             let fault = match status {
                 500.. => Some(format!("status {status}")),
-                _ => excess(body.len(), cost).or_else(|| too_large.then(|| format!("an answer of {answer} bytes"))),
+                _ => excess(body.len(), BODY_ALLOWANCE, cost)
+                    .or_else(|| too_large.then(|| format!("an answer of {answer} bytes"))),
             };
             fault.map(|fault| format!("{action} of {name}: {fault}"))
         })

@@ -13,8 +13,9 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 /// Memory beyond the size of the request, per byte of it, and the allowance on top of that.
 const MEMORY_PER_BYTE: usize = 20;
-/// One MiB more than is promised: texts of nothing but small objects exceed the promise (decision 42).
-const MEMORY_ALLOWANCE: usize = 2 << 20;
+pub(crate) const MEMORY_ALLOWANCE: usize = 1 << 20;
+/// One MiB more for request bodies: those of nothing but small objects exceed the promise (decision 42).
+pub(crate) const BODY_ALLOWANCE: usize = 2 << 20;
 /// CPU time per unit of the request.
 const CPU_TIME: Duration = Duration::from_millis(50);
 const CPU_UNIT: usize = 64 << 10;
@@ -39,8 +40,8 @@ pub(crate) fn measure<T>(work: impl FnOnce() -> T) -> (T, Cost) {
 }
 
 /// Why a request of this size may not cost that.
-pub(crate) fn excess(size: usize, cost: Cost) -> Option<String> {
-    let memory = MEMORY_PER_BYTE * size + MEMORY_ALLOWANCE;
+pub(crate) fn excess(size: usize, allowance: usize, cost: Cost) -> Option<String> {
+    let memory = MEMORY_PER_BYTE * size + allowance;
     if cost.memory > memory {
         return Some(format!("{} bytes of memory for a request of {size} bytes, at most {memory}", cost.memory));
     }

@@ -27,7 +27,7 @@ pub(super) fn check(text: &str) -> Result<(), Fault> {
 pub(super) fn read(text: &str, composer: &mut Composer) -> Result<Vec<Document>, Fault> {
     check(text)?;
     let root = serde_json::from_str::<&RawValue>(text).map_err(|error| fault_of(&error, (1, 1)))?;
-    let mut reader = Reader { composer, text, position: Position::default(), fault: None };
+    let mut reader = Reader { composer, text, counted_bytes: 0, line: 1, fault: None };
     let line = reader.line_of(root.get());
     reader.composer.note_line(&Place::ROOT, line);
     let value = reader.value(root.get(), &Place::ROOT)?;
@@ -38,18 +38,6 @@ fn fault_of(error: &serde_json::Error, (line, column): (usize, usize)) -> Fault 
     let reason = error.to_string();
     let reason = reason.split(" at line ").next().unwrap_or_default();
     Fault::at(line, column, format!("is no JSON: {reason}. Correct it here, or just before"))
-}
-
-/// How far the lines have been counted.
-struct Position {
-    offset: usize,
-    line: usize,
-}
-
-impl Default for Position {
-    fn default() -> Self {
-        Self { offset: 0, line: 1 }
-    }
 }
 
 /// Where a slice of a text begins, in bytes.
@@ -67,7 +55,9 @@ fn line_and_column(text: &str, slice: &str) -> (usize, usize) {
 struct Reader<'c, 't> {
     composer: &'c mut Composer,
     text: &'t str,
-    position: Position,
+    /// How far lines have been counted, and the line there.
+    counted_bytes: usize,
+    line: usize,
     /// What ended the reading, while the parser passes its own error up.
     fault: Option<Fault>,
 }
@@ -76,10 +66,10 @@ impl<'t> Reader<'_, 't> {
     /// The line where a slice of the text begins, which must not begin before one asked for earlier.
     fn line_of(&mut self, slice: &'t str) -> usize {
         let offset = offset(self.text, slice);
-        let passed = self.text.as_bytes().get(self.position.offset..offset).unwrap_or_default();
-        self.position.line += passed.iter().filter(|byte| **byte == b'\n').count();
-        self.position.offset = self.position.offset.max(offset);
-        self.position.line
+        let passed = self.text.as_bytes().get(self.counted_bytes..offset).unwrap_or_default();
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+        self.counted_bytes = self.counted_bytes.max(offset);
+        self.line
     }
 
     fn fault(&self, slice: &'t str, message: impl Into<String>) -> Fault {
@@ -90,26 +80,19 @@ impl<'t> Reader<'_, 't> {
     fn value(&mut self, slice: &'t str, at: &Place<'_>) -> Result<Value, Fault> {
         self.composer.begin_value(at).map_err(|refusal| self.fault(slice, refusal))?;
         match slice.as_bytes().first() {
-            Some(b'{') => self.object(slice, at),
-            Some(b'[') => self.list(slice, at),
+            Some(b'{') => self.composer.begin_object().map_err(|refusal| self.fault(slice, refusal)),
+            Some(b'[') => self.composer.begin_list().map_err(|refusal| self.fault(slice, refusal)),
             Some(b'-' | b'0'..=b'9') => match number(slice) {
-                Some(Some(number)) => Ok(Value::Number(number)),
-                _ => Err(self.fault(slice, INEXACT)),
+                Some(Some(number)) => return Ok(Value::Number(number)),
+                _ => return Err(self.fault(slice, INEXACT)),
             },
-            _ => serde_json::from_str(slice).map_err(|error| fault_of(&error, line_and_column(self.text, slice))),
-        }
-    }
-
-    fn object(&mut self, slice: &'t str, at: &Place<'_>) -> Result<Value, Fault> {
-        self.composer.begin_object().map_err(|refusal| self.fault(slice, refusal))?;
-        let read = serde_json::Deserializer::from_str(slice).deserialize_map(Members { reader: self, at });
-        read.map(Value::Object).map_err(|error| self.ended_by(&error, slice))
-    }
-
-    fn list(&mut self, slice: &'t str, at: &Place<'_>) -> Result<Value, Fault> {
-        self.composer.begin_list().map_err(|refusal| self.fault(slice, refusal))?;
-        let read = serde_json::Deserializer::from_str(slice).deserialize_seq(Items { reader: self, at });
-        read.map(Value::Array).map_err(|error| self.ended_by(&error, slice))
+            _ => {
+                let read = serde_json::from_str(slice);
+                return read.map_err(|error| fault_of(&error, line_and_column(self.text, slice)));
+            }
+        }?;
+        let read = serde_json::Deserializer::from_str(slice).deserialize_any(Members { reader: self, at });
+        read.map_err(|error| self.ended_by(&error, slice))
     }
 
     /// The fault of an inner value, or else one of the parser's own.
@@ -126,20 +109,20 @@ impl<'t> Reader<'_, 't> {
     }
 }
 
-/// Reads the members of an object.
+/// Reads what is in an object or a list.
 struct Members<'r, 'p, 'c, 't> {
     reader: &'r mut Reader<'c, 't>,
     at: &'p Place<'p>,
 }
 
 impl<'t> Visitor<'t> for Members<'_, '_, '_, 't> {
-    type Value = Map<String, Value>;
+    type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
+        formatter.write_str("an object or a list")
     }
 
-    fn visit_map<A: MapAccess<'t>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+    fn visit_map<A: MapAccess<'t>>(self, mut members: A) -> Result<Value, A::Error> {
         let Self { reader, at } = self;
         let mut object = Map::new();
         while let Some(key) = members.next_key::<&RawValue>()? {
@@ -155,34 +138,19 @@ impl<'t> Visitor<'t> for Members<'_, '_, '_, 't> {
                 object.insert(name, value);
             }
         }
-        Ok(object)
-    }
-}
-
-/// Reads the items of a list.
-struct Items<'r, 'p, 'c, 't> {
-    reader: &'r mut Reader<'c, 't>,
-    at: &'p Place<'p>,
-}
-
-impl<'t> Visitor<'t> for Items<'_, '_, '_, 't> {
-    type Value = Vec<Value>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a list")
+        Ok(Value::Object(object))
     }
 
-    fn visit_seq<A: SeqAccess<'t>>(self, mut slices: A) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'t>>(self, mut slices: A) -> Result<Value, A::Error> {
         let Self { reader, at } = self;
         let mut items = Vec::new();
         while let Some(slice) = slices.next_element::<&RawValue>()? {
-            let slice = slice.get();
             let index = items.len().to_string();
             let place = at.inner(&index);
-            let line = reader.line_of(slice);
+            let line = reader.line_of(slice.get());
             reader.composer.note_line(&place, line);
-            items.push(reader.inner(slice, &place)?);
+            items.push(reader.inner(slice.get(), &place)?);
         }
-        Ok(items)
+        Ok(Value::Array(items))
     }
 }

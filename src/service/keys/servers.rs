@@ -74,8 +74,8 @@ impl KeyKeeper {
         }
     }
 
-    /// Removes the row of this server, which ends, and writes it no more. An announcement under way is waited for: cut off,
-    /// the database might still carry it out afterwards.
+    /// Removes the row of this server, and prevents further announcements. Waits for an announcement under way: the database
+    /// could execute a cancelled one after the removal.
     pub async fn leave(&self) {
         *self.has_left.lock().await = true;
         if let Err(error) = self.store.system().forget_server(self.id).await {
